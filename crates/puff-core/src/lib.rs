@@ -1,0 +1,1 @@
+//! Puff's ground floor: text and bytes, shutdown, supervised tasks, random data.

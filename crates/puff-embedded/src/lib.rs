@@ -1,0 +1,1 @@
+//! Puff's private PostgreSQL and Valkey: find the binaries, start, supervise, stop.

@@ -1,0 +1,1 @@
+//! Puff's PostgreSQL connection and pool, on postgres-protocol.

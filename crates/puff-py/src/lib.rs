@@ -1,0 +1,1 @@
+//! The extension module _puff of the Python package.

@@ -1,0 +1,1 @@
+//! Puff's Redis pool and pub-sub, on redis-rs.

@@ -1,0 +1,1 @@
+//! Puff: build your own runtime for Python. Program, commands, services, web.
