@@ -1,1 +1,15 @@
-//! Puff's ground floor: text and bytes, shutdown, supervised tasks, random data.
+//! Puff's ground floor: what every other room uses and nothing that uses them.
+//!
+//! [`Text`] is the string of the Rust half of a program, [`task`] starts futures whose failures are
+//! never silent, [`random`] makes ids and secrets, [`environment`] tells production from development.
+//! Nothing here knows of Python, but for the conversions of [`Text`] behind the feature `python`: the
+//! orphan rule leaves no other place for them.
+
+pub mod environment;
+pub mod random;
+pub mod task;
+pub mod text;
+
+pub use bytes::Bytes;
+pub use environment::Environment;
+pub use text::Text;
