@@ -1,0 +1,106 @@
+//! What a query will do, and what it did: layers, resolvers, statements.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backend::FieldName;
+
+/// The layers of an operation, before it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanDescription {
+    /// `query` or `mutation`.
+    pub operation: &'static str,
+    /// The root fields that have resolvers.
+    pub layers: Vec<PlannedLayer>,
+}
+
+/// One layer: a field with a resolver, at one place of the answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedLayer {
+    /// Where: response names joined by dots, `[]` after a list.
+    pub path: String,
+    /// The field.
+    pub field: FieldName,
+    /// The statement, if it is written down in the schema.
+    pub sql: Option<Arc<str>>,
+    /// The columns or attributes that the answer reads from each object.
+    pub columns: Vec<Arc<str>>,
+    /// The layers below.
+    pub layers: Vec<PlannedLayer>,
+}
+
+impl fmt::Display for PlanDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.operation)?;
+        self.layers.iter().try_for_each(|layer| layer.print(f, 1))
+    }
+}
+
+impl PlannedLayer {
+    fn print(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+        let indent = "  ".repeat(depth);
+        write!(f, "{indent}{}  <- {}", self.path, self.field)?;
+        if !self.columns.is_empty() {
+            write!(f, "  ({})", self.columns.join(", "))?;
+        }
+        writeln!(f)?;
+        if let Some(sql) = &self.sql {
+            writeln!(f, "{indent}    {sql}")?;
+        }
+        self.layers.iter().try_for_each(|layer| layer.print(f, depth + 1))
+    }
+}
+
+/// What the layers of one execution did, in the order in which they finished.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Trace {
+    /// One entry per layer that ran.
+    pub layers: Vec<LayerTrace>,
+}
+
+/// What one layer did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerTrace {
+    /// Where: response names joined by dots, `[]` after a list.
+    pub path: String,
+    /// The field.
+    pub field: FieldName,
+    /// How many parents it served; `None` at a root.
+    pub parents: Option<usize>,
+    /// The statement, if one ran.
+    pub sql: Option<Arc<str>>,
+    /// How many parameters the statement had.
+    pub params: usize,
+    /// How many rows or objects came.
+    pub rows: usize,
+    /// The time spent in the resolver.
+    pub resolve: Duration,
+    /// The time spent waiting for the statement.
+    pub load: Duration,
+    /// The message, if the layer failed as a whole.
+    pub error: Option<String>,
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for layer in &self.layers {
+            write!(f, "{}  <- {}", layer.path, layer.field)?;
+            if let Some(parents) = layer.parents {
+                write!(f, "  parents={parents}")?;
+            }
+            writeln!(
+                f,
+                "  rows={} resolve={:?} load={:?}",
+                layer.rows, layer.resolve, layer.load
+            )?;
+            if let Some(sql) = &layer.sql {
+                writeln!(f, "    {sql}  ({} parameters)", layer.params)?;
+            }
+            if let Some(error) = &layer.error {
+                writeln!(f, "    failed: {error}")?;
+            }
+        }
+        Ok(())
+    }
+}

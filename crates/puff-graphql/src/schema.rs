@@ -1,0 +1,158 @@
+//! The schema: types from SDL, and for each field where its value comes from.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::backend::{Join, ResolverId};
+use crate::document::TypeSystem;
+use crate::error::SchemaError;
+use crate::options::SchemaOptions;
+use crate::value::Value;
+
+/// A schema with its resolvers and limits: immutable, shared, cheap to clone.
+///
+/// ```
+/// use puff_graphql::{FieldResolver, ResolverId, ResolverKind, Schema, SchemaOptions};
+///
+/// let hello = FieldResolver {
+///     type_name: "Query".into(),
+///     field_name: "hello".into(),
+///     kind: ResolverKind::Call(ResolverId(0)),
+/// };
+/// let schema = Schema::build("type Query { hello: String }", vec![hello], SchemaOptions::default())?;
+/// assert_eq!(schema.sdl(), "type Query {\n  hello: String\n}\n");
+/// # Ok::<(), puff_graphql::SchemaError>(())
+/// ```
+#[derive(Clone)]
+pub struct Schema {
+    pub(crate) inner: Arc<SchemaInner>,
+}
+
+pub(crate) struct SchemaInner {
+    pub(crate) types: TypeSystem,
+    pub(crate) options: SchemaOptions,
+    sdl: String,
+    resolvers: FxHashMap<String, FxHashMap<String, ResolverKind>>,
+}
+
+/// Where the value of one field comes from. A field without one is the column or attribute of its name.
+#[derive(Debug, Clone)]
+pub struct FieldResolver {
+    /// An object type of the schema.
+    pub type_name: String,
+    /// A field of that type.
+    pub field_name: String,
+    /// Where the value comes from.
+    pub kind: ResolverKind,
+}
+
+/// The ways a field gets its value.
+#[derive(Debug, Clone)]
+pub enum ResolverKind {
+    /// The backend runs a resolver.
+    Call(ResolverId),
+    /// A statement written down in the schema: it runs without asking anyone.
+    Sql(SqlResolver),
+    /// The column or attribute of this name, which is not the field's.
+    Attribute(String),
+}
+
+/// A statement written down in the schema.
+#[derive(Debug, Clone)]
+pub struct SqlResolver {
+    /// The text, with `$1`, `$2`... for the parameters.
+    pub sql: Arc<str>,
+    /// Where the parameters come from.
+    pub params: Vec<SqlParam>,
+    /// The columns that tell which rows belong to which parent; without, each parent gets all rows.
+    pub join: Option<Join>,
+}
+
+/// A parameter of a statement that is written down in the schema.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SqlParam {
+    /// Always this value.
+    Constant(Value),
+    /// The field's argument of this name; null when it was not given.
+    Argument(String),
+    /// The values of this column or attribute of all parents, as one array: each once, without nulls.
+    ParentValues(String),
+}
+
+impl Schema {
+    /// Builds a schema from SDL and the resolvers of its fields.
+    ///
+    /// # Errors
+    /// When the SDL does not parse or validate, when a resolver does not fit it, or when a field of the query
+    /// or mutation type has no resolver.
+    pub fn build(
+        sdl: &str,
+        resolvers: Vec<FieldResolver>,
+        options: SchemaOptions,
+    ) -> Result<Self, SchemaError> {
+        let types = TypeSystem::parse(sdl)?;
+        let mut by_type: FxHashMap<String, FxHashMap<String, ResolverKind>> = FxHashMap::default();
+        for FieldResolver {
+            type_name,
+            field_name,
+            kind,
+        } in resolvers
+        {
+            types.check_field(&type_name, &field_name)?;
+            if let ResolverKind::Sql(sql) = &kind {
+                types.check_sql(&type_name, &field_name, sql)?;
+            }
+            let fields = by_type.entry(type_name.clone()).or_default();
+            if fields.insert(field_name.clone(), kind).is_some() {
+                return Err(SchemaError::DuplicateResolver {
+                    type_name,
+                    field_name,
+                });
+            }
+        }
+        for (type_name, field_name) in types.root_fields() {
+            let kind = by_type.get(type_name).and_then(|fields| fields.get(field_name));
+            if !matches!(kind, Some(ResolverKind::Call(_) | ResolverKind::Sql(_))) {
+                let (type_name, field_name) = (type_name.to_owned(), field_name.to_owned());
+                return Err(SchemaError::MissingResolver {
+                    type_name,
+                    field_name,
+                });
+            }
+        }
+        let sdl = types.to_sdl();
+        Ok(Self {
+            inner: Arc::new(SchemaInner {
+                types,
+                options,
+                sdl,
+                resolvers: by_type,
+            }),
+        })
+    }
+
+    /// The schema in SDL, built-in types left out, types and fields in the order they were given.
+    pub fn sdl(&self) -> &str {
+        &self.inner.sdl
+    }
+
+    /// The limits and cache sizes.
+    pub fn options(&self) -> &SchemaOptions {
+        &self.inner.options
+    }
+}
+
+impl SchemaInner {
+    pub(crate) fn resolver(&self, type_name: &str, field_name: &str) -> Option<&ResolverKind> {
+        self.resolvers.get(type_name)?.get(field_name)
+    }
+}
+
+impl std::fmt::Debug for Schema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Schema")
+            .field("sdl_bytes", &self.inner.sdl.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+//! Objects of the host language as plain columns, and the list of what a query wants of them.
+
+use std::sync::Arc;
+
+use crate::backend::Backend;
+use crate::error::FieldError;
+use crate::value::Value;
+
+/// The lists around a field's type, with what may be null.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// One value.
+    One {
+        /// Whether null is allowed.
+        nullable: bool,
+    },
+    /// A list.
+    List {
+        /// Whether null is allowed instead of the list.
+        nullable: bool,
+        /// What each element is.
+        item: Box<Shape>,
+    },
+}
+
+impl Shape {
+    /// How many lists lie around the value.
+    pub fn list_depth(&self) -> usize {
+        match self {
+            Self::One { .. } => 0,
+            Self::List { item, .. } => 1 + item.list_depth(),
+        }
+    }
+
+    /// Whether null is allowed at the outermost place.
+    pub fn nullable(&self) -> bool {
+        match self {
+            Self::One { nullable } | Self::List { nullable, .. } => *nullable,
+        }
+    }
+}
+
+/// What a query needs of a field's value: an adapter reads exactly this from host objects, in one visit.
+///
+/// Fields behind `@skip` and `@include` are always listed, so that one plan serves all variables.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// The lists around the value.
+    pub shape: Shape,
+    /// What the value inside the lists is.
+    pub kind: WantedKind,
+}
+
+/// The two kinds of values.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WantedKind {
+    /// A scalar or an enum value, to be given as a [`Value`].
+    Leaf {
+        /// The scalar's or enum's name in the schema.
+        type_name: Arc<str>,
+    },
+    /// Objects, to be given as a [`Table`].
+    Objects(WantedObjects),
+}
+
+/// What is needed of each object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WantedObjects {
+    /// The object type, interface or union that the field declares.
+    pub type_name: Arc<str>,
+    /// Whether that is an interface or union: then [`Table::types`] must name each object's own type.
+    pub is_abstract: bool,
+    /// One column of the [`Table`] for each, in this order.
+    pub fields: Vec<WantedField>,
+    /// Whether fields with resolvers lie below: then [`Table::objects`] must keep the objects.
+    pub keep_objects: bool,
+}
+
+/// One attribute that is needed of each object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WantedField {
+    /// The attribute's name on the host object.
+    pub attribute: Arc<str>,
+    /// Of which object types it is needed; objects of another type get [`Value::Null`] or [`Slot::Null`].
+    pub types: Vec<Arc<str>>,
+    /// What is needed of its value.
+    pub value: Wanted,
+}
+
+/// Host objects as plain columns.
+pub struct Table<B: Backend> {
+    /// How many objects there are.
+    pub len: usize,
+    /// For each [`WantedObjects::fields`] its values, in the same order.
+    pub columns: Vec<Column<B>>,
+    /// A handle on the objects themselves, for resolvers below that take `parents`.
+    pub objects: Option<B::Objects>,
+    /// Where the declared type is abstract, the object type of each object; else empty.
+    pub types: Vec<Arc<str>>,
+}
+
+/// The values of one attribute, one entry per object of the table.
+pub enum Column<B: Backend> {
+    /// Scalars, enum values and lists of them.
+    Values(Vec<Value>),
+    /// Objects and lists of them.
+    Objects(Nested<B>),
+}
+
+/// Objects in their places: which slot holds which object of a table.
+pub struct Nested<B: Backend> {
+    /// One slot per owner (per object of the outer table, per parent, or just one).
+    pub slots: Vec<Slot>,
+    /// The objects that the slots number.
+    pub table: Arc<Table<B>>,
+}
+
+/// What stands in one place that wants an object or a list of objects.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Slot {
+    /// No value.
+    Null,
+    /// The object of this number in the table.
+    Object(u32),
+    /// A list of consecutive objects of the table, `start..end`: no allocation per list.
+    Range {
+        /// The first object.
+        start: u32,
+        /// One past the last object.
+        end: u32,
+    },
+    /// Any other list: with nulls, with lists inside, with errors.
+    List(Vec<Slot>),
+    /// This place failed.
+    Error(Box<FieldError>),
+}

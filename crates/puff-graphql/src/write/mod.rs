@@ -1,0 +1,4 @@
+//! Results become JSON bytes.
+
+pub(crate) mod errors;
+pub(crate) mod string;
