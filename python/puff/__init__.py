@@ -1,0 +1,90 @@
+"""Puff: Python says what, Rust does it.
+
+Greenlets on Tokio, PostgreSQL, Redis, pub-sub and GraphQL, for programs that run inside a Rust runtime
+(`puff run ...`, or a program of your own) and, started on first use, for plain Python.
+
+The names are imported on first use: the process that watches over private services imports this package
+too, and needs neither greenlets nor the rest.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._errors import DatabaseError
+    from ._files import read_file_bytes, write_file_bytes
+    from ._greenlet import (
+        Greenlet,
+        blocking,
+        join_all,
+        join_iter,
+        sleep,
+        sleep_ms,
+        spawn,
+        spawn_blocking,
+        wrap_async,
+    )
+    from ._services import (
+        global_graphql,
+        global_postgres,
+        global_pubsub,
+        global_redis,
+        global_state,
+    )
+
+_HOMES = {
+    "_errors": ["DatabaseError"],
+    "_files": ["read_file_bytes", "write_file_bytes"],
+    "_greenlet": [
+        "Greenlet",
+        "blocking",
+        "join_all",
+        "join_iter",
+        "sleep",
+        "sleep_ms",
+        "spawn",
+        "spawn_blocking",
+        "wrap_async",
+    ],
+    "_services": ["global_graphql", "global_postgres", "global_pubsub", "global_redis", "global_state"],
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_MODULES = {"graphql", "pubsub"}
+
+__version__ = "0.1.0"
+__all__ = [
+    "DatabaseError",
+    "Greenlet",
+    "blocking",
+    "global_graphql",
+    "global_postgres",
+    "global_pubsub",
+    "global_redis",
+    "global_state",
+    "join_all",
+    "join_iter",
+    "read_file_bytes",
+    "sleep",
+    "sleep_ms",
+    "spawn",
+    "spawn_blocking",
+    "wrap_async",
+    "write_file_bytes",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -1,0 +1,9 @@
+"""The exceptions of the package."""
+
+from __future__ import annotations
+
+from ._native import native
+
+DatabaseError = native.DatabaseError
+
+__all__ = ["DatabaseError"]

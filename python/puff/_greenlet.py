@@ -1,0 +1,282 @@
+"""Greenlets: start functions side by side on one thread, wait for them, end them."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from ._hub import current_hub, log
+
+if TYPE_CHECKING:
+    from ._puff import Waiter
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+_UNSET: Any = object()
+
+
+class Greenlet(Generic[T]):
+    """A function that runs beside others; made by `puff.spawn`.
+
+    Usable from any thread. Whoever joins gets what the function returned, or the exception it raised.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_args",
+        "_context",
+        "_error",
+        "_function",
+        "_joined",
+        "_kwargs",
+        "_raw",
+        "_value",
+        "_waiters",
+        "name",
+    )
+
+    def __init__(self, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.name: str = getattr(function, "__qualname__", None) or repr(function)
+        self._function: Callable[..., T] | None = function
+        self._args = args
+        self._kwargs = kwargs
+        self._context: contextvars.Context | None = contextvars.copy_context()
+        self._raw: greenlet | None = None
+        self._value: T = _UNSET
+        self._error: BaseException | None = None
+        self._joined = False
+        self._waiters: list[Waiter] | None = []
+
+    def __repr__(self) -> str:
+        state = "finished" if self.ready() else "running" if self._raw is not None else "new"
+        return f"<puff.Greenlet {self.name} {state}>"
+
+    def _run(self) -> None:
+        """The body, in a worker greenlet of the hub."""
+        function = self._function
+        if function is None:  # killed before it began
+            return
+        self._raw = getcurrent()
+        self._raw.gr_context, self._context = self._context, None
+        try:
+            value = function(*self._args, **self._kwargs)
+        except BaseException as error:
+            self._finish(_UNSET, error)
+        else:
+            self._finish(value, None)
+
+    def _finish(self, value: T, error: BaseException | None) -> None:
+        self._value, self._error = value, error
+        self._function, self._args, self._kwargs, self._raw = None, (), {}, None
+        waiters, self._waiters = self._waiters or [], None
+        for waiter in waiters:
+            waiter(None)
+        if error is None or self._joined or isinstance(error, GreenletExit):
+            return
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise error
+        log.error("unhandled exception in greenlet %s", self.name, exc_info=error)
+
+    def ready(self) -> bool:
+        """Whether it has ended: returned, raised or was killed."""
+        return self._waiters is None
+
+    def join(self, timeout: float | None = None) -> T:
+        """Waits until it has ended; returns its value.
+
+        Args:
+            timeout: seconds to wait at the most; None waits as long as it takes.
+
+        Raises:
+            TimeoutError: it still runs after `timeout` seconds. It goes on running.
+            greenlet.GreenletExit: it was killed.
+            RuntimeError: a greenlet joins itself.
+            Exception: whatever the function raised.
+
+        Example:
+            >>> import puff
+            >>> puff.spawn(sum, [1, 2, 3]).join()
+            6
+        """
+        self._joined = True
+        if self._waiters is not None:
+            if self._raw is not None and self._raw is getcurrent():
+                raise RuntimeError(f"greenlet {self.name} cannot join itself")
+            current_hub().wait_for(self._notify, timeout)
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def _notify(self, waiter: Waiter) -> None:
+        waiters = self._waiters
+        if waiters is not None:
+            waiters.append(waiter)
+        # Another thread may see the end between the test and the append; a second completion is ignored.
+        if self._waiters is None:
+            waiter(None)
+
+    def kill(self) -> None:
+        """Raises `greenlet.GreenletExit` in it, wherever it waits, and returns at once.
+
+        What it waited for is dropped. Killing a greenlet that has ended does nothing.
+        """
+        if self._waiters is None:
+            return
+        current_hub().call_in_hub(_kill, self)
+
+
+def _kill(target: Greenlet[Any]) -> None:
+    # In the hub: the killed greenlet's parent is the hub, so control comes back here.
+    if target._waiters is None:
+        return
+    raw = target._raw
+    if raw is None:
+        target._finish(_UNSET, GreenletExit())
+    else:
+        raw.throw(GreenletExit)
+
+
+def spawn(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Greenlet[T]:
+    """Runs `function(*args, **kwargs)` as a greenlet; from any thread.
+
+    Returns:
+        The greenlet; `join` it for the value.
+
+    Raises:
+        TypeError: `function` cannot be called.
+
+    Example:
+        >>> import puff
+        >>> sorted(puff.join_all([puff.spawn(pow, 2, n) for n in range(4)]))
+        [1, 2, 4, 8]
+    """
+    if not callable(function):
+        raise TypeError(f"spawn needs a function, not {type(function).__name__}")
+    started = Greenlet(function, args, kwargs)
+    current_hub().spawn(Greenlet._run, started)
+    return started
+
+
+def join_all(greenlets: Iterable[Greenlet[T]]) -> list[T]:
+    """Waits for all of them; their values in the same order. Raises the first one's exception, if any."""
+    return [each.join() for each in list(greenlets)]
+
+
+def join_iter(greenlets: Iterable[Greenlet[T]]) -> Iterator[T]:
+    """Their values as they end, the first to end first. Raises a greenlet's exception when its turn comes."""
+    pending = list(greenlets)
+    while pending:
+        ended = [each for each in pending if each.ready()]
+        if not ended:
+            current_hub().wait_for(functools.partial(_notify_any, pending))
+            continue
+        for each in ended:
+            pending.remove(each)
+            yield each.join()
+
+
+def _notify_any(greenlets: list[Greenlet[Any]], waiter: Waiter) -> None:
+    for each in greenlets:
+        each._joined = True
+        each._notify(waiter)
+
+
+def sleep(seconds: float) -> None:
+    """Waits `seconds`; other greenlets run meanwhile. Zero lets the others run once.
+
+    Raises:
+        ValueError: `seconds` is negative or not a number.
+    """
+    if not seconds >= 0:
+        raise ValueError(f"cannot sleep {seconds!r} seconds")
+    hub = current_hub()
+    hub.wait_for(lambda waiter: hub.native.wake_after(waiter, seconds))
+
+
+def sleep_ms(milliseconds: float) -> None:
+    """`sleep` in milliseconds."""
+    sleep(milliseconds / 1000)
+
+
+def wrap_async(start: Callable[[Any], object]) -> Any:
+    """Begins Rust work and waits for its value.
+
+    Args:
+        start: called with a `return_func`; hands it to the native function that starts the work
+            (`puff_rs::greenlet_async`), which completes it. `return_func(value)` does so from Python.
+
+    Returns:
+        The value; raises what the Rust future returned as an error.
+
+    Example:
+        >>> import puff
+        >>> puff.wrap_async(lambda return_func: return_func(42))
+        42
+    """
+    return current_hub().wait_for(start)
+
+
+# ------------------------------------------------------------------------ threads
+
+_MAX_THREADS = 32
+_threads: ThreadPoolExecutor | None = None
+_threads_lock = threading.Lock()
+
+
+def _pool() -> ThreadPoolExecutor:
+    global _threads
+    with _threads_lock:
+        if _threads is None:
+            _threads = ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="puff-blocking")
+        return _threads
+
+
+def spawn_blocking(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs `function` on an operating-system thread and waits for its value as a greenlet.
+
+    For code that blocks in the standard library or in C. At most 32 such calls run at once; more wait.
+
+    Example:
+        >>> import puff
+        >>> puff.spawn_blocking(len, "four")
+        4
+    """
+    if not callable(function):
+        raise TypeError(f"spawn_blocking needs a function, not {type(function).__name__}")
+    return current_hub().wait_for(lambda waiter: _pool().submit(_in_thread, waiter, function, args, kwargs))  # type: ignore[no-any-return]
+
+
+def _in_thread(waiter: Waiter, function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    try:
+        value = function(*args, **kwargs)
+    except BaseException as error:
+        waiter.fail(error)
+    else:
+        waiter(value)
+
+
+def blocking(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorator: each call runs on an operating-system thread; the caller waits as a greenlet.
+
+    Example:
+        >>> import puff
+        >>> @puff.blocking
+        ... def size(path: str) -> int:
+        ...     with open(path, "rb") as file:
+        ...         return len(file.read())
+        >>> size("/dev/null")
+        0
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        return spawn_blocking(function, *args, **kwargs)
+
+    return wrapper

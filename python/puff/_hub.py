@@ -1,0 +1,364 @@
+"""The hub: the one thread that runs every greenlet of a program.
+
+The native reactor collects what Tokio's threads finished; the hub takes it in batches and resumes or
+starts a greenlet for each. It is Python and not Rust because a greenlet must never be parked with native
+frames on its stack: a native call *starts* an operation and returns, then Python switches to the hub.
+
+Worker greenlets are reused: making one costs several microseconds (each maps and unmaps a block of stack),
+taking an idle one a fraction of that.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+if TYPE_CHECKING:
+    from ._puff import FutureRoot, NativeHub, Waiter
+
+log = logging.getLogger("puff")
+
+_MAX_IDLE = 1024
+"""How many idle worker greenlets are kept; each holds a few KiB."""
+
+_STOP_ROUNDS = 200
+"""How many rounds of 10 ms the greenlets get to end when the program does."""
+
+
+class Hub:
+    """Runs greenlets on the thread that calls `run`. Others reach it through `current_hub`."""
+
+    def __init__(self, native: NativeHub) -> None:
+        self.native = native
+        self.greenlet: greenlet | None = None
+        self._thread: int | None = None
+        self._idle: list[greenlet] = []
+        self._busy: set[greenlet] = set()
+        self._stopping = False
+        self._context = contextvars.Context()
+
+    # ---------------------------------------------------------------- the loop
+
+    def run(self) -> None:
+        """Runs until `stop` is called; then ends the greenlets that are left."""
+        self.greenlet = getcurrent()
+        self._thread = threading.get_ident()
+        try:
+            self._loop(lambda: self._stopping)
+            self._end_workers()
+        finally:
+            self._thread = None
+
+    def _loop(self, finished: Callable[[], bool]) -> None:
+        wait = self.native.wait
+        start = self._start
+        while not finished():
+            for target, payload in wait():
+                if target is None:
+                    start(payload)
+                elif target is False:
+                    payload[0](payload[1])
+                else:
+                    # The waiter itself is the message: a greenlet that has gone on to another wait
+                    # meanwhile sees that this one is stale.
+                    target.switch(payload)
+
+    def stop(self) -> None:
+        """Makes `run` return; from any thread."""
+        self._stopping = True
+        self.native.wake()
+
+    def _start(self, job: tuple[Callable[[Any], object], Any]) -> None:
+        worker = self._idle.pop() if self._idle else greenlet(self._work, self.greenlet)
+        worker.gr_context = self._context.copy()
+        worker.switch(job)
+
+    def _work(self, job: Any) -> None:
+        """The body of a worker greenlet: one job after the other."""
+        me = getcurrent()
+        hub = self.greenlet
+        assert hub is not None
+        idle, busy, switch = self._idle, self._busy, hub.switch
+        while True:
+            busy.add(me)
+            function, argument = job
+            try:
+                function(argument)
+            except GreenletExit:
+                pass
+            except BaseException as error:
+                self._unhandled(function, error)
+            job = function = argument = None
+            busy.discard(me)
+            if self._stopping or len(idle) >= _MAX_IDLE:
+                return
+            idle.append(me)
+            while type(job) is not tuple:  # a stale waiter: this greenlet's last job was killed in its wait
+                job = switch()
+
+    def _unhandled(self, function: object, error: BaseException) -> None:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            interrupt_root(error)
+            return
+        log.error("unhandled exception in %r", function, exc_info=error)
+
+    def _end_workers(self) -> None:
+        """Raises GreenletExit in each greenlet that still runs, and gives them a moment to clean up."""
+        assert self.greenlet is not None
+        rounds = itertools.count()
+        while self._busy and next(rounds) < _STOP_ROUNDS:
+            for worker in list(self._busy):
+                if not worker.dead:
+                    worker.throw(GreenletExit)
+            if self._busy:
+                waiter = self.native.waiter(self.greenlet)
+                self.native.wake_after(waiter, 0.01)
+                for target, payload in self.native.wait():
+                    if target is False:
+                        payload[0](payload[1])
+                    elif target is not None and target is not self.greenlet:
+                        target.switch(payload)
+        self._busy.clear()
+        self._idle.clear()
+
+    # ---------------------------------------------------------------- for greenlets
+
+    def on_thread(self) -> bool:
+        """Whether the calling thread is this hub's."""
+        return threading.get_ident() == self._thread
+
+    def spawn(self, function: Callable[[Any], object], argument: Any) -> None:
+        """Starts `function(argument)` in a greenlet; from any thread."""
+        self.native.call_soon(function, argument)
+
+    def call_in_hub(self, function: Callable[[Any], object], argument: Any) -> None:
+        """Calls `function(argument)` in the hub itself, where it may switch but not wait; from any thread."""
+        self.native.call_in_hub(function, argument)
+
+    def wait_for(self, start: Callable[[Waiter], object], timeout: float | None = None) -> Any:
+        """Starts work with `start(waiter)` and waits for its result.
+
+        On the hub's thread the calling greenlet is parked and others run; on any other thread the
+        thread blocks, detached.
+
+        Raises:
+            TimeoutError: there was no result after `timeout` seconds.
+            RuntimeError: the hub itself would wait, which would stop every greenlet.
+        """
+        if threading.get_ident() != self._thread:
+            waiter = self.native.waiter(None)
+            start(waiter)
+            return waiter.block(timeout)
+        me = getcurrent()
+        hub = self.greenlet
+        if me is hub or hub is None:
+            raise RuntimeError(
+                "this code runs in the hub itself (a signal handler or a finaliser) and may not wait; "
+                "use puff.spawn to do it in a greenlet"
+            )
+        waiter = self.native.waiter(me)
+        start(waiter)
+        return self._park(hub, waiter, timeout)
+
+    def _park(self, hub: greenlet, waiter: Waiter, timeout: float | None) -> Any:
+        switch = hub.switch
+        try:
+            if timeout is None:
+                while switch() is not waiter:
+                    pass
+                return waiter.take()
+            alarm = self.native.waiter(getcurrent())
+            self.native.wake_after(alarm, timeout)
+            while True:
+                woken = switch()
+                if woken is waiter:
+                    alarm.cancel()
+                    return waiter.take()
+                if woken is alarm:
+                    if waiter.ready():
+                        return waiter.take()
+                    waiter.cancel()
+                    raise TimeoutError(f"not finished within {timeout} s")
+        except BaseException:
+            waiter.cancel()  # a killed greenlet: the Rust work behind this wait is dropped
+            raise
+
+
+# ------------------------------------------------------------------------ the process's hub
+
+_hub: Hub | None = None
+_root: greenlet | None = None
+_start_lock = threading.Lock()
+
+
+def current_hub() -> Hub:
+    """The hub of this process; the first use outside a running program starts one in the background."""
+    hub = _hub
+    if hub is None:
+        with _start_lock:
+            if _hub is None:
+                from ._native import native
+
+                native.start_background()
+            hub = _hub
+            assert hub is not None
+    return hub
+
+
+def running() -> bool:
+    """Whether a hub runs in this process."""
+    return _hub is not None
+
+
+def _run(native: NativeHub, root: Callable[[], object]) -> int:
+    """Runs `root` as the main greenlet of this thread's hub; returns the exit status."""
+    global _hub, _root
+    hub = Hub(native)
+    status: list[int] = [1]
+
+    def main(_: object) -> None:
+        global _root
+        _root = getcurrent()
+        try:
+            status[0] = exit_status(root)
+        finally:
+            _root = None
+            hub.stop()
+
+    _hub = hub
+    try:
+        hub.spawn(main, None)
+        hub.run()
+    finally:
+        _hub = None
+    return status[0]
+
+
+def run_main(native: NativeHub, function: Callable[..., object], args: tuple[Any, ...]) -> int:
+    """A Python program: `function(*args)` is the main greenlet. Called by the Rust half, on the main thread."""
+    with _signals(native, _raise_in_root):
+        return _run(native, lambda: function(*args))
+
+
+def run_future(native: NativeHub, future: FutureRoot) -> int:
+    """A Rust program (a server): its future is the main greenlet's wait. Called by the Rust half."""
+    seen: list[int] = []
+
+    def stop(signum: int) -> None:
+        if seen:
+            os._exit(128 + signum)
+        seen.append(signum)
+        native.shutdown()
+
+    with _signals(native, stop):
+        return _run(native, lambda: current_hub().wait_for(future.start))
+
+
+def run_background(native: NativeHub) -> None:
+    """A hub on a daemon thread of its own; returns when it runs. Called by the Rust half, lazily."""
+    global _hub
+    hub = Hub(native)
+    ready = threading.Event()
+
+    def body() -> None:
+        hub.spawn(lambda _: ready.set(), None)
+        hub.run()
+
+    thread = threading.Thread(target=body, name="puff-hub", daemon=True)
+    thread.start()
+    if not ready.wait(30):
+        raise RuntimeError("the hub's thread did not start within 30 s")
+    _hub = hub
+
+    import atexit
+
+    @atexit.register
+    def end() -> None:
+        global _hub
+        _hub = None
+        hub.stop()
+        thread.join(5)
+
+
+def exit_status(function: Callable[[], object]) -> int:
+    """Calls `function`; its result as an exit status: None is 0, an int itself, an exception 1 (printed)."""
+    try:
+        result = function()
+    except SystemExit as error:
+        return _exit_code(error.code)
+    except KeyboardInterrupt:
+        return 130
+    except BaseException:
+        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        return 1
+    return result if isinstance(result, int) and not isinstance(result, bool) else 0
+
+
+def _exit_code(code: object) -> int:
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+# ------------------------------------------------------------------------ signals
+
+
+def interrupt_root(error: BaseException) -> None:
+    """Raises `error` in the main greenlet, wherever it waits."""
+    root, hub = _root, _hub
+    if root is None or hub is None:
+        return
+    if getcurrent() is root:
+        raise error
+    hub.call_in_hub(lambda failure: None if root.dead else root.throw(failure), error)
+
+
+def _raise_in_root(signum: int) -> None:
+    interrupt_root(KeyboardInterrupt() if signum == signal.SIGINT else SystemExit(128 + signum))
+
+
+class _signals:
+    """While it lasts, SIGINT and SIGTERM call `handler(signum)` on the main thread, even if the hub sleeps."""
+
+    def __init__(self, native: NativeHub, handler: Callable[[int], None]) -> None:
+        self._native = native
+        self._handler = handler
+        self._old: dict[int, Any] = {}
+        self._writer: socket.socket | None = None
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        reader, writer = socket.socketpair()
+        writer.setblocking(False)
+        self._writer = writer
+        self._native.watch_signals(reader.detach())
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+
+        def on_signal(signum: int, frame: FrameType | None) -> None:
+            self._handler(signum)
+
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            self._old[signum] = signal.signal(signum, on_signal)
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is None:
+            return
+        for signum, old in self._old.items():
+            signal.signal(signum, old if old is not None else signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        self._writer.close()

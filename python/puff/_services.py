@@ -1,0 +1,138 @@
+"""The program's services as Python objects: state, PostgreSQL, Redis, pub-sub, GraphQL.
+
+Each `global_*` function may be called in a module's body: nothing is opened before the first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from ._hub import current_hub
+from ._native import native
+from .pubsub import PubSub
+
+
+class Postgres:
+    """The program's PostgreSQL pool.
+
+    Statements use `$1`-style parameters. Each call takes a connection from the pool and gives it back.
+    """
+
+    __slots__ = ()
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Runs one statement; its rows as dicts by column name.
+
+        Numbers, booleans, text, bytes, JSON, dates, UUIDs and arrays of these become Python objects, other
+        types stay text. Parameters convert the other way; a list is a PostgreSQL array.
+
+        Raises:
+            puff.DatabaseError: PostgreSQL refused the statement (`error.sqlstate`, `error.detail`, ...).
+            ConnectionError: the server cannot be reached.
+
+        Example:
+            >>> import puff
+            >>> puff.global_postgres().query("SELECT $1::int + 1 AS n", [41])
+            [{'n': 42}]
+        """
+        return current_hub().wait_for(partial(native.postgres_query, sql, list(params)))  # type: ignore[no-any-return]
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Runs one statement; the number of rows it affected or returned. Errors as `query`."""
+        return current_hub().wait_for(partial(native.postgres_execute, sql, list(params)))  # type: ignore[no-any-return]
+
+    def script(self, sql: str) -> None:
+        """Runs several statements, separated by semicolons, in one implicit transaction. Errors as `query`."""
+        current_hub().wait_for(partial(native.postgres_script, sql))
+
+
+class Redis:
+    """The program's Redis pool."""
+
+    __slots__ = ()
+
+    def command(self, *args: str | bytes | int | float) -> Any:
+        """Sends one command; its reply as int, bytes, list, dict, None...
+
+        Raises:
+            ConnectionError: the server cannot be reached.
+            RuntimeError: the server answered with an error; the message is the server's.
+
+        Example:
+            >>> import puff
+            >>> puff.global_redis().command("PING")
+            'PONG'
+        """
+        return current_hub().wait_for(partial(native.redis_command, [_redis_argument(arg) for arg in args]))
+
+    def get(self, key: str | bytes) -> bytes | None:
+        """The value of `key`, or None."""
+        return self.command("GET", key)  # type: ignore[no-any-return]
+
+    def set(self, key: str | bytes, value: str | bytes | int | float) -> None:
+        """Sets `key` to `value`."""
+        self.command("SET", key, value)
+
+
+def _redis_argument(value: str | bytes | int | float) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return repr(value).encode()
+    raise TypeError(f"a Redis argument is str, bytes, int or float, not {type(value).__name__}")
+
+
+class GraphQL:
+    """The program's GraphQL schema, called in process."""
+
+    __slots__ = ()
+
+    def query(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Executes a document; the answer as a dict with `data` and, if there are any, `errors`.
+
+        Errors of the document or of resolvers are in the answer, never raised.
+
+        Raises:
+            RuntimeError: the program has no schema (`RuntimeConfig::set_gql_schema_class`, `--graphql`).
+        """
+        return current_hub().wait_for(partial(native.graphql_query, query, variables))  # type: ignore[no-any-return]
+
+    def sdl(self) -> str:
+        """The schema in GraphQL's schema definition language."""
+        return native.graphql_sdl()
+
+
+_postgres, _redis, _graphql, _pubsub = Postgres(), Redis(), GraphQL(), PubSub()
+
+
+def global_postgres() -> Postgres:
+    """The program's PostgreSQL pool."""
+    return _postgres
+
+
+def global_redis() -> Redis:
+    """The program's Redis pool."""
+    return _redis
+
+
+def global_pubsub() -> PubSub:
+    """The program's pub-sub."""
+    return _pubsub
+
+
+def global_graphql() -> GraphQL:
+    """The program's GraphQL schema."""
+    return _graphql
+
+
+def global_state() -> Any:
+    """The object that the Rust program made with `RuntimeConfig::set_global_state_fn`.
+
+    Raises:
+        RuntimeError: the program sets none, or none is running.
+    """
+    return native.global_state()
