@@ -1,0 +1,172 @@
+//! How PostgreSQL is initialised, run and asked.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::account::Account;
+use crate::binaries::Binaries;
+use crate::server::Durability;
+use crate::{Error, Service, place, wire};
+
+/// The superuser and the name of the database that every private server has.
+pub(crate) const NAME: &str = "puff";
+
+/// The socket that a server with the default port makes in its directory.
+pub(crate) fn socket(dir: &Path) -> PathBuf {
+    dir.join(".s.PGSQL.5432")
+}
+
+/// The URL of a database of the server whose socket lies in `dir`.
+pub(crate) fn url(dir: &Path, database: &str) -> Result<String, Error> {
+    let mut host = String::new();
+    for byte in place::text(dir)?.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                host.push(char::from(byte))
+            }
+            _ => host.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Ok(format!("postgres://{NAME}@/{database}?host={host}"))
+}
+
+/// Makes a new data directory at `data`, which must not exist; its parent must be the account's.
+///
+/// Initialises under a temporary name and renames, so that a half-made directory is never taken for a whole one.
+pub(crate) fn init(binaries: &Binaries, account: Account, data: &Path) -> Result<(), Error> {
+    account.require_passwd_entry()?;
+    let partial = data.with_extension(format!("init-{}", std::process::id()));
+    let result = init_at(binaries, account, &partial)
+        .and_then(|()| fs::rename(&partial, data).map_err(Error::io("create", data)));
+    if result.is_err() {
+        // The error matters more than what stays behind.
+        let _ = fs::remove_dir_all(&partial);
+    }
+    result
+}
+
+fn init_at(binaries: &Binaries, account: Account, data: &Path) -> Result<(), Error> {
+    let mut command = Command::new(binaries.sibling("initdb"));
+    command
+        .arg("-D")
+        .arg(data)
+        .args(["-U", NAME, "--encoding=UTF8", "--no-sync", "--no-instructions"]);
+    // Local sockets lie in a directory that only the account can enter, which is the authentication.
+    command.args(["--auth-local=trust", "--auth-host=reject"]);
+    // Sorts the same on every machine, whatever locales it has. Before 17 the closest is C: bytes in order.
+    command.args(match binaries.major() {
+        17.. => [
+            "--locale=C",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+        ]
+        .as_slice(),
+        _ => ["--locale=C"].as_slice(),
+    });
+    clean(&mut command);
+    account.apply(&mut command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(Error::io("run", &binaries.sibling("initdb")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let log = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let reason = format!("initdb could not make {} ({})", data.display(), output.status);
+    Err(Error::StartFailed {
+        service: Service::Postgres,
+        reason,
+        log: log.trim_end().to_owned(),
+    })
+}
+
+/// The arguments of a server on `data` with its socket in `dir`.
+pub(crate) fn arguments(
+    data: &Path,
+    dir: &Path,
+    durability: Durability,
+    settings: &[(String, String)],
+) -> Vec<OsString> {
+    let mut arguments = vec![
+        OsString::from("-D"),
+        data.into(),
+        OsString::from("-k"),
+        dir.into(),
+    ];
+    let mut set =
+        |name: &str, value: &str| arguments.extend(["-c".into(), OsString::from(format!("{name}={value}"))]);
+    set("listen_addresses", "");
+    set("port", "5432");
+    set("unix_socket_permissions", "0700");
+    set("cluster_name", "puff");
+    if durability == Durability::Throwaway {
+        for name in ["fsync", "synchronous_commit", "full_page_writes"] {
+            set(name, "off");
+        }
+        set("wal_level", "minimal");
+        set("max_wal_senders", "0");
+    }
+    for (name, value) in settings {
+        set(name, value);
+    }
+    arguments
+}
+
+/// Removes what would make the programs behave otherwise: `PGOPTIONS`, `PGDATA`, locales, a time zone.
+pub(crate) fn clean(command: &mut Command) {
+    command
+        .env_clear()
+        .current_dir("/")
+        .env("LC_ALL", "C")
+        .env("TZ", "UTC");
+    for name in ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+}
+
+/// Whether the server answers; `Ok(false)` while it is starting or stopping or does not listen yet.
+pub(crate) fn is_ready(dir: &Path) -> io::Result<bool> {
+    match wire::Postgres::connect(&socket(dir), NAME, "postgres")? {
+        Ok(_) => Ok(true),
+        // Starting up, shutting down, in recovery; and too many connections, which only a ready server has.
+        Err(refusal) if refusal.code == "57P03" => Ok(false),
+        Err(refusal) if refusal.code == "53300" => Ok(true),
+        Err(refusal) => Err(io::Error::other(refusal.to_string())),
+    }
+}
+
+/// Runs a statement in the database `postgres` as the superuser.
+pub(crate) fn execute(dir: &Path, sql: &str) -> Result<Result<(), wire::Refusal>, Error> {
+    let path = socket(dir);
+    let failed = |source| Error::Io {
+        action: "talk to",
+        path: path.clone(),
+        source,
+    };
+    match wire::Postgres::connect(&path, NAME, "postgres").map_err(failed)? {
+        Ok(mut session) => session.execute(sql).map_err(failed),
+        Err(refusal) => Ok(Err(refusal)),
+    }
+}
+
+/// Creates the database that every private server has, unless it exists.
+pub(crate) fn ensure_database(dir: &Path) -> Result<(), Error> {
+    match execute(dir, &format!("CREATE DATABASE {NAME}"))? {
+        Ok(()) => Ok(()),
+        Err(refusal) if refusal.code == "42P04" => Ok(()),
+        Err(refusal) => Err(Error::Refused {
+            service: Service::Postgres,
+            message: refusal.to_string(),
+        }),
+    }
+}
