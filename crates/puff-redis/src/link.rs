@@ -1,0 +1,162 @@
+//! One open connection, shared by many commands, and the task that drives it.
+
+use std::time::Duration;
+
+use redis::aio::{AsyncPushSender, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Cmd, RedisError, Value};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::{Address, Error, RedisConfig};
+
+/// An open, logged-in RESP3 connection. Commands of many tasks interleave on it and are answered in order.
+///
+/// redis-rs's `ConnectionManager` would reconnect for us, but it hides when a connection broke, which pub-sub
+/// must know exactly, and makes commands wait through its whole series of retries. So the socket and the driver
+/// task are ours: the task ends when the connection does, and dropping the link ends the task.
+pub(crate) struct Link {
+    connection: MultiplexedConnection,
+    address: String,
+    driver: JoinHandle<()>,
+    /// Its sender lives in the driver task and is dropped with it, however the task ends.
+    gone: watch::Receiver<()>,
+}
+
+impl Link {
+    /// Opens a connection within `config.connect_timeout`; `on_push` is called for each out-of-band message, on
+    /// the driver task and in the order of arrival.
+    pub(crate) async fn open(
+        config: &RedisConfig,
+        on_push: Option<impl AsyncPushSender>,
+    ) -> Result<Self, Error> {
+        let mut settings = AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_connection_timeout(None);
+        if let Some(on_push) = on_push {
+            settings = settings.set_push_sender(on_push);
+        }
+        let after = config.connect_timeout;
+        let timeout = || Error::Connect {
+            address: config.address.to_string(),
+            reason: format!("no connection within {after:?}"),
+        };
+        tokio::time::timeout(after, Self::connect(config, settings))
+            .await
+            .map_err(|_| timeout())?
+    }
+
+    async fn connect(config: &RedisConfig, settings: AsyncConnectionConfig) -> Result<Self, Error> {
+        let failed = |error: std::io::Error| Error::Connect {
+            address: config.address.to_string(),
+            reason: error.to_string(),
+        };
+        match &config.address {
+            Address::Tcp { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
+                stream.set_nodelay(true).map_err(failed)?;
+                Self::log_in(config, stream, settings).await
+            }
+            Address::Unix(path) => {
+                let stream = UnixStream::connect(path).await.map_err(failed)?;
+                Self::log_in(config, stream, settings).await
+            }
+        }
+    }
+
+    async fn log_in<S>(
+        config: &RedisConfig,
+        stream: S,
+        settings: AsyncConnectionConfig,
+    ) -> Result<Self, Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let address = config.address.to_string();
+        let opened = MultiplexedConnection::new_with_config(&config.login(), stream, settings).await;
+        let (connection, drive) = opened.map_err(|error| Error::Connect {
+            address: address.clone(),
+            reason: error.to_string(),
+        })?;
+        let (alive, gone) = watch::channel(());
+        let driver = tokio::spawn(async move {
+            drive.await;
+            drop(alive);
+        });
+        Ok(Self {
+            connection,
+            address,
+            driver,
+            gone,
+        })
+    }
+
+    /// Whether the connection has ended. `false` may already be out of date.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.has_changed().is_err()
+    }
+
+    /// Returns once the connection has ended. Cancel safe.
+    pub(crate) async fn gone(&self) {
+        // Nothing is ever sent: only the end of the sender ends the wait.
+        while self.gone.clone().changed().await.is_ok() {}
+    }
+
+    /// Sends one command; an error reply of the server comes back as `Ok(Value::ServerError)`.
+    pub(crate) async fn send(&self, command: &Cmd, what: &str, within: Duration) -> Result<Value, Error> {
+        let mut connection = self.connection.clone();
+        self.answer(connection.send_packed_command(command), what, within)
+            .await
+    }
+
+    /// Subscribes to the channels and returns when the server has confirmed each.
+    pub(crate) async fn subscribe(&self, channels: &[&str], within: Duration) -> Result<(), Error> {
+        let mut connection = self.connection.clone();
+        self.answer(connection.subscribe(channels), "SUBSCRIBE", within)
+            .await
+    }
+
+    /// Unsubscribes from the channels and returns when the server has confirmed each.
+    pub(crate) async fn unsubscribe(&self, channels: &[&str], within: Duration) -> Result<(), Error> {
+        let mut connection = self.connection.clone();
+        self.answer(connection.unsubscribe(channels), "UNSUBSCRIBE", within)
+            .await
+    }
+
+    async fn answer<T>(
+        &self,
+        request: impl Future<Output = Result<T, RedisError>>,
+        what: &str,
+        within: Duration,
+    ) -> Result<T, Error> {
+        match tokio::time::timeout(within, request).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.explain(&error)),
+            Err(_) => Err(Error::Timeout {
+                address: self.address.clone(),
+                what: what.to_owned(),
+                after: within,
+            }),
+        }
+    }
+
+    fn explain(&self, error: &RedisError) -> Error {
+        match error.code() {
+            Some(code) => Error::Command {
+                code: code.to_owned(),
+                message: error.detail().unwrap_or_default().to_owned(),
+            },
+            None => Error::Disconnected {
+                address: self.address.clone(),
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
