@@ -1,0 +1,29 @@
+"""GraphQL from dataclasses: classes and type hints in, a schema and its resolvers out.
+
+Nothing in here needs the native module; Rust takes the result over and runs the queries.
+"""
+
+from __future__ import annotations
+
+from . import scalars
+from ._load import load_schema
+from ._objects import EmptyObject
+from ._resolvers import Resolver
+from ._schema import SchemaDefinition, build_schema
+from ._sql import ConstantSql, sql
+from .errors import ArgumentError, SchemaError
+from .scalars import ID
+
+__all__ = [
+    "ID",
+    "ArgumentError",
+    "ConstantSql",
+    "EmptyObject",
+    "Resolver",
+    "SchemaDefinition",
+    "SchemaError",
+    "build_schema",
+    "load_schema",
+    "scalars",
+    "sql",
+]

@@ -1,0 +1,128 @@
+"""From a client's arguments to Python: converters that are put together once per schema.
+
+A converter is ``None`` where the value is right as it comes, so that arguments of plain types cost nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ._annotations import ClassForm, Form, ListForm, NullableForm, ScalarForm
+from ._model import MISSING, Argument, Classes
+from ._names import Names
+from .errors import ArgumentError
+
+Converter = Callable[[Any], Any]
+Shape = tuple[dict[str, tuple[str, "Converter | None"]], dict[str, None]]
+
+
+class Converters:
+    """Makes the converters of one schema, one per input class, so that classes may refer to themselves."""
+
+    def __init__(self, classes: Classes, names: Names) -> None:
+        self._inputs = classes.inputs
+        self._names = names
+        self._made: dict[type, _InputObject] = {}
+
+    def of(self, form: Form) -> Converter | None:
+        """Return the converter of values of this form."""
+        if isinstance(form, ScalarForm):
+            return form.scalar.parse
+        if isinstance(form, NullableForm):
+            inner = self.of(form.inner)
+            return None if inner is None else _nullable(inner)
+        if isinstance(form, ListForm):
+            inner = self.of(form.inner)
+            if inner is None:
+                return tuple if form.as_tuple else None
+            return _list(inner, tuple if form.as_tuple else list)
+        return self._of_class(form)
+
+    def _of_class(self, form: ClassForm) -> Converter:
+        if issubclass(form.cls, enum.Enum):
+            return _enum(form.cls)
+        made = self._made.get(form.cls)
+        if made is None:
+            made = self._made[form.cls] = _InputObject(form.cls)
+            # Only now: the fields may lead back to this very class.
+            made.table, made.missing = self.shape(self._inputs[form.cls])
+        return made
+
+    def shape(self, arguments: list[Argument] | tuple[Argument, ...]) -> Shape:
+        """Return, of these arguments or input fields, a table and what to add where a client left one out.
+
+        The table maps each GraphQL name to the Python name and the converter. Only a nullable argument
+        without default can be left out; Python then wants its ``None`` all the same.
+        """
+        table = {self._names.member(item.name): (item.name, self.of(item.form)) for item in arguments}
+        missing = {
+            item.name: None
+            for item in arguments
+            if item.default is MISSING and isinstance(item.form, NullableForm)
+        }
+        return table, missing
+
+
+class _InputObject:
+    """Turns the dict of an input object into the user's dataclass."""
+
+    __slots__ = ("cls", "missing", "table")
+
+    table: dict[str, tuple[str, Converter | None]]
+    missing: dict[str, None]
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+
+    def __call__(self, value: Mapping[str, Any]) -> Any:
+        return self.cls(**convert(self.table, self.missing, value))
+
+
+def convert(
+    table: Mapping[str, tuple[str, Converter | None]], missing: Mapping[str, None], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return ``given`` with Python's names and values.
+
+    Raises:
+        ArgumentError: A value is not what its scalar or enum takes.
+    """
+    values: dict[str, Any] = dict(missing)
+    name = ""
+    try:
+        for name, value in given.items():
+            python_name, converter = table[name]
+            values[python_name] = value if converter is None else converter(value)
+    except ArgumentError as error:
+        raise error.within(name) from None
+    return values
+
+
+def _nullable(inner: Converter) -> Converter:
+    return lambda value: None if value is None else inner(value)
+
+
+def _list(inner: Converter, kind: type[list[Any]] | type[tuple[Any, ...]]) -> Converter:
+    def convert_list(values: list[Any]) -> list[Any] | tuple[Any, ...]:
+        done: list[Any] = []
+        try:
+            for value in values:
+                done.append(inner(value))
+        except ArgumentError as error:
+            raise error.within(len(done)) from None
+        return done if kind is list else tuple(done)
+
+    return convert_list
+
+
+def _enum(cls: type[enum.Enum]) -> Converter:
+    members = dict(cls.__members__)
+
+    def convert_enum(name: str) -> enum.Enum:
+        try:
+            return members[name]
+        except (KeyError, TypeError):
+            raise ArgumentError(f"expected a value of {cls.__name__}, got {name!r}") from None
+
+    return convert_enum
