@@ -111,9 +111,9 @@ impl Drop for RedisBackend {
 /// Holds a link while anyone listens; comes back after each loss, with pauses that grow.
 async fn keep_link(registry: &Arc<Registry>, config: &RedisConfig, ping_interval: Duration) {
     let mut pause = FIRST_PAUSE;
+    let mut number = registry.next_link();
     loop {
         registry.wanted().await;
-        let number = registry.begin_link();
         let sink = registry.clone();
         let on_push = move |push: PushInfo| {
             on_push(&sink, number, push);
@@ -129,6 +129,7 @@ async fn keep_link(registry: &Arc<Registry>, config: &RedisConfig, ping_interval
                     on_server: FxHashSet::default(),
                 };
                 let error = served.serve(ping_interval, &mut pause).await;
+                number = registry.next_link();
                 tracing::warn!(%error, "pub-sub lost its Redis connection; receivers get a gap once it is back");
             }
             Err(error) => {

@@ -217,8 +217,8 @@ impl Registry {
         }
     }
 
-    /// Begins a new link and returns its number. Nothing is confirmed on it yet.
-    pub(super) fn begin_link(&self) -> u64 {
+    /// Ends the present link and returns the number of the next. Nothing is confirmed on it yet.
+    pub(super) fn next_link(&self) -> u64 {
         let state = &mut *self.state.lock();
         state.link += 1;
         state.dirty.clear();
@@ -307,8 +307,9 @@ impl Registry {
     pub(super) fn no_link(&self, error: &Error) {
         let mut state = self.state.lock();
         state.fail_waiting(None, error);
-        // The next link starts with every channel; remembering more would grow with each failed attempt.
-        state.dirty.clear();
+        // Remembering the channels of every failed attempt would grow without end.
+        let State { channels, dirty, .. } = &mut *state;
+        dirty.retain(|name| channels.contains_key(name));
     }
 
     /// The server refused one channel: fails the calls that wait for it. Returns whether other listeners still
