@@ -1,4 +1,5 @@
 //! The pool against a real Valkey.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
 

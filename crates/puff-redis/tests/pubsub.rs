@@ -1,4 +1,5 @@
 //! Publish and subscribe: one body of tests for both backends, then what only Redis can do.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
 

@@ -133,7 +133,12 @@ async fn keep_link(registry: &Arc<Registry>, config: &RedisConfig, ping_interval
                 tracing::warn!(%error, "pub-sub lost its Redis connection; receivers get a gap once it is back");
             }
             Err(error) => {
-                tracing::warn!(%error, "pub-sub has no Redis connection");
+                // Once per outage is enough for a human; the rest is for whoever looks closer.
+                if pause == FIRST_PAUSE {
+                    tracing::warn!(%error, "pub-sub has no Redis connection; it keeps trying");
+                } else {
+                    tracing::debug!(%error, "pub-sub still has no Redis connection");
+                }
                 registry.no_link(&error);
             }
         }
