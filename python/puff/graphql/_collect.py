@@ -244,7 +244,7 @@ class _Collector:
                 self._argument(argument, hint, default, scope, where.of_argument(argument))
                 for argument, hint, default in signature.parameters
             )
-            source = Source(returns, signature.takes_parents, function)
+            source = Source(returns, function, signature.takes_parents)
             return Field(name, self._output(form, where), where, description_of(function), arguments, source)
 
         return read
@@ -265,7 +265,7 @@ class _Collector:
         if root is not None and constant.parent_keys:
             raise Problem("a root class has no parents to join with", "Leave out parents= and children=")
         form = parse(constant.returns, Scope.of_class(where.cls, self._known))
-        source = Source("joined" if constant.parent_keys else "rows", constant=constant)
+        source = Source("joined" if constant.parent_keys else "rows", constant)
         return Field(name, self._output(form, where), where, source=source)
 
     # ---- forms

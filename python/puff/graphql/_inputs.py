@@ -24,7 +24,7 @@ class Converters:
     def __init__(self, classes: Classes, names: Names) -> None:
         self._inputs = classes.inputs
         self._names = names
-        self._made: dict[type, _InputObject] = {}
+        self._made: dict[type, Converter] = {}
 
     def of(self, form: Form) -> Converter | None:
         """Return the converter of values of this form."""
@@ -45,9 +45,11 @@ class Converters:
             return _enum(form.cls)
         made = self._made.get(form.cls)
         if made is None:
-            made = self._made[form.cls] = _InputObject(form.cls)
+            made = self._made[form.cls] = instance = _InputObject(form.cls)
             # Only now: the fields may lead back to this very class.
-            made.table, made.missing = self.shape(self._inputs[form.cls])
+            shape = instance.table, instance.missing = self.shape(self._inputs[form.cls])
+            if is_plain(shape):
+                made = self._made[form.cls] = _plain_object(form.cls)
         return made
 
     def shape(self, arguments: list[Argument] | tuple[Argument, ...]) -> Shape:
@@ -65,6 +67,14 @@ class Converters:
         return table, missing
 
 
+def is_plain(shape: Shape) -> bool:
+    """Return whether arguments of this shape can be passed to Python as they come."""
+    table, missing = shape
+    return not missing and all(
+        name == python_name and converter is None for name, (python_name, converter) in table.items()
+    )
+
+
 class _InputObject:
     """Turns the dict of an input object into the user's dataclass."""
 
@@ -78,6 +88,10 @@ class _InputObject:
 
     def __call__(self, value: Mapping[str, Any]) -> Any:
         return self.cls(**convert(self.table, self.missing, value))
+
+
+def _plain_object(cls: type) -> Converter:
+    return lambda value: cls(**value)
 
 
 def convert(

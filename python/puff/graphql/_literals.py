@@ -72,8 +72,10 @@ def _scalar(form: ScalarForm, value: Any) -> str:
     if name == "JSON":
         return _json(value)
     expected = str if name == "ID" else _PYTHON_TYPES[name]
-    accepted = (float, int) if expected is float else expected
-    if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
+    accepted = (float, int) if expected is float else (expected,)
+    # A bool is an int to Python and a datetime is a date, but they are scalars of their own.
+    another = type(value) in scalars.BY_TYPE and type(value) not in accepted
+    if another or not isinstance(value, accepted):
         raise _misfit(value, expected.__name__)
     return _json(form.scalar.encode(value) if form.scalar.encode is not None else value)
 
@@ -91,9 +93,9 @@ def _json(value: Any) -> str:
             raise Problem(
                 f"the default {value} does not fit GraphQL's Int, which has 32 bits", "Use a smaller number"
             )
-        return str(value)
+        return int.__repr__(value)
     if isinstance(value, float) and math.isfinite(value):
-        return repr(value)
+        return float.__repr__(value)
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_json, value)) + "]"
     if isinstance(value, Mapping) and all(isinstance(key, str) and _NAME.fullmatch(key) for key in value):

@@ -76,12 +76,12 @@ def _import(name: str, path: str) -> ModuleType | None:
         # Only when the module itself or a package above it is missing, not one that it imports in turn.
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             return None
-        raise _import_failed(name, error) from error
+        raise _import_failed(path, error) from error
     except Exception as error:
-        raise _import_failed(name, error) from error
+        raise _import_failed(path, error) from error
 
 
-def _import_failed(name: str, error: Exception) -> SchemaError:
+def _import_failed(path: str, error: Exception) -> SchemaError:
     fix = "Repair the module"
     if isinstance(error, NameError):
         fix += (
@@ -97,5 +97,5 @@ def _import_failed(name: str, error: Exception) -> SchemaError:
         file, line = (frames[-1].filename, frames[-1].lineno) if frames else (None, None)
     message = error.msg if isinstance(error, SyntaxError) else error
     return SchemaError(
-        f"importing {name!r} failed with {type(error).__name__}: {message}", fix, file=file, line=line
+        f"loading {path!r} failed with {type(error).__name__}: {message}", fix, file=file, line=line
     )

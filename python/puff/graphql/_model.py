@@ -32,9 +32,8 @@ class Source:
     """How a field with a resolver gets its data: a bound function, or constant SQL."""
 
     returns: Returns
+    behind: Callable[..., Any] | ConstantSql
     takes_parents: bool = False
-    function: Callable[..., Any] | None = None
-    constant: ConstantSql | None = None
 
 
 @dataclass(frozen=True)

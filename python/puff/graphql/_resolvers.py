@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ._annotations import Returns
-from ._inputs import Converters, Shape, convert
+from ._inputs import Converters, Shape, convert, is_plain
 from ._model import Classes, Field, Source
 from ._names import Names
+from ._sql import ConstantSql
 
 Call = Callable[[Any, Any, dict[str, Any]], Any]
 
@@ -66,7 +67,8 @@ def make_resolvers(classes: Classes, names: Names) -> tuple[Resolver, ...]:
 def _make(
     type_name: str, field_name: str, field: Field, source: Source, converters: Converters, subscription: bool
 ) -> Resolver:
-    if source.constant is not None:
+    behind = source.behind
+    if isinstance(behind, ConstantSql):
         return Resolver(
             type_name,
             field_name,
@@ -76,11 +78,10 @@ def _make(
             returns=source.returns,
             function=None,
             call=None,
-            sql=source.constant.statement,
-            parent_keys=source.constant.parent_keys,
-            child_keys=source.constant.child_keys,
+            sql=behind.statement,
+            parent_keys=behind.parent_keys,
+            child_keys=behind.child_keys,
         )
-    assert source.function is not None  # a source is one or the other
     return Resolver(
         type_name,
         field_name,
@@ -88,8 +89,8 @@ def _make(
         takes_parents=source.takes_parents,
         subscription=subscription,
         returns=source.returns,
-        function=source.function,
-        call=_call(source.function, source.takes_parents, converters.shape(field.arguments)),
+        function=behind,
+        call=_call(behind, source.takes_parents, converters.shape(field.arguments)),
     )
 
 
@@ -103,10 +104,7 @@ def _call(function: Callable[..., Any], takes_parents: bool, shape: Shape) -> Ca
         if takes_parents:
             return lambda parents, context, arguments: function(parents, context)
         return lambda parents, context, arguments: function(context)
-    as_they_come = not missing and all(
-        name == python_name and converter is None for name, (python_name, converter) in table.items()
-    )
-    if as_they_come:
+    if is_plain(shape):
         if takes_parents:
             return lambda parents, context, arguments: function(parents, context, **arguments)
         return lambda parents, context, arguments: function(context, **arguments)

@@ -1,7 +1,5 @@
 """From a ``Schema`` class to SDL and resolvers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from ._collect import collect

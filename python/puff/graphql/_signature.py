@@ -36,6 +36,11 @@ def read_signature(function: Callable[..., Any]) -> Signature:
     except (ValueError, TypeError, NameError) as error:
         raise Problem(f"its signature cannot be read ({error})", _SHAPE) from None
     parameters = list(signature.parameters.values())
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise Problem(
+            "the resolver is an async function, and resolvers run in greenlets",
+            "Write a plain def; its waits do not block others",
+        )
     takes_parents = _leading(parameters)
     arguments = parameters[2 if takes_parents else 1 :]
     found = []
@@ -69,6 +74,11 @@ def _leading(parameters: list[inspect.Parameter]) -> bool:
     slots = sum(parameter.kind is parameter.POSITIONAL_ONLY for parameter in parameters)
     if slots == 0:
         # Without the "/" only the names can tell.
+        names = [
+            name
+            for name, item in zip(names, parameters, strict=True)
+            if item.kind is item.POSITIONAL_OR_KEYWORD
+        ]
         slots = 2 if names[:2] == ["parents", "context"] else 1 if names[:1] == ["context"] else 0
     wrong_order = names[:1] == (["context"] if slots == 2 else ["parents"])
     if slots not in (1, 2) or wrong_order:

@@ -24,7 +24,6 @@ from typing import *
 from puff import graphql
 from puff.graphql import ID
 """
-HEADER_LINES = HEADER.count("\n")
 
 SCHEMA = """
 @dataclass
@@ -34,6 +33,19 @@ class Schema:
 
 Write = Callable[..., Path]
 Load = Callable[[str], ModuleType]
+CheckSdl = Callable[[str], graphql.GraphQLSchema]
+
+
+@pytest.fixture(scope="session")
+def check_sdl() -> CheckSdl:
+    """Let graphql-core, the reference in Python, judge an SDL, and return its schema."""
+
+    def check(sdl: str) -> graphql.GraphQLSchema:
+        schema = graphql.build_schema(sdl)
+        assert graphql.validate_schema(schema) == []
+        return schema
+
+    return check
 
 
 @pytest.fixture
@@ -67,7 +79,7 @@ def load(write: Write) -> Load:
 
 
 @pytest.fixture
-def build(load: Load) -> Callable[..., SchemaDefinition]:
+def build(load: Load, check_sdl: CheckSdl) -> Callable[..., SchemaDefinition]:
     """Build the ``Schema`` of user code (one with only a query if it has none), and check its SDL."""
 
     def build_definition(source: str, **options: Any) -> SchemaDefinition:
@@ -90,10 +102,3 @@ def fail(build: Callable[..., SchemaDefinition]) -> Callable[..., SchemaError]:
         return caught.value
 
     return failure
-
-
-def check_sdl(sdl: str) -> graphql.GraphQLSchema:
-    """Let graphql-core, the reference in Python, judge the SDL, and return its schema."""
-    schema = graphql.build_schema(sdl)
-    assert graphql.validate_schema(schema) == []
-    return schema

@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import graphql
 import pytest
-from conftest import Write, check_sdl
 
 from puff.graphql import SchemaDefinition, build_schema
 
 Build = Callable[..., SchemaDefinition]
+CheckSdl = Callable[[str], graphql.GraphQLSchema]
+Write = Callable[..., Path]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ Build = Callable[..., SchemaDefinition]
         ("Nested.Inner", "Inner!"),
     ],
 )
-def test_field_types(build: Build, hint: str, expected: str) -> None:
+def test_field_types(build: Build, check_sdl: CheckSdl, hint: str, expected: str) -> None:
     definition = build(
         f"""
         Meters = NewType("Meters", float)
@@ -126,7 +128,9 @@ def test_return_forms(build: Build, hint: str, expected: str, returns: str) -> N
     assert definition.resolvers[0].returns == returns
 
 
-@pytest.mark.parametrize("hint", ["Iterable[int]", "Iterator[int]", "Generator[int, None, None]", "'Iterable[int]'"])
+@pytest.mark.parametrize(
+    "hint", ["Iterable[int]", "Iterator[int]", "Generator[int, None, None]", "'Iterable[int]'"]
+)
 def test_subscriptions(build: Build, hint: str) -> None:
     definition = build(
         f"""
@@ -149,7 +153,7 @@ def test_subscriptions(build: Build, hint: str) -> None:
     assert definition.resolvers[1].subscription
 
 
-def test_strings_without_future_import(write: Write) -> None:
+def test_strings_without_future_import(write: Write, check_sdl: CheckSdl) -> None:
     write(
         "app",
         """
@@ -182,7 +186,7 @@ def test_strings_without_future_import(write: Write) -> None:
     assert "  nodes: [Node!]!\n" in sdl
 
 
-def test_modules_that_import_each_other_for_the_type_checker_only(write: Write) -> None:
+def test_modules_that_import_each_other_for_the_type_checker_only(write: Write, check_sdl: CheckSdl) -> None:
     # `Author` is unknown to posts.py and `Post` to authors.py at run time; `Comment` is reached through
     # `Author` alone, after `Post` has asked for it. Declared order must hold all the same.
     write(

@@ -5,12 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 import types
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Write, check_sdl
 
-from puff.graphql import build_schema, load_schema
+from puff.graphql import SchemaError, build_schema, load_schema
+
+CheckSdl = Callable[[str], Any]
+Write = Callable[..., Path]
 
 # The imports that the text leaves out stand in the header; the classes are in the order of the text, with
 # DbObject named in its own body.
@@ -281,7 +285,7 @@ def chat(write: Write) -> Any:
     return importlib.import_module("chat")
 
 
-def test_chat_sdl(chat: Any) -> None:
+def test_chat_sdl(chat: Any, check_sdl: CheckSdl) -> None:
     definition = build_schema(chat.Schema)
     assert definition.sdl == CHAT_SDL
     check_sdl(definition.sdl)
@@ -316,7 +320,7 @@ def test_chat_calls(chat: Any) -> None:
     assert child([], context, {})[2:] == ([[1, 2], "from child"], ["field1"], ["was_input"])
 
 
-def test_chat_in_camel_case(chat: Any) -> None:
+def test_chat_in_camel_case(chat: Any, check_sdl: CheckSdl) -> None:
     definition = build_schema(chat.Schema, camel_case=True)
     check_sdl(definition.sdl)
     assert "helloWorldObject(myInput: [SomeInputObject!]!): [SomeObject!]!" in definition.sdl
@@ -333,16 +337,16 @@ def test_chat_in_camel_case(chat: Any) -> None:
 
 
 def test_chat_without_future_import_says_what_to_add(write: Write) -> None:
-    from puff.graphql import SchemaError
-
     if sys.version_info >= (3, 14):
         pytest.skip("hints are evaluated late from Python 3.14 on")
     write("chat", CHAT, header=False)
-    with pytest.raises(SchemaError, match=r"name 'DbObject' is not defined.*from __future__ import annotations"):
+    with pytest.raises(
+        SchemaError, match=r"name 'DbObject' is not defined.*from __future__ import annotations"
+    ):
         load_schema("chat.Schema")
 
 
-def test_django_sdl(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_django_sdl(write: Write, check_sdl: CheckSdl, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("polls", "polls.models", "django", "django.utils"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     sys.modules["polls.models"].__dict__.update(Question=object, Choice=object)
