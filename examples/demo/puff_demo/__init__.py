@@ -1,0 +1,1 @@
+"""A tour of Puff: countries, their subdivisions and airports, as GraphQL and as pages."""
