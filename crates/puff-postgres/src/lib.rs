@@ -1,1 +1,43 @@
-//! Puff's PostgreSQL connection and pool, on postgres-protocol.
+//! PostgreSQL for Puff: a connection that many tasks can share, and a pool of them.
+//!
+//! - [`Config`]: which server and database, from a URL or a key-value string.
+//! - [`Connection`]: one session; requests of several tasks are pipelined over it.
+//! - [`Pool`]: a bounded number of connections that are handed out in turn.
+//! - [`Rows`]: an answer, in PostgreSQL's text format, cells left where the network put them.
+//! - [`Error`]: everything that can go wrong, the server's reports with all their fields.
+//!
+//! Values travel as text in both directions: that is what Python's casters read, and what JSON copies.
+//! The wire protocol is that of the crate `postgres-protocol`; the reason not to use a ready client is that
+//! none shows the transaction state, command tags and column types of every statement.
+//!
+//! # Cancel safety
+//! Every future of this crate may be dropped at any time; see [`Connection`] and [`Pool`].
+
+mod actor;
+mod cancel;
+mod codec;
+mod config;
+mod connection;
+mod db_error;
+mod error;
+mod in_flight;
+pub mod oid;
+mod param;
+mod pool;
+mod request;
+mod rows;
+mod sql_state;
+mod startup;
+mod statement;
+mod stream;
+mod transaction_status;
+
+pub use config::{Config, ConfigError, Host};
+pub use connection::{CancelToken, Connection};
+pub use db_error::{DbError, Severity};
+pub use error::Error;
+pub use param::Param;
+pub use pool::{Pool, PoolConfig, PoolStatus, PooledConnection, Reset};
+pub use rows::{Column, CommandTag, Rows};
+pub use sql_state::{InvalidSqlState, SqlState};
+pub use transaction_status::TransactionStatus;
