@@ -48,24 +48,22 @@ pub(crate) fn init(binaries: &Binaries, account: Account, data: &Path) -> Result
     result
 }
 
+/// The arguments of `initdb` but for the directory.
+pub(crate) fn init_arguments(binaries: &Binaries) -> Vec<&'static str> {
+    let mut arguments = vec!["-U", NAME, "--encoding=UTF8", "--no-sync", "--no-instructions"];
+    // Local sockets lie in a directory that only the account can enter, which is the authentication.
+    arguments.extend(["--auth-local=trust", "--auth-host=reject"]);
+    // Sorts the same on every machine, whatever locales it has. Before 17 the closest is C: bytes in order.
+    arguments.push("--locale=C");
+    if binaries.major() >= 17 {
+        arguments.extend(["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]);
+    }
+    arguments
+}
+
 fn init_at(binaries: &Binaries, account: Account, data: &Path) -> Result<(), Error> {
     let mut command = Command::new(binaries.sibling("initdb"));
-    command
-        .arg("-D")
-        .arg(data)
-        .args(["-U", NAME, "--encoding=UTF8", "--no-sync", "--no-instructions"]);
-    // Local sockets lie in a directory that only the account can enter, which is the authentication.
-    command.args(["--auth-local=trust", "--auth-host=reject"]);
-    // Sorts the same on every machine, whatever locales it has. Before 17 the closest is C: bytes in order.
-    command.args(match binaries.major() {
-        17.. => [
-            "--locale=C",
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-        ]
-        .as_slice(),
-        _ => ["--locale=C"].as_slice(),
-    });
+    command.arg("-D").arg(data).args(init_arguments(binaries));
     clean(&mut command);
     account.apply(&mut command);
     let output = command
@@ -146,27 +144,35 @@ pub(crate) fn is_ready(dir: &Path) -> io::Result<bool> {
 }
 
 /// Runs a statement in the database `postgres` as the superuser.
-pub(crate) fn execute(dir: &Path, sql: &str) -> Result<Result<(), wire::Refusal>, Error> {
+pub(crate) fn execute(dir: &Path, sql: &str) -> Result<(), Error> {
     let path = socket(dir);
     let failed = |source| Error::Io {
         action: "talk to",
         path: path.clone(),
         source,
     };
-    match wire::Postgres::connect(&path, NAME, "postgres").map_err(failed)? {
-        Ok(mut session) => session.execute(sql).map_err(failed),
-        Err(refusal) => Ok(Err(refusal)),
-    }
+    wire::Postgres::connect(&path, NAME, "postgres")
+        .and_then(|session| {
+            session.map_or_else(|refusal| Ok(Err(refusal)), |mut session| session.execute(sql))
+        })
+        .map_err(failed)?
+        .map_err(refused)
 }
 
 /// Creates the database that every private server has, unless it exists.
 pub(crate) fn ensure_database(dir: &Path) -> Result<(), Error> {
-    match execute(dir, &format!("CREATE DATABASE {NAME}"))? {
-        Ok(()) => Ok(()),
-        Err(refusal) if refusal.code == "42P04" => Ok(()),
-        Err(refusal) => Err(Error::Refused {
-            service: Service::Postgres,
-            message: refusal.to_string(),
-        }),
+    let path = socket(dir);
+    // Asked first: a CREATE DATABASE that fails would be an error in the log of every start.
+    match wire::Postgres::connect(&path, NAME, NAME).map_err(Error::io("talk to", &path))? {
+        Ok(_) => Ok(()),
+        Err(refusal) if refusal.code == "3D000" => execute(dir, &format!("CREATE DATABASE {NAME}")),
+        Err(refusal) => Err(refused(refusal)),
+    }
+}
+
+fn refused(refusal: wire::Refusal) -> Error {
+    Error::Refused {
+        service: Service::Postgres,
+        message: refusal.to_string(),
     }
 }

@@ -159,10 +159,7 @@ impl Throwaway {
                 message,
             });
         }
-        postgres::execute(&self.dir, sql)?.map_err(|refusal| Error::Refused {
-            service: self.service,
-            message: refusal.to_string(),
-        })
+        postgres::execute(&self.dir, sql)
     }
 
     /// The id of the server's main process, or `None` when it is gone: for tests that kill it.
@@ -195,7 +192,13 @@ fn prepare_data(
         .open(&lock_path)
         .map_err(Error::io("open", &lock_path))?;
     lock.lock().map_err(Error::io("lock", &lock_path))?;
-    let identity = format!("{} {}", binaries.server.display(), binaries.version);
+    let how = postgres::init_arguments(binaries).join(" ");
+    let identity = format!(
+        "{} {} {} {how}",
+        binaries.server.display(),
+        binaries.version,
+        account.uid
+    );
     let template = cache.join(format!(
         "postgres-{}-{:016x}",
         binaries.version,

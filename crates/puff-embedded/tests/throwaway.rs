@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use puff_embedded::testing;
@@ -58,6 +59,35 @@ fn a_setting_that_the_server_refuses_is_an_error_with_its_log() {
     let result = std::panic::catch_unwind(|| testing::postgres_with(&[("no_such_setting", "1")]));
     let text = result.unwrap_err().downcast::<String>().unwrap();
     assert!(text.contains("no_such_setting"), "{text}");
+}
+
+/// Does nothing in a test run of its own; another test starts it as a program and kills it.
+#[test]
+fn another_program() {
+    if std::env::var_os("PUFF_TEST_OWNER").is_some() {
+        let server = testing::postgres();
+        println!("\nsocket: {}", server.socket().display());
+        std::thread::sleep(Duration::from_secs(60));
+    }
+}
+
+#[test]
+fn the_death_of_the_owner_takes_the_server_along() {
+    let mut owner = Command::new(std::env::current_exe().unwrap())
+        .args(["another_program", "--exact", "--nocapture"])
+        .env("PUFF_TEST_OWNER", "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(owner.stdout.take().unwrap()).lines();
+    let socket = lines
+        .map(|line| line.unwrap())
+        .find_map(|line| Some(line.strip_prefix("socket: ")?.to_owned()));
+    let dir = Path::new(&socket.unwrap()).parent().unwrap().to_owned();
+    assert!(dir.exists());
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    assert!(gone(&dir));
 }
 
 #[test]
