@@ -91,7 +91,7 @@ class Connection:
     def unsubscribe(self, channel: str) -> None:
         """Receives no more of `channel`."""
         self._gaps.discard(channel)
-        current_hub().wait_for(partial(self._open().unsubscribe, channel))
+        self._open().unsubscribe(channel)
 
     def receive(self, timeout: float | None = None) -> Message | Gap | None:
         """Waits for the next message; None if there is none within `timeout` seconds or when it is closed."""

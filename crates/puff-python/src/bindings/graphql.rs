@@ -1,0 +1,70 @@
+//! GraphQL called in process.
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+use puff_graphql::Request;
+
+use crate::graphql::{GraphQl, RequestContext};
+use crate::greenlet::start;
+use crate::runtime::Runtime;
+use crate::waiter::Waiter;
+
+/// An answer as a dict; parsed on the hub.
+struct Answer(bytes::Bytes);
+
+impl<'py> IntoPyObject<'py> for Answer {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let text = String::from_utf8_lossy(&self.0);
+        LOADS.import(py, "json", "loads")?.call1((text,))
+    }
+}
+
+fn schema() -> PyResult<GraphQl> {
+    Runtime::current()?.graphql().cloned().ok_or_else(|| {
+        PyRuntimeError::new_err(
+            "this program has no GraphQL schema: give one with --graphql pkg.mod:Schema, in puff.toml, or with \
+             RuntimeConfig::set_gql_schema_class",
+        )
+    })
+}
+
+#[pyfunction]
+fn graphql_query(
+    py: Python<'_>,
+    query: String,
+    variables: Option<Bound<'_, PyDict>>,
+    waiter: Py<Waiter>,
+) -> PyResult<()> {
+    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let graphql = schema()?;
+    // Through JSON text: the one path that clients over HTTP take as well.
+    let body = PyDict::new(py);
+    body.set_item("query", query)?;
+    body.set_item("variables", variables)?;
+    let body: String = DUMPS.import(py, "json", "dumps")?.call1((body,))?.extract()?;
+    start(waiter, async move {
+        let response = match Request::from_json(body.as_bytes()) {
+            Ok(request) => graphql.execute(request, RequestContext::default()).await,
+            Err(error) => puff_graphql::Response::refused(&error),
+        };
+        Ok(Answer(response.body))
+    });
+    Ok(())
+}
+
+#[pyfunction]
+fn graphql_sdl() -> PyResult<String> {
+    Ok(schema()?.sdl().to_owned())
+}
+
+pub(super) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(graphql_query, module)?)?;
+    module.add_function(wrap_pyfunction!(graphql_sdl, module)?)
+}

@@ -1,0 +1,161 @@
+//! The engine's backend: resolvers on the hub, statements on the pool.
+
+use std::sync::Arc;
+
+use puff_graphql::{Backend, Call, FieldError, Resolved, Statement, Value};
+use puff_postgres::Param;
+use pyo3::prelude::*;
+use tokio::sync::oneshot;
+
+use super::call::ResolveJob;
+use super::context::RequestContext;
+use super::rows::PgRows;
+use crate::reactor::{Event, Reactor};
+use crate::runtime::Runtime;
+use crate::services::Services;
+
+/// Python resolvers and the program's PostgreSQL pool.
+pub(crate) struct PythonBackend {
+    reactor: Arc<Reactor>,
+    services: Services,
+    shared: Arc<Shared>,
+}
+
+/// What the calls of a schema need of Python.
+pub(super) struct Shared {
+    /// `resolve(call)` of the Python half.
+    pub(super) handler: Py<PyAny>,
+    /// The class of a parent that came from SQL.
+    pub(super) row_class: Py<PyAny>,
+    /// By the number that the engine knows them by.
+    pub(super) resolvers: Vec<Resolver>,
+}
+
+/// A resolver as the Python half describes it.
+pub(super) struct Resolver {
+    /// `call(parents, context, arguments)`.
+    pub(super) call: Py<PyAny>,
+    /// Whether the function wants the parents; its value is then one per parent.
+    pub(super) takes_parents: bool,
+}
+
+impl PythonBackend {
+    pub(super) fn new(py: Python<'_>, runtime: &Runtime, resolvers: Vec<Resolver>) -> PyResult<PythonBackend> {
+        let module = py.import("puff.graphql._execute")?;
+        Ok(PythonBackend {
+            reactor: runtime.reactor().clone(),
+            services: runtime.services().clone(),
+            shared: Arc::new(Shared {
+                handler: module.getattr("resolve")?.unbind(),
+                row_class: module.getattr("Row")?.unbind(),
+                resolvers,
+            }),
+        })
+    }
+}
+
+impl Backend for PythonBackend {
+    type Context = RequestContext;
+    type Rows = PgRows;
+    type Param = Param;
+    type Objects = Arc<[Py<PyAny>]>;
+
+    async fn resolve(&self, call: Call<Self>) -> Result<Resolved<Self>, FieldError> {
+        let (sender, receiver) = oneshot::channel();
+        let job = ResolveJob { shared: self.shared.clone(), call, sender };
+        self.reactor.push(Event::Job(Box::new(job)));
+        receiver.await.unwrap_or_else(|_| {
+            Err(FieldError::new("RESOLVER_ENDED", "the resolver was ended before it returned"))
+        })
+    }
+
+    async fn load(
+        &self,
+        _context: &RequestContext,
+        statement: Statement<Self>,
+    ) -> Result<PgRows, FieldError> {
+        let pool = self
+            .services
+            .postgres()
+            .await
+            .map_err(|error| FieldError::new("SERVICE_UNAVAILABLE", error.to_string()))?;
+        let rows = async {
+            let connection = pool.get().await?;
+            connection.query(&statement.sql, &statement.params).await
+        };
+        rows.await.map(PgRows::new).map_err(|error| sql_error(&error))
+    }
+
+    fn param(&self, value: &Value) -> Result<Param, FieldError> {
+        param(value)
+    }
+}
+
+/// A PostgreSQL error as a field's error, with what a developer needs to find it.
+fn sql_error(error: &puff_postgres::Error) -> FieldError {
+    let Some(report) = error.as_db() else {
+        return FieldError::new("SQL_UNAVAILABLE", error.to_string());
+    };
+    let mut field = FieldError::new("SQL_ERROR", report.message.clone())
+        .with("sqlstate", Value::str(report.code.as_str()));
+    if let Some(detail) = &report.detail {
+        field = field.with("detail", Value::str(detail.as_str()));
+    }
+    if let Some(hint) = &report.hint {
+        field = field.with("hint", Value::str(hint.as_str()));
+    }
+    field
+}
+
+/// A plain value as a parameter, without entering Python.
+fn param(value: &Value) -> Result<Param, FieldError> {
+    Ok(match value {
+        Value::Null => Param::NULL,
+        Value::Bool(flag) => Param::from(*flag),
+        Value::Int(number) => Param::from(*number),
+        Value::Float(number) => Param::from(*number),
+        Value::Big(text) | Value::Str(text) | Value::Json(text) => Param::from(&**text),
+        Value::List(items) => {
+            let mut text = String::from("{");
+            write_items(items, &mut text)?;
+            text.push('}');
+            Param::text(text)
+        }
+        Value::Object(_) => {
+            return Err(FieldError::new("BAD_PARAMETER", "an object cannot be a statement's parameter"));
+        }
+        Value::Error(error) => return Err((**error).clone()),
+    })
+}
+
+fn write_items(items: &[Value], text: &mut String) -> Result<(), FieldError> {
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        match item {
+            Value::Null => text.push_str("NULL"),
+            Value::List(inner) => {
+                text.push('{');
+                write_items(inner, text)?;
+                text.push('}');
+            }
+            Value::Str(_) | Value::Json(_) => {
+                let element = param(item)?;
+                text.push('"');
+                for character in String::from_utf8_lossy(element.value.as_deref().unwrap_or_default()).chars() {
+                    if matches!(character, '"' | '\\') {
+                        text.push('\\');
+                    }
+                    text.push(character);
+                }
+                text.push('"');
+            }
+            other => {
+                let element = param(other)?;
+                text.push_str(&String::from_utf8_lossy(element.value.as_deref().unwrap_or_default()));
+            }
+        }
+    }
+    Ok(())
+}

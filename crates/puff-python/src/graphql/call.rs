@@ -1,0 +1,208 @@
+//! One call of a Python resolver: its arguments in, its result out as plain data.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use puff_graphql::{Call, FieldError, Join, ParentSource, Resolved, Spread, SqlResult, Statement, Value};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyEllipsis, PyList, PyString, PyTuple};
+use tokio::sync::oneshot;
+
+use super::backend::{PythonBackend, Resolver, Shared};
+use super::context::{Context, parent_objects};
+use super::extract::{attribute, resolved};
+use crate::convert::{object_to_value, objects_to_params, value_to_object};
+use crate::reactor::Job;
+
+type Outcome = Result<Resolved<PythonBackend>, FieldError>;
+
+/// A resolver's call in the hub's queue.
+pub(super) struct ResolveJob {
+    pub(super) shared: Arc<Shared>,
+    pub(super) call: Call<PythonBackend>,
+    pub(super) sender: oneshot::Sender<Outcome>,
+}
+
+impl Job for ResolveJob {
+    fn into_call(self: Box<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+        let handler = self.shared.handler.clone_ref(py);
+        let call = ResolverCall {
+            shared: self.shared,
+            call: self.call,
+            sender: Mutex::new(Some(self.sender)),
+        };
+        Ok((handler, Py::new(py, call)?.into_any()))
+    }
+}
+
+/// One call of a resolver, for `puff.graphql._execute.resolve`.
+#[pyclass(frozen, module = "puff.graphql", name = "ResolverCall")]
+pub(crate) struct ResolverCall {
+    shared: Arc<Shared>,
+    call: Call<PythonBackend>,
+    sender: Mutex<Option<oneshot::Sender<Outcome>>>,
+}
+
+#[pymethods]
+impl ResolverCall {
+    /// The resolver's own `call(parents, context, arguments)`.
+    #[getter]
+    fn function(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(self.resolver()?.call.clone_ref(py))
+    }
+
+    /// The parents as Python objects; None where the resolver does not want them.
+    fn parents<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
+        if !self.resolver()?.takes_parents {
+            return Ok(None);
+        }
+        parent_objects(py, self.call.parents.as_ref(), &self.shared.row_class).map(Some)
+    }
+
+    /// The `context` argument.
+    fn context(&self) -> Context {
+        Context::new(self.call.context.clone(), self.call.parents.clone())
+    }
+
+    /// The field's arguments by their GraphQL names.
+    fn arguments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for (name, value) in self.call.arguments.iter() {
+            dict.set_item(name, value_to_object(py, value)?)?;
+        }
+        Ok(dict)
+    }
+
+    /// The resolver returned `result`. Raises TypeError if that is none of the forms a resolver may return.
+    fn finish(&self, result: &Bound<'_, PyAny>) -> PyResult<()> {
+        let resolved = self.interpret(result)?;
+        self.send(Ok(resolved));
+        Ok(())
+    }
+
+    /// The resolver raised `error`.
+    fn fail(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> PyResult<()> {
+        let text = error.str()?.to_string();
+        let message = if text.is_empty() { error.get_type().name()?.to_string() } else { text };
+        let _ = py;
+        self.send(Err(FieldError::new("RESOLVER_ERROR", message)));
+        Ok(())
+    }
+
+    fn __repr__(&self) -> String {
+        self.call.field.to_string()
+    }
+}
+
+impl ResolverCall {
+    fn resolver(&self) -> PyResult<&Resolver> {
+        self.shared
+            .resolvers
+            .get(self.call.id.0 as usize)
+            .ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("the schema has no such resolver"))
+    }
+
+    fn send(&self, outcome: Outcome) {
+        if let Some(sender) = self.sender.lock().take() {
+            // An error means that the request has gone; nobody waits for the value.
+            let _ = sender.send(outcome);
+        }
+    }
+
+    /// The four forms of a resolver's result.
+    fn interpret(&self, result: &Bound<'_, PyAny>) -> PyResult<Resolved<PythonBackend>> {
+        let form = result
+            .cast::<PyTuple>()
+            .ok()
+            .filter(|tuple| tuple.get_item(0).is_ok_and(|first| first.is_instance_of::<PyEllipsis>()));
+        let Some(form) = form else {
+            return self.value(result);
+        };
+        match form.len() {
+            2 => self.value(&form.get_item(1)?),
+            3 => self.sql(form, None),
+            5 => self.sql(form, Some((form.get_item(3)?, form.get_item(4)?))),
+            count => Err(self.wrong(&format!("a tuple of {count}"))),
+        }
+    }
+
+    fn wrong(&self, what: &str) -> PyErr {
+        pyo3::exceptions::PyTypeError::new_err(format!(
+            "the resolver {} returned {what}; it may return a value, (..., objects), (..., sql, params) or \
+             (..., sql, params, parent_keys, child_keys)",
+            self.call.field
+        ))
+    }
+
+    /// A value, objects, or one of either per parent.
+    fn value(&self, value: &Bound<'_, PyAny>) -> PyResult<Resolved<PythonBackend>> {
+        let per_parent = self.call.parents.as_ref().filter(|_| self.resolver().is_ok_and(|r| r.takes_parents));
+        let Some(parents) = per_parent else {
+            return resolved(&[value.clone()], &self.call, Spread::Shared);
+        };
+        let values: Vec<Bound<'_, PyAny>> = match value.cast::<PyList>() {
+            Ok(list) => list.iter().collect(),
+            Err(_) => match value.cast::<PyTuple>() {
+                Ok(tuple) => tuple.iter().collect(),
+                Err(_) => return Err(self.wrong_count(parents.len(), None)),
+            },
+        };
+        if values.len() != parents.len() {
+            return Err(self.wrong_count(parents.len(), Some(values.len())));
+        }
+        resolved(&values, &self.call, Spread::PerParent)
+    }
+
+    fn wrong_count(&self, parents: usize, values: Option<usize>) -> PyErr {
+        let got = values.map_or_else(|| "something else".to_owned(), |count| count.to_string());
+        pyo3::exceptions::PyTypeError::new_err(format!(
+            "the resolver {} takes `parents` and so returns a list with one value per parent, in their order: \
+             {parents} values were expected, {got} came",
+            self.call.field
+        ))
+    }
+
+    fn sql(
+        &self,
+        form: &Bound<'_, PyTuple>,
+        keys: Option<(Bound<'_, PyAny>, Bound<'_, PyAny>)>,
+    ) -> PyResult<Resolved<PythonBackend>> {
+        let sql = form.get_item(1)?;
+        let Ok(sql) = sql.cast::<PyString>() else {
+            return Err(self.wrong(&format!("a {} where SQL text belongs", sql.get_type().qualname()?)));
+        };
+        let params = objects_to_params(&form.get_item(2)?)?;
+        let mut result = SqlResult {
+            statement: Statement { sql: sql.to_str()?.into(), params },
+            join: None,
+            parent_values: None,
+        };
+        if let Some((parent_keys, child_keys)) = keys {
+            let names = |keys: &Bound<'_, PyAny>| {
+                keys.extract::<Vec<String>>().map_err(|_| self.wrong("join keys that are no lists of strings"))
+            };
+            let join = Join { parent_keys: names(&parent_keys)?, child_keys: names(&child_keys)? };
+            if join.parent_keys.len() != join.child_keys.len() || join.parent_keys.is_empty() {
+                return Err(self.wrong("join keys of different or no length"));
+            }
+            result.parent_values = self.parent_values(form.py(), &join.parent_keys)?;
+            result.join = Some(join);
+        }
+        Ok(Resolved::Sql(result))
+    }
+
+    /// The join keys of parents that are Python objects; rows the engine reads itself.
+    fn parent_values(&self, py: Python<'_>, names: &[String]) -> PyResult<Option<Vec<Vec<Value>>>> {
+        let Some(parents) = &self.call.parents else { return Ok(None) };
+        let ParentSource::Table { table, .. } = parents.source() else { return Ok(None) };
+        let Some(objects) = &table.objects else { return Ok(None) };
+        let columns = names.iter().map(|name| {
+            let name = PyString::new(py, name);
+            parents
+                .indexes()
+                .map(|index| object_to_value(&attribute(objects[index].bind(py), &name)?))
+                .collect::<PyResult<Vec<Value>>>()
+        });
+        columns.collect::<PyResult<_>>().map(Some)
+    }
+}

@@ -1,0 +1,83 @@
+//! A schema class in Python becomes a schema of the engine.
+
+use std::time::Duration;
+
+use puff_graphql::{FieldResolver, ResolverId, ResolverKind, Schema, SchemaError, SchemaOptions};
+use pyo3::prelude::*;
+use thiserror::Error;
+
+use super::backend::Resolver;
+
+/// How a schema is built and served.
+#[derive(Debug, Clone)]
+pub struct GraphQlOptions {
+    /// Whether `snake_case` names of Python appear as `camelCase`.
+    pub camel_case: bool,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// Limits and cache sizes.
+    pub schema: SchemaOptions,
+}
+
+impl Default for GraphQlOptions {
+    fn default() -> Self {
+        GraphQlOptions {
+            camel_case: false,
+            timeout: Duration::from_secs(60),
+            schema: SchemaOptions::default(),
+        }
+    }
+}
+
+/// Why a schema cannot be served.
+#[derive(Debug, Error)]
+pub enum GraphQlLoadError {
+    /// What the schema's author has to mend; the text names class, field and file.
+    #[error("{0}")]
+    Schema(String),
+    /// The engine refuses the generated schema.
+    #[error("the GraphQL schema cannot be used: {0}")]
+    Engine(#[from] SchemaError),
+    /// The author's module failed while it was imported; print it for its traceback.
+    #[error("the GraphQL schema cannot be imported: {0}")]
+    Python(#[from] PyErr),
+}
+
+/// Imports the class, asks the Python half for SDL and resolvers, and builds the engine's schema.
+pub(super) fn load(
+    py: Python<'_>,
+    path: &str,
+    options: GraphQlOptions,
+) -> Result<(Schema, Vec<Resolver>), GraphQlLoadError> {
+    let module = py.import("puff.graphql")?;
+    let known = module.getattr("SchemaError")?;
+    let authors = |error: PyErr| match error.value(py).is_instance(&known) {
+        Ok(true) => GraphQlLoadError::Schema(error.value(py).to_string()),
+        _ => GraphQlLoadError::Python(error),
+    };
+    let class = module.call_method1("load_schema", (path,)).map_err(authors)?;
+    let keywords = pyo3::types::PyDict::new(py);
+    keywords.set_item("camel_case", options.camel_case)?;
+    let definition = module.call_method("build_schema", (class,), Some(&keywords)).map_err(authors)?;
+    let sdl: String = definition.getattr("sdl")?.extract()?;
+    let mut resolvers = Vec::new();
+    let mut fields = Vec::new();
+    for entry in definition.getattr("resolvers")?.try_iter()? {
+        let entry = entry?;
+        let id = ResolverId(resolvers.len() as u32);
+        resolvers.push(Resolver {
+            call: entry.getattr("call")?.unbind(),
+            takes_parents: entry.getattr("takes_parents")?.extract()?,
+        });
+        fields.push(FieldResolver {
+            type_name: entry.getattr("type_name")?.extract()?,
+            field_name: entry.getattr("field_name")?.extract()?,
+            kind: ResolverKind::Call(id),
+        });
+    }
+    for entry in definition.getattr("attributes")?.try_iter()? {
+        let (type_name, field_name, attribute): (String, String, String) = entry?.extract()?;
+        fields.push(FieldResolver { type_name, field_name, kind: ResolverKind::Attribute(attribute) });
+    }
+    Ok((Schema::build(&sdl, fields, options.schema)?, resolvers))
+}

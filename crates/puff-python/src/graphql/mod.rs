@@ -1,0 +1,83 @@
+//! GraphQL: Python resolvers and PostgreSQL rows behind the engine's traits.
+
+mod backend;
+mod call;
+mod context;
+mod extract;
+mod load;
+mod rows;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use puff_graphql::{
+    Engine, PlanDescription, Request, RequestError, RequestErrorCode, Response, Schema,
+};
+use pyo3::prelude::*;
+
+use backend::PythonBackend;
+pub use context::RequestContext;
+pub use load::{GraphQlLoadError, GraphQlOptions};
+
+use crate::runtime::Runtime;
+
+/// A GraphQL schema written in Python, ready to answer requests. Clones are cheap and share the plan cache.
+#[derive(Clone)]
+pub struct GraphQl {
+    engine: Engine<PythonBackend>,
+    timeout: Duration,
+}
+
+impl GraphQl {
+    /// Imports the schema class that `path` names and prepares it. Call it attached, before serving.
+    ///
+    /// # Errors
+    /// [`GraphQlLoadError`]: no such class, or a schema that makes no sense; the text names class and field.
+    pub fn load(
+        py: Python<'_>,
+        runtime: &Runtime,
+        path: &str,
+        options: GraphQlOptions,
+    ) -> Result<GraphQl, GraphQlLoadError> {
+        let timeout = options.timeout;
+        let (schema, resolvers) = load::load(py, path, options)?;
+        let backend = PythonBackend::new(py, runtime, resolvers)?;
+        Ok(GraphQl { engine: Engine::new(schema, Arc::new(backend)), timeout })
+    }
+
+    /// Answers one request. Runs on Tokio; resolvers run on the hub, statements on the pool.
+    ///
+    /// Whatever goes wrong is in the answer. Dropping the future drops statements that are under way.
+    pub async fn execute(&self, request: Request, context: RequestContext) -> Response {
+        match tokio::time::timeout(self.timeout, self.engine.execute(request, context)).await {
+            Ok(response) => response,
+            Err(_) => Response::refused(&RequestError::new(
+                RequestErrorCode::LimitExceeded,
+                format!("the request took longer than {} s", self.timeout.as_secs_f64()),
+            )),
+        }
+    }
+
+    /// The layers of an operation, without running it.
+    ///
+    /// # Errors
+    /// When the document does not fit the schema.
+    pub fn plan(&self, query: &str, operation: Option<&str>) -> Result<PlanDescription, RequestError> {
+        self.engine.plan(query, operation)
+    }
+
+    /// The schema in SDL.
+    pub fn sdl(&self) -> &str {
+        self.schema().sdl()
+    }
+
+    fn schema(&self) -> &Schema {
+        self.engine.schema()
+    }
+}
+
+/// Adds the classes of this module to the native module.
+pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<call::ResolverCall>()?;
+    module.add_class::<context::Context>()
+}

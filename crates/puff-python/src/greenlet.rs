@@ -1,0 +1,71 @@
+//! Rust futures that a greenlet waits for.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use puff_core::task::panic_message;
+
+use crate::errors::into_pyerr;
+use crate::waiter::Waiter;
+
+/// Any error a future may end with; a `PyErr` inside is raised as it is.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs `future` on Tokio and gives its result to `return_func`, resuming the greenlet that waits for it.
+///
+/// `return_func` is what `puff.wrap_async` passes to the function that starts the work. Call it attached
+/// to Python; it returns at once. The result is converted on the hub, when the greenlet resumes. If the
+/// greenlet is killed, the future is dropped. A panic in the future is raised as `RuntimeError`.
+///
+/// ```no_run
+/// # use puff_python::greenlet_async;
+/// # use pyo3::prelude::*;
+/// fn answer(return_func: Py<PyAny>) {
+///     greenlet_async(return_func, async {
+///         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+///         Ok(42)
+///     })
+/// }
+/// ```
+pub fn greenlet_async<F, T>(return_func: Py<PyAny>, future: F)
+where
+    F: Future<Output = Result<T, BoxError>> + Send + 'static,
+    T: for<'py> IntoPyObject<'py> + Send + 'static,
+{
+    let waiter = Python::attach(|py| return_func.bind(py).cast::<Waiter>().map(|w| w.clone().unbind()).ok());
+    match waiter {
+        Some(waiter) => start(waiter, future),
+        None => tracing::error!(
+            "greenlet_async got a return_func that is not puff.wrap_async's: the result will be lost"
+        ),
+    }
+}
+
+/// [`greenlet_async`] for a waiter of ours.
+pub(crate) fn start<F, T>(waiter: Py<Waiter>, future: F)
+where
+    F: Future<Output = Result<T, BoxError>> + Send + 'static,
+    T: for<'py> IntoPyObject<'py> + Send + 'static,
+{
+    let tokio = waiter.get().reactor().tokio().clone();
+    // One more handle on the waiter, to name the task once it exists.
+    let named = Python::attach(|py| waiter.clone_ref(py));
+    let task = tokio.spawn(async move {
+        let result = AssertUnwindSafe(future).catch_unwind().await;
+        Waiter::complete(
+            waiter,
+            Box::new(move |py| match result {
+                Ok(Ok(value)) => value.into_py_any(py),
+                Ok(Err(error)) => Err(into_pyerr(error)),
+                Err(panic) => Err(PyRuntimeError::new_err(format!(
+                    "the Rust code panicked: {}",
+                    panic_message(&*panic)
+                ))),
+            }),
+        );
+    });
+    named.get().set_task(task.abort_handle());
+}

@@ -1,0 +1,189 @@
+//! The hub: the one Python thread that runs every greenlet.
+//!
+//! The loop itself is Python (`puff/_hub.py`), because a greenlet must not be parked with native frames on
+//! its stack; here are the native half of that loop and the ways to start it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use tokio::io::AsyncReadExt;
+
+use crate::greenlet::{BoxError, greenlet_async};
+use crate::reactor::{Event, Reactor, deadline};
+use crate::runtime::Runtime;
+use crate::waiter::Waiter;
+
+/// What a program's main greenlet does.
+pub enum Root {
+    /// Calls a Python function; the exit status is its result (None = 0, an int, an exception = 1).
+    Python {
+        /// What to call.
+        callable: Py<PyAny>,
+        /// Its positional arguments.
+        args: Py<PyTuple>,
+    },
+    /// Waits for a Rust future that gives the exit status; a signal cancels [`Runtime::shutdown`].
+    Future(Pin<Box<dyn Future<Output = Result<i32, BoxError>> + Send>>),
+}
+
+/// Makes this thread the hub until the root ends; returns the exit status.
+///
+/// Ctrl-C and SIGTERM raise `KeyboardInterrupt` or `SystemExit(143)` in a Python root, and cancel
+/// [`Runtime::shutdown`] for a future; a second signal ends the program at once. Call it attached, on the
+/// process's main thread.
+///
+/// # Errors
+/// If the Python package `puff` or `greenlet` cannot be imported.
+pub fn run_main(py: Python<'_>, runtime: &Runtime, root: Root) -> PyResult<i32> {
+    let native = Bound::new(py, NativeHub::new(runtime))?;
+    let module = py.import("puff._hub")?;
+    let status = match root {
+        Root::Python { callable, args } => module.call_method1("run_main", (native, callable, args))?,
+        Root::Future(future) => {
+            let root = FutureRoot { future: Mutex::new(Some(future)) };
+            module.call_method1("run_future", (native, Bound::new(py, root)?))?
+        }
+    };
+    status.extract()
+}
+
+/// Starts the hub on a daemon thread of its own, for programs whose main thread is plain Python.
+///
+/// # Errors
+/// As [`run_main`].
+pub fn run_background(py: Python<'_>, runtime: &Runtime) -> PyResult<()> {
+    let native = Bound::new(py, NativeHub::new(runtime))?;
+    py.import("puff._hub")?.call_method1("run_background", (native,))?;
+    Ok(())
+}
+
+/// The native half of `puff._hub.Hub`.
+#[pyclass(frozen, module = "puff", name = "NativeHub")]
+pub(crate) struct NativeHub {
+    reactor: Arc<Reactor>,
+    runtime: Runtime,
+}
+
+impl NativeHub {
+    fn new(runtime: &Runtime) -> NativeHub {
+        NativeHub { reactor: runtime.reactor().clone(), runtime: runtime.clone() }
+    }
+}
+
+#[pymethods]
+impl NativeHub {
+    /// Waits, detached, and returns what is to be done: a list of `(greenlet, waiter)` to resume and
+    /// `(None, (function, argument))` to start, and `(False, (function, argument))` to call. Only the hub's thread calls it.
+    fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let events = self.reactor.wait(py);
+        let list = PyList::empty(py);
+        for event in events {
+            let item = match event {
+                Event::Resume(waiter) => match waiter.get().greenlet() {
+                    Some(greenlet) => (greenlet.clone_ref(py), waiter).into_pyobject(py)?,
+                    None => continue,
+                },
+                Event::Call(function, argument) => (py.None(), (function, argument)).into_pyobject(py)?,
+                Event::InHub(function, argument) => (false, (function, argument)).into_pyobject(py)?,
+                Event::Job(job) => match job.into_call(py) {
+                    Ok(call) => (py.None(), call).into_pyobject(py)?,
+                    Err(error) => {
+                        error.write_unraisable(py, None);
+                        continue;
+                    }
+                },
+            };
+            list.append(item)?;
+        }
+        Ok(list)
+    }
+
+    /// Starts `function(argument)` in a greenlet of its own; from any thread.
+    fn call_soon(&self, function: Py<PyAny>, argument: Py<PyAny>) {
+        self.reactor.push(Event::Call(function, argument));
+    }
+
+    /// Calls `function(argument)` in the hub itself; from any thread.
+    fn call_in_hub(&self, function: Py<PyAny>, argument: Py<PyAny>) {
+        self.reactor.push(Event::InHub(function, argument));
+    }
+
+    /// A waiter for `greenlet`, or for the calling thread if it is None.
+    #[pyo3(signature = (greenlet=None))]
+    fn waiter(&self, greenlet: Option<Py<PyAny>>) -> Waiter {
+        Waiter::new(self.reactor.clone(), greenlet)
+    }
+
+    /// Completes `waiter` with None after `seconds`.
+    fn wake_after(&self, waiter: Py<Waiter>, seconds: f64) -> PyResult<()> {
+        if seconds.is_nan() {
+            return Err(pyo3::exceptions::PyValueError::new_err("the number of seconds is not a number (NaN)"));
+        }
+        self.reactor.wake_at(deadline(seconds), waiter);
+        Ok(())
+    }
+
+    /// Makes `wait` return soon.
+    fn wake(&self) {
+        self.reactor.wake();
+    }
+
+    /// Asks Rust futures (servers) to stop gracefully.
+    fn shutdown(&self) {
+        self.runtime.shutdown().cancel();
+    }
+
+    /// Reads `fd`, which `signal.set_wakeup_fd` writes to, and wakes the hub at each byte, so that
+    /// Python's signal handlers run though the hub is parked. Takes ownership of the descriptor.
+    fn watch_signals(&self, fd: i32) -> PyResult<()> {
+        let socket = owned_socket(fd)?;
+        socket.set_nonblocking(true)?;
+        let reactor = self.reactor.clone();
+        self.reactor.tokio().spawn(async move {
+            let Ok(mut socket) = tokio::net::UnixStream::from_std(socket) else { return };
+            let mut buffer = [0; 64];
+            while matches!(socket.read(&mut buffer).await, Ok(read) if read > 0) {
+                reactor.wake();
+            }
+        });
+        Ok(())
+    }
+}
+
+#[allow(unsafe_code)]
+fn owned_socket(fd: i32) -> PyResult<std::os::unix::net::UnixStream> {
+    use std::os::fd::FromRawFd;
+    if fd < 0 {
+        return Err(PyTypeError::new_err("a file descriptor is not negative"));
+    }
+    // SAFETY: the one caller, `puff._hub`, passes the result of `socket.detach()`, which nobody else owns.
+    Ok(unsafe { std::os::unix::net::UnixStream::from_raw_fd(fd) })
+}
+
+/// A Rust future as the main greenlet.
+#[pyclass(frozen, module = "puff")]
+struct FutureRoot {
+    #[allow(clippy::type_complexity)]
+    future: Mutex<Option<Pin<Box<dyn Future<Output = Result<i32, BoxError>> + Send>>>>,
+}
+
+#[pymethods]
+impl FutureRoot {
+    /// Starts the future; its exit status completes `return_func`.
+    fn start(&self, return_func: Py<PyAny>) -> PyResult<()> {
+        let future = self.future.lock().take();
+        let future = future.ok_or_else(|| PyRuntimeError::new_err("the root future has been started"))?;
+        greenlet_async(return_func, future);
+        Ok(())
+    }
+}
+
+/// Adds the classes of this module to the native module.
+pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<NativeHub>()?;
+    module.add_class::<FutureRoot>()
+}

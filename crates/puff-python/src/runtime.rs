@@ -1,0 +1,118 @@
+//! The runtime of a program: Tokio, the hub's queue, the services, the global state.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::RwLock;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::graphql::GraphQl;
+use crate::reactor::Reactor;
+use crate::services::Services;
+
+/// Everything a program runs on; a clone is the same runtime.
+#[derive(Clone)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    tokio: Handle,
+    reactor: Arc<Reactor>,
+    services: Services,
+    shutdown: CancellationToken,
+    global_state: OnceLock<Py<PyAny>>,
+    graphql: OnceLock<GraphQl>,
+}
+
+/// The runtime that Python's `puff.*` functions see.
+///
+/// The one process-wide slot of Puff: `import puff` in user code cannot be handed a value. Rust code gets
+/// its [`Runtime`] as an argument and never reads this.
+static INSTALLED: RwLock<Option<Runtime>> = RwLock::new(None);
+
+impl Runtime {
+    /// A runtime on `tokio`; its hub starts with [`crate::hub::run_main`] or [`crate::hub::run_background`].
+    pub fn new(tokio: Handle, services: Services) -> Runtime {
+        Runtime {
+            inner: Arc::new(Inner {
+                reactor: Arc::new(Reactor::new(tokio.clone())),
+                tokio,
+                services,
+                shutdown: CancellationToken::new(),
+                global_state: OnceLock::new(),
+                graphql: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// The Tokio runtime.
+    pub fn tokio(&self) -> &Handle {
+        &self.inner.tokio
+    }
+
+    /// The services.
+    pub fn services(&self) -> &Services {
+        &self.inner.services
+    }
+
+    /// Cancelled when the program shall stop gracefully: on SIGTERM, Ctrl-C, or by whoever cancels it.
+    pub fn shutdown(&self) -> &CancellationToken {
+        &self.inner.shutdown
+    }
+
+    pub(crate) fn reactor(&self) -> &Arc<Reactor> {
+        &self.inner.reactor
+    }
+
+    /// Sets what `puff.global_state()` returns. The first call counts.
+    pub fn set_global_state(&self, state: Py<PyAny>) {
+        let _ = self.inner.global_state.set(state);
+    }
+
+    pub(crate) fn global_state(&self) -> Option<&Py<PyAny>> {
+        self.inner.global_state.get()
+    }
+
+    /// Sets the schema behind `puff.global_graphql()`. The first call counts.
+    pub fn set_graphql(&self, graphql: GraphQl) {
+        let _ = self.inner.graphql.set(graphql);
+    }
+
+    /// The program's GraphQL schema, if it has one.
+    pub fn graphql(&self) -> Option<&GraphQl> {
+        self.inner.graphql.get()
+    }
+
+    /// Makes this the runtime that Python sees.
+    ///
+    /// # Errors
+    /// `RuntimeError` if another runtime is installed.
+    pub fn install(&self) -> PyResult<()> {
+        let mut slot = INSTALLED.write();
+        if slot.is_some() {
+            return Err(PyRuntimeError::new_err("a Puff runtime is running in this process already"));
+        }
+        *slot = Some(self.clone());
+        Ok(())
+    }
+
+    /// Takes back [`Runtime::install`]; for the end of the program.
+    pub fn uninstall(&self) {
+        INSTALLED.write().take();
+    }
+
+    /// The runtime that Python sees, if any. For functions that Python calls.
+    pub(crate) fn installed() -> Option<Runtime> {
+        INSTALLED.read().clone()
+    }
+
+    /// Like [`Runtime::installed`], as a Python error.
+    pub(crate) fn current() -> PyResult<Runtime> {
+        Runtime::installed().ok_or_else(|| {
+            PyRuntimeError::new_err("no Puff runtime is running: it has not started yet, or it has ended")
+        })
+    }
+}

@@ -1,0 +1,208 @@
+//! The environ of PEP 3333, from an HTTP request.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use http::header::{self, HeaderName};
+use http::{Request, Version};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyString};
+
+use super::ConnectionInfo;
+
+/// What all environs of an application share: the constant part and the interned keys.
+pub(super) struct EnvironBuilder {
+    template: Py<PyDict>,
+    /// `HTTP_*` keys of common headers; others are made when they come.
+    keys: HashMap<HeaderName, Py<PyString>>,
+}
+
+/// Headers that browsers, proxies and load generators send.
+const COMMON: [HeaderName; 24] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+    header::AUTHORIZATION,
+    header::CACHE_CONTROL,
+    header::CONNECTION,
+    header::COOKIE,
+    header::DNT,
+    header::FORWARDED,
+    header::HOST,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::ORIGIN,
+    header::PRAGMA,
+    header::RANGE,
+    header::REFERER,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::UPGRADE_INSECURE_REQUESTS,
+    header::USER_AGENT,
+    header::VIA,
+    header::EXPECT,
+    header::IF_RANGE,
+];
+
+impl EnvironBuilder {
+    pub(super) fn new(py: Python<'_>) -> PyResult<EnvironBuilder> {
+        let template = PyDict::new(py);
+        template.set_item("SCRIPT_NAME", "")?;
+        template.set_item("SERVER_SOFTWARE", concat!("puff/", env!("CARGO_PKG_VERSION")))?;
+        template.set_item("GATEWAY_INTERFACE", "CGI/1.1")?;
+        template.set_item("wsgi.version", (1, 0))?;
+        template.set_item("wsgi.errors", py.import("sys")?.getattr("stderr")?)?;
+        template.set_item("wsgi.multithread", false)?;
+        template.set_item("wsgi.multiprocess", false)?;
+        template.set_item("wsgi.run_once", false)?;
+        // The body has been read whole, so its end is the end of the stream, chunked or not.
+        template.set_item("wsgi.input_terminated", true)?;
+        let keys = COMMON
+            .into_iter()
+            .map(|name| {
+                let key = PyString::intern(py, &http_key(name.as_str())).unbind();
+                (name, key)
+            })
+            .collect();
+        Ok(EnvironBuilder { template: template.unbind(), keys })
+    }
+
+    /// The environ of one request.
+    pub(super) fn build<'py>(
+        &self,
+        py: Python<'py>,
+        request: &Request<Bytes>,
+        connection: ConnectionInfo,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        use pyo3::intern;
+        let environ = self.template.bind(py).copy()?;
+        let uri = request.uri();
+        environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, request.method()))?;
+        environ.set_item(intern!(py, "PATH_INFO"), path_info(py, uri.path()))?;
+        environ.set_item(intern!(py, "QUERY_STRING"), uri.query().unwrap_or(""))?;
+        environ.set_item(intern!(py, "RAW_URI"), uri.path_and_query().map_or("*", |raw| raw.as_str()))?;
+        environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol(py, request.version()))?;
+        environ.set_item(
+            intern!(py, "wsgi.url_scheme"),
+            if connection.tls { intern!(py, "https") } else { intern!(py, "http") },
+        )?;
+        match connection.local {
+            Some(local) => {
+                environ.set_item(intern!(py, "SERVER_NAME"), local.ip().to_string())?;
+                environ.set_item(intern!(py, "SERVER_PORT"), local.port().to_string())?;
+            }
+            None => {
+                environ.set_item(intern!(py, "SERVER_NAME"), "localhost")?;
+                environ.set_item(intern!(py, "SERVER_PORT"), if connection.tls { "443" } else { "80" })?;
+            }
+        }
+        if let Some(peer) = connection.peer {
+            environ.set_item(intern!(py, "REMOTE_ADDR"), peer.ip().to_string())?;
+            environ.set_item(intern!(py, "REMOTE_PORT"), peer.port().to_string())?;
+        }
+        environ.set_item(intern!(py, "wsgi.input"), input(py, request.body())?)?;
+        self.headers(py, &environ, request)?;
+        Ok(environ)
+    }
+
+    fn headers(&self, py: Python<'_>, environ: &Bound<'_, PyDict>, request: &Request<Bytes>) -> PyResult<()> {
+        use pyo3::intern;
+        for name in request.headers().keys() {
+            // `X_Forwarded_For` and `X-Forwarded-For` would become one key: a client could pass for a proxy.
+            if name.as_str().contains('_') {
+                continue;
+            }
+            let value = joined(request, name);
+            let value = latin1(py, &value);
+            if *name == header::CONTENT_TYPE {
+                environ.set_item(intern!(py, "CONTENT_TYPE"), value)?;
+            } else if *name == header::CONTENT_LENGTH {
+                environ.set_item(intern!(py, "CONTENT_LENGTH"), value)?;
+            } else if let Some(key) = self.keys.get(name) {
+                environ.set_item(key, value)?;
+            } else {
+                environ.set_item(http_key(name.as_str()), value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All values of a header in one: cookies with `; `, the rest with `, `.
+fn joined<'a>(request: &'a Request<Bytes>, name: &HeaderName) -> std::borrow::Cow<'a, [u8]> {
+    let mut values = request.headers().get_all(name).iter();
+    let first = values.next().map_or(&b""[..], |value| value.as_bytes());
+    let Some(second) = values.next() else { return first.into() };
+    let separator: &[u8] = if *name == header::COOKIE { b"; " } else { b", " };
+    let mut all = first.to_vec();
+    for value in std::iter::once(second).chain(values) {
+        all.extend_from_slice(separator);
+        all.extend_from_slice(value.as_bytes());
+    }
+    all.into()
+}
+
+fn http_key(name: &str) -> String {
+    let mut key = String::with_capacity(5 + name.len());
+    key.push_str("HTTP_");
+    key.extend(name.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_uppercase() }));
+    key
+}
+
+fn method<'py>(py: Python<'py>, method: &http::Method) -> Bound<'py, PyString> {
+    use pyo3::intern;
+    match *method {
+        http::Method::GET => intern!(py, "GET").clone(),
+        http::Method::POST => intern!(py, "POST").clone(),
+        _ => PyString::new(py, method.as_str()),
+    }
+}
+
+fn protocol(py: Python<'_>, version: Version) -> &Bound<'_, PyString> {
+    use pyo3::intern;
+    match version {
+        Version::HTTP_10 => intern!(py, "HTTP/1.0"),
+        Version::HTTP_2 => intern!(py, "HTTP/2"),
+        _ => intern!(py, "HTTP/1.1"),
+    }
+}
+
+/// The path with percent escapes resolved, as a "bytes-in-latin-1" string (PEP 3333, "Unicode Issues").
+fn path_info<'py>(py: Python<'py>, path: &str) -> Bound<'py, PyString> {
+    if !path.contains('%') && path.is_ascii() {
+        return PyString::new(py, path);
+    }
+    let raw = path.as_bytes();
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut at = 0;
+    while at < raw.len() {
+        let digit = |index: usize| raw.get(index).and_then(|byte| (*byte as char).to_digit(16));
+        match (raw[at], digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            (byte, ..) => {
+                bytes.push(byte);
+                at += 1;
+            }
+        }
+    }
+    latin1(py, &bytes)
+}
+
+/// Each byte as the character of the same number.
+fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.is_ascii() => PyString::new(py, text),
+        _ => PyString::new(py, &bytes.iter().map(|byte| *byte as char).collect::<String>()),
+    }
+}
+
+fn input<'py>(py: Python<'py>, body: &Bytes) -> PyResult<Bound<'py, PyAny>> {
+    static BYTES_IO: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = BYTES_IO.import(py, "io", "BytesIO")?;
+    if body.is_empty() { class.call0() } else { class.call1((PyBytes::new(py, body),)) }
+}

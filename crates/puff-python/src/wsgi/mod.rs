@@ -1,0 +1,98 @@
+//! WSGI (PEP 3333): an HTTP request becomes a call of a Python application in a greenlet.
+//!
+//! Tokio hands the request to the hub's queue and waits for the response; the environ is built on the hub's
+//! thread, the Python half (`puff/_wsgi.py`) calls the application, and what it returns comes back as plain
+//! bytes that Tokio sends.
+
+mod body;
+mod environ;
+mod request;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use pyo3::prelude::*;
+use tokio::sync::oneshot;
+
+pub use body::{Aborted, WsgiBody};
+use environ::EnvironBuilder;
+use request::{RequestJob, WsgiRequest};
+
+use crate::reactor::{Event, Reactor};
+use crate::runtime::Runtime;
+
+/// Where a request came in.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionInfo {
+    /// The address the server listens on, as the connection sees it; `None` on a Unix socket.
+    pub local: Option<SocketAddr>,
+    /// The client's address; `None` on a Unix socket.
+    pub peer: Option<SocketAddr>,
+    /// Whether the client speaks TLS to this server.
+    pub tls: bool,
+}
+
+/// A WSGI application that runs on the hub. Clones are cheap and share it.
+#[derive(Clone)]
+pub struct WsgiApp {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    reactor: Arc<Reactor>,
+    /// `handle(request)` of the Python half.
+    handler: Py<PyAny>,
+    environ: EnvironBuilder,
+}
+
+impl WsgiApp {
+    /// Prepares `application`, a WSGI callable. Call it attached.
+    ///
+    /// # Errors
+    /// `TypeError` if `application` cannot be called.
+    pub fn new(runtime: &Runtime, application: &Bound<'_, PyAny>) -> PyResult<WsgiApp> {
+        if !application.is_callable() {
+            return Err(pyo3::exceptions::PyTypeError::new_err(format!(
+                "a WSGI application is a callable, not {}",
+                application.get_type().qualname()?
+            )));
+        }
+        let py = application.py();
+        let handler = py.import("puff._wsgi")?.call_method1("handler", (application,))?;
+        Ok(WsgiApp {
+            inner: Arc::new(Inner {
+                reactor: runtime.reactor().clone(),
+                handler: handler.unbind(),
+                environ: EnvironBuilder::new(py)?,
+            }),
+        })
+    }
+
+    /// Answers one request, whose body has been read.
+    ///
+    /// Runs on Tokio. An error in the application is a 500; one after the headers ends the body with
+    /// [`Aborted`], so that the connection is cut. Dropping the future leaves the greenlet to finish.
+    pub async fn call(&self, request: Request<Bytes>, connection: ConnectionInfo) -> Response<WsgiBody> {
+        let (sender, receiver) = oneshot::channel();
+        let job = RequestJob { app: self.inner.clone(), request, connection, sender };
+        self.inner.reactor.push(Event::Job(Box::new(job)));
+        receiver.await.unwrap_or_else(|_| internal_error())
+    }
+}
+
+fn internal_error() -> Response<WsgiBody> {
+    let mut response = Response::new(WsgiBody::full(Bytes::from_static(b"Internal Server Error\n")));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    response
+}
+
+/// Adds the classes of this module to the native module.
+pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<WsgiRequest>()
+}

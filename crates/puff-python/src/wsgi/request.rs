@@ -1,0 +1,362 @@
+//! One request on its way through Python: `start_response`, `write`, the body and its end.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode};
+use hyper::ext::ReasonPhrase;
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyAssertionError, PyConnectionResetError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use tokio::sync::{mpsc, oneshot};
+
+use super::body::{Aborted, WsgiBody};
+use super::{ConnectionInfo, Inner};
+use crate::greenlet::start;
+use crate::reactor::Job;
+use crate::waiter::Waiter;
+
+/// How many pieces of a streamed body may wait for the client; the greenlet waits when there are more.
+const MAX_CHUNKS: usize = 16;
+
+/// A request in the hub's queue.
+pub(super) struct RequestJob {
+    pub(super) app: Arc<Inner>,
+    pub(super) request: Request<Bytes>,
+    pub(super) connection: ConnectionInfo,
+    pub(super) sender: oneshot::Sender<Response<WsgiBody>>,
+}
+
+impl Job for RequestJob {
+    fn into_call(self: Box<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+        let environ = self.app.environ.build(py, &self.request, self.connection)?;
+        let request = WsgiRequest {
+            environ: environ.unbind(),
+            line: format_line(&self.request),
+            is_head: self.request.method() == http::Method::HEAD,
+            state: Mutex::new(State { sender: Some(self.sender), head: None, body: BodyState::Nothing }),
+        };
+        Ok((self.app.handler.clone_ref(py), Py::new(py, request)?.into_any()))
+    }
+}
+
+fn format_line(request: &Request<Bytes>) -> RequestLine {
+    RequestLine { method: request.method().clone(), uri: request.uri().clone() }
+}
+
+struct RequestLine {
+    method: http::Method,
+    uri: http::Uri,
+}
+
+/// One request; called, it is the `start_response` of PEP 3333.
+#[pyclass(frozen, module = "puff", name = "WsgiRequest")]
+pub(crate) struct WsgiRequest {
+    /// The environ for the application.
+    #[pyo3(get)]
+    environ: Py<PyDict>,
+    line: RequestLine,
+    is_head: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Until the headers are sent.
+    sender: Option<oneshot::Sender<Response<WsgiBody>>>,
+    /// What `start_response` set.
+    head: Option<Head>,
+    body: BodyState,
+}
+
+struct Head {
+    status: StatusCode,
+    reason: Option<ReasonPhrase>,
+    headers: http::HeaderMap,
+    length: Option<u64>,
+}
+
+enum BodyState {
+    Nothing,
+    /// Streaming; how many bytes the application may still send.
+    Stream { chunks: mpsc::Sender<Result<Bytes, Aborted>>, left: Option<u64> },
+    Ended,
+}
+
+#[pymethods]
+impl WsgiRequest {
+    /// `start_response(status, headers, exc_info=None)`; returns `write`.
+    #[pyo3(signature = (status, headers, exc_info=None))]
+    fn __call__(
+        slf: &Bound<'_, Self>,
+        status: &Bound<'_, PyString>,
+        headers: &Bound<'_, PyAny>,
+        exc_info: Option<Bound<'_, PyTuple>>,
+    ) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let this = slf.get();
+        let head = parse_head(status, headers)?;
+        let mut state = this.state.lock();
+        if let Some(exc_info) = exc_info {
+            if state.sender.is_none() {
+                drop(state);
+                return Err(PyErr::from_value(exc_info.get_item(1)?));
+            }
+        } else if state.head.is_some() {
+            return Err(PyAssertionError::new_err(
+                "start_response was called twice without exc_info (PEP 3333)",
+            ));
+        }
+        state.head = Some(head);
+        drop(state);
+        Ok(slf.getattr(pyo3::intern!(py, "write"))?.unbind())
+    }
+
+    /// `write(data)` of PEP 3333: for old applications; streams.
+    fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        // Cannot wait for the client here: a native frame would be parked. The bound is the queue's.
+        if self.send(data)? {
+            return Ok(());
+        }
+        Err(PyConnectionResetError::new_err(
+            "the client does not read fast enough for write(): return an iterable instead",
+        ))
+    }
+
+    /// Answers with a list or tuple of bytes, in one piece.
+    fn respond(&self, chunks: &Bound<'_, PyAny>) -> PyResult<()> {
+        let body = if let Ok(list) = chunks.cast::<PyList>() {
+            match list.len() {
+                1 => to_bytes(&list.get_item(0)?)?,
+                _ => concat(list.iter())?,
+            }
+        } else {
+            concat(chunks.cast::<PyTuple>()?.iter())?
+        };
+        let mut state = self.state.lock();
+        if !matches!(state.body, BodyState::Nothing) {
+            // The application used write() before.
+            drop(state);
+            for chunk in [body] {
+                self.push(chunk)?;
+            }
+            return self.finish();
+        }
+        self.send_full(&mut state, body)
+    }
+
+    /// Sends one piece of the body; False means that the client is slow: wait with `drained`, then try again.
+    fn send(&self, chunk: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let bytes = to_bytes(chunk)?;
+        if bytes.is_empty() {
+            return Ok(true);
+        }
+        self.push(bytes)
+    }
+
+    /// Completes `waiter` when the client has taken something.
+    fn drained(&self, waiter: Py<Waiter>) {
+        let state = self.state.lock();
+        let chunks = match &state.body {
+            BodyState::Stream { chunks, .. } => Some(chunks.clone()),
+            _ => None,
+        };
+        drop(state);
+        start(waiter, async move {
+            if let Some(chunks) = chunks {
+                // An error means that the client has gone; the next `send` says so.
+                let _ = chunks.reserve().await;
+            }
+            Ok(())
+        });
+    }
+
+    /// The body is complete.
+    fn finish(&self) -> PyResult<()> {
+        let mut state = self.state.lock();
+        match std::mem::replace(&mut state.body, BodyState::Ended) {
+            BodyState::Nothing => {
+                state.body = BodyState::Nothing;
+                self.send_full(&mut state, Bytes::new())
+            }
+            BodyState::Stream { left: Some(left), .. } if left > 0 => Err(PyValueError::new_err(format!(
+                "the body is {left} bytes shorter than its Content-Length says"
+            ))),
+            // Dropping the sender ends the body.
+            BodyState::Stream { .. } | BodyState::Ended => Ok(()),
+        }
+    }
+
+    /// The application failed: a 500 if the headers are not sent yet, else the connection is cut.
+    fn abort(&self) {
+        let mut state = self.state.lock();
+        if let BodyState::Stream { chunks, .. } = std::mem::replace(&mut state.body, BodyState::Ended) {
+            // If the queue is full the body still ends early, which `WsgiBody` reports for a known length.
+            let _ = chunks.try_send(Err(Aborted));
+        }
+        if let Some(sender) = state.sender.take() {
+            let _ = sender.send(super::internal_error());
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("{} {}", self.line.method, self.line.uri)
+    }
+}
+
+impl WsgiRequest {
+    /// The headers and the whole body at once.
+    fn send_full(&self, state: &mut State, body: Bytes) -> PyResult<()> {
+        let head = state.head.take().ok_or_else(no_start_response)?;
+        if let Some(length) = head.length
+            && length != body.len() as u64
+            && !self.is_head
+        {
+            return Err(PyValueError::new_err(format!(
+                "the body has {} bytes, its Content-Length says {length}",
+                body.len()
+            )));
+        }
+        state.body = BodyState::Ended;
+        let sender = state.sender.take();
+        send_response(sender, head, WsgiBody::full(body))
+    }
+
+    /// One piece; starts the stream if it is the first. False: the queue is full.
+    fn push(&self, bytes: Bytes) -> PyResult<bool> {
+        let mut state = self.state.lock();
+        if let BodyState::Nothing = state.body {
+            if state.head.as_ref().is_some_and(|head| head.length == Some(bytes.len() as u64)) {
+                // The first piece is the whole body, as most frameworks have it.
+                self.send_full(&mut state, bytes)?;
+                return Ok(true);
+            }
+            let head = state.head.take().ok_or_else(no_start_response)?;
+            let (chunks, receiver) = mpsc::channel(MAX_CHUNKS);
+            state.body = BodyState::Stream { chunks, left: head.length };
+            let body = WsgiBody::stream(receiver, head.length);
+            send_response(state.sender.take(), head, body)?;
+        }
+        match &mut state.body {
+            BodyState::Stream { chunks, left } => {
+                let length = bytes.len() as u64;
+                if left.is_some_and(|left| left < length) {
+                    return Err(PyValueError::new_err("the body is longer than its Content-Length says"));
+                }
+                match chunks.try_send(Ok(bytes)) {
+                    Ok(()) => {
+                        if let Some(left) = left {
+                            *left -= length;
+                        }
+                        Ok(true)
+                    }
+                    Err(mpsc::error::TrySendError::Full(_)) => Ok(false),
+                    Err(mpsc::error::TrySendError::Closed(_)) => {
+                        Err(PyConnectionResetError::new_err("the client has gone"))
+                    }
+                }
+            }
+            BodyState::Nothing | BodyState::Ended => {
+                Err(PyValueError::new_err("the body is longer than its Content-Length says"))
+            }
+        }
+    }
+}
+
+fn send_response(
+    sender: Option<oneshot::Sender<Response<WsgiBody>>>,
+    head: Head,
+    body: WsgiBody,
+) -> PyResult<()> {
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    if let Some(reason) = head.reason {
+        response.extensions_mut().insert(reason);
+    }
+    match sender.map(|sender| sender.send(response)) {
+        Some(Ok(())) => Ok(()),
+        Some(Err(_)) | None => Err(PyConnectionResetError::new_err("the client has gone")),
+    }
+}
+
+fn no_start_response() -> PyErr {
+    PyAssertionError::new_err("the application returned a body but did not call start_response (PEP 3333)")
+}
+
+fn to_bytes(object: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    match object.cast::<PyBytes>() {
+        Ok(bytes) => Ok(Bytes::copy_from_slice(bytes.as_bytes())),
+        Err(_) => Err(PyTypeError::new_err(format!(
+            "a WSGI body is made of bytes, not {}; encode text, for example with .encode()",
+            object.get_type().qualname()?
+        ))),
+    }
+}
+
+fn concat<'py>(chunks: impl Iterator<Item = Bound<'py, PyAny>>) -> PyResult<Bytes> {
+    let mut all = Vec::new();
+    for chunk in chunks {
+        all.extend_from_slice(&to_bytes(&chunk)?);
+    }
+    Ok(Bytes::from(all))
+}
+
+/// `"404 Not Found"` and the header list, checked.
+fn parse_head(status: &Bound<'_, PyString>, headers: &Bound<'_, PyAny>) -> PyResult<Head> {
+    let text = status.to_str()?;
+    let (code, reason) = text.split_once(' ').unwrap_or((text, ""));
+    let status = StatusCode::from_bytes(code.as_bytes())
+        .ok()
+        .filter(|status| code.len() == 3 && !status.is_informational())
+        .ok_or_else(|| {
+            PyValueError::new_err(format!("the status {text:?} does not begin with a code like \"200 OK\""))
+        })?;
+    let reason = if status.canonical_reason() == Some(reason) {
+        None
+    } else {
+        Some(ReasonPhrase::try_from(reason.as_bytes()).map_err(|_| {
+            PyValueError::new_err(format!("the status {text:?} has characters that HTTP does not allow"))
+        })?)
+    };
+    let Ok(headers) = headers.cast::<PyList>() else {
+        return Err(PyTypeError::new_err("the headers of start_response are a list of (name, value) tuples"));
+    };
+    let mut map = http::HeaderMap::with_capacity(headers.len() + 2);
+    let mut length = None;
+    for header in headers.iter() {
+        let (name, value): (Bound<'_, PyString>, Bound<'_, PyString>) = header.extract().map_err(|_| {
+            PyTypeError::new_err("the headers of start_response are a list of (str, str) tuples")
+        })?;
+        let name_text = name.to_str()?;
+        let bad = |what: &str| PyValueError::new_err(format!("the response header {name_text:?} has {what}"));
+        let name = HeaderName::from_bytes(name_text.as_bytes())
+            .map_err(|_| bad("a name that HTTP does not allow"))?;
+        let value = header_value(value.to_str()?)
+            .ok_or_else(|| bad("a value with control characters, such as a line break, or beyond latin-1"))?;
+        if is_hop_by_hop(&name) {
+            continue;
+        }
+        if name == CONTENT_LENGTH {
+            let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+            length = Some(number.ok_or_else(|| bad("a value that is no number"))?);
+        }
+        map.append(name, value);
+    }
+    Ok(Head { status, reason, headers: map, length })
+}
+
+/// What PEP 3333 leaves to the server: it knows the connection, the application does not.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    use http::header::{CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+    [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name) || name == "keep-alive"
+}
+
+fn header_value(text: &str) -> Option<HeaderValue> {
+    if text.is_ascii() {
+        return HeaderValue::from_str(text).ok();
+    }
+    let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c as u32).ok()).collect();
+    HeaderValue::from_bytes(&bytes?).ok()
+}
