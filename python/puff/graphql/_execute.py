@@ -1,0 +1,34 @@
+"""One call of a resolver, in a greenlet of the hub; the native half made the call and takes its result."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .._puff import ResolverCall
+
+log = logging.getLogger("puff.graphql")
+
+
+class Row(dict[str, Any]):
+    """A parent that is a row of SQL: `row["id"]`, or `row.id`."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"the row has no column {name!r} (columns: {', '.join(self)})") from None
+
+
+def resolve(call: ResolverCall) -> None:
+    """Runs one resolver for its whole layer."""
+    try:
+        call.finish(call.function(call.parents(), call.context(), call.arguments()))
+    except BaseException as error:
+        call.fail(error)
+        if not isinstance(error, Exception):
+            raise
+        log.warning("resolver %s failed", call, exc_info=error)
