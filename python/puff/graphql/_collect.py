@@ -76,10 +76,10 @@ class _Collector:
                 except UnresolvedName as problem:
                     waiting.append((where, job, problem))
                 except Problem as problem:
-                    raise where.error(problem) from None
+                    raise (problem.where or where).error(problem) from None
             if waiting and len(self._known) == known_before:
                 where, _, unresolved = waiting[0]
-                raise where.error(unresolved) from None
+                raise (unresolved.where or where).error(unresolved) from None
             self._jobs.extend((where, job) for where, job, _ in waiting)
 
     # ---- roots
@@ -99,36 +99,26 @@ class _Collector:
         for kind in _ROOTS:
             if kind in fields:
                 where = place_of(schema, kind)
-                self._jobs.append((where, self._root_job(kind, fields[kind].type, where)))
-        self._work_roots()
-
-    def _work_roots(self) -> None:
-        # The roots must be known before their members are read: subscriptions have rules of their own.
-        jobs, self._jobs = self._jobs, deque()
-        for where, job in jobs:
-            try:
-                job()
-            except Problem as problem:
-                raise where.error(problem) from None
+                try:
+                    self._add_root(kind, fields[kind].type, where)
+                except Problem as problem:
+                    raise where.error(problem) from None
+        # Only now that all roots are known: their members have rules of their own.
         for cls in self._classes.roots.values():
             self._add_object(cls)
 
-    def _root_job(self, kind: str, hint: Any, where: Where) -> Callable[[], None]:
-        def job() -> None:
-            form = parse(hint, Scope.of_class(where.cls, self._known))
-            if isinstance(form, NullableForm):
-                form = form.inner
-            if not isinstance(form, ClassForm) or issubclass(form.cls, enum.Enum):
-                raise Problem(f"the {kind} of a schema must be a class with resolvers", "Name a @dataclass")
-            for other, cls in self._classes.roots.items():
-                if cls is form.cls and resolver_names(cls):
-                    raise Problem(
-                        f"{cls.__name__} is both the {other} and the {kind}",
-                        "Write one class for each of them",
-                    )
-            self._classes.roots[kind] = form.cls
-
-        return job
+    def _add_root(self, kind: str, hint: Any, where: Where) -> None:
+        form = parse(hint, Scope.of_class(where.cls, self._known))
+        if isinstance(form, NullableForm):
+            form = form.inner
+        if not isinstance(form, ClassForm) or issubclass(form.cls, enum.Enum):
+            raise Problem(f"the {kind} of a schema must be a class with resolvers", "Name a @dataclass")
+        for other, cls in self._classes.roots.items():
+            if cls is form.cls and resolver_names(cls):
+                raise Problem(
+                    f"{cls.__name__} is both the {other} and the {kind}", "Write one class for each of them"
+                )
+        self._classes.roots[kind] = form.cls
 
     def _drop_empty_roots(self) -> None:
         classes = self._classes
@@ -174,7 +164,7 @@ class _Collector:
         self._know(cls)
         slots = self._inputs[cls] = []
         fields = data_fields(cls, private=True)
-        if not any(not name.startswith("_") for name in fields):
+        if not any(field.init and not name.startswith("_") for name, field in fields.items()):
             raise where.error(Problem(f"the input {cls.__name__} has no fields", "Add a field to it"))
         for name, field in fields.items():
             place = place_of(cls, name)
@@ -254,10 +244,9 @@ class _Collector:
             if hint is None:
                 raise Problem("the parameter has no type hint", "Add one, for example `limit: int`")
             return Argument(name, self._input(parse(hint, scope), where), where, default)
-        except UnresolvedName:
-            raise
         except Problem as problem:
-            raise where.error(problem) from None
+            problem.where = where
+            raise
 
     def _constant(self, name: str, constant: ConstantSql, root: str | None, where: Where) -> Field:
         if root == "subscription":

@@ -36,14 +36,13 @@ def resolver_names(cls: type) -> list[str]:
 def place_of(cls: type, name: str) -> Where:
     """Return the place of a member, in the base class that really declares it."""
     field = getattr(cls, "__dataclass_fields__", {}).get(name)
-    for base in reversed(cls.__mro__):
+    if field is None:
+        homes = [base for base in cls.__mro__ if name in vars(base)]
+    else:
         # Dataclasses hand the Field object itself down, so identity tells who declared it.
-        if field is not None and vars(base).get("__dataclass_fields__", {}).get(name) is field:
-            return Where(base, name)
-    for base in cls.__mro__:
-        if name in vars(base):
-            return Where(base, name)
-    return Where(cls, name)
+        bases = reversed(cls.__mro__)
+        homes = [base for base in bases if vars(base).get("__dataclass_fields__", {}).get(name) is field]
+    return Where(homes[0], name)
 
 
 def declared_twice(name: str, default: object) -> Problem:

@@ -13,8 +13,11 @@ from .errors import SchemaError
 class Problem(Exception):
     """Something wrong with an annotation, a name or a default, found where its place is not known.
 
-    Code that knows the place turns it into a ``SchemaError`` with ``Where.error``.
+    Code that knows the place turns it into a ``SchemaError`` with ``Where.error``; ``where`` is set on the
+    way there by code that knows it more exactly.
     """
+
+    where: Where | None = None
 
     def __init__(self, problem: str, fix: str) -> None:
         self.problem = problem
@@ -67,12 +70,12 @@ def _offset(lines: list[str], member: str | None) -> int:
     try:
         body = ast.parse(textwrap.dedent("".join(lines))).body
     except SyntaxError:
+        # An indented class with text that is not: a docstring that begins at the margin cannot be dedented.
         return 0
-    if not body or not isinstance(body[0], ast.ClassDef):
-        return 0
-    for node in body[0].body:
-        if member is not None and member in _names(node):
-            return node.lineno - 1
+    for cls in body:
+        for node in getattr(cls, "body", []):
+            if member is not None and member in _names(node):
+                return int(node.lineno) - 1
     # `lineno` of a class is its `class` line, below any decorators.
     return body[0].lineno - 1
 

@@ -186,6 +186,37 @@ def test_strings_without_future_import(write: Write, check_sdl: CheckSdl) -> Non
     assert "  nodes: [Node!]!\n" in sdl
 
 
+def test_classes_in_a_function_may_name_themselves_and_what_is_nested_in_them(
+    write: Write, check_sdl: CheckSdl
+) -> None:
+    write(
+        "app",
+        """
+        from dataclasses import dataclass
+        def make():
+            @dataclass
+            class Node:
+                @dataclass
+                class Inner:
+                    x: int
+                next: "Node | None"
+                inner: "list[Inner]"
+            @dataclass
+            class Query:
+                @classmethod
+                def node(cls, context, /) -> Node: ...
+            @dataclass
+            class Schema:
+                query: Query
+            return Schema
+        """,
+        header=False,
+    )
+    sdl = build_schema(importlib.import_module("app").make()).sdl
+    check_sdl(sdl)
+    assert "type Node {\n  next: Node\n  inner: [Inner!]!\n}" in sdl
+
+
 def test_modules_that_import_each_other_for_the_type_checker_only(write: Write, check_sdl: CheckSdl) -> None:
     # `Author` is unknown to posts.py and `Post` to authors.py at run time; `Comment` is reached through
     # `Author` alone, after `Post` has asked for it. Declared order must hold all the same.

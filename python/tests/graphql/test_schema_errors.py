@@ -182,6 +182,11 @@ CASES: dict[str, tuple[str, str, str]] = {
         "Query.f(tags:)",
         "set is not a type that GraphQL knows",
     ),
+    "parameter of unknown type": (
+        query("@classmethod\ndef f(cls, context, /, a: int, *, tags: list[Qxz]) -> int: ...  # HERE"),
+        "Query.f(tags:)",
+        "the name 'Qxz' in the type hint 'list[Qxz]' cannot be resolved",
+    ),
     "star arguments": (
         query("@classmethod\ndef f(cls, context, /, *args: int) -> int: ...  # HERE"),
         "Query.f",
@@ -348,6 +353,14 @@ CASES: dict[str, tuple[str, str, str]] = {
         query(
             "@classmethod\ndef f(cls, context, /, x: Thing) -> int: ...  # HERE",
             "@dataclass\nclass Thing:\n    pass",
+        ),
+        "Query.f(x:)",
+        "the input Thing has no fields. Add a field to it",
+    ),
+    "input without anything to give": (
+        query(
+            "@classmethod\ndef f(cls, context, /, x: Thing) -> int: ...  # HERE",
+            "@dataclass\nclass Thing:\n    a: int = field(init=False)",
         ),
         "Query.f(x:)",
         "the input Thing has no fields. Add a field to it",
