@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::cell::{cell_value, column_names, find_column};
 use crate::error::FieldError;
 use crate::rows::Rows;
-use crate::table::{Column, Nested, Table, Wanted};
+use crate::table::{Nested, Table, Wanted};
 use crate::value::{Arguments, Value};
 
 /// Whoever runs resolvers and SQL for the engine, which itself does no I/O.
@@ -131,6 +131,10 @@ pub(crate) enum Indexes {
 }
 
 impl<B: Backend> Parents<B> {
+    pub(crate) fn new(source: ParentSource<B>, indexes: Indexes) -> Self {
+        Self { source, indexes }
+    }
+
     /// How many parents there are.
     pub fn len(&self) -> usize {
         self.indexes.len()
@@ -186,12 +190,12 @@ impl<B: Backend> Parents<B> {
             }
             ParentSource::Table { table, attributes } => {
                 let known = attributes.iter().position(|attribute| &**attribute == name);
-                match known.and_then(|column| table.columns.get(column)) {
-                    Some(Column::Values(values)) => {
+                match known.and_then(|column| table.values(column)) {
+                    Some(values) => {
                         let value = |index| values.get(index).cloned().unwrap_or(Value::Null);
                         Ok(self.indexes().map(value).collect())
                     }
-                    _ => Err(missing("attribute", attributes.join(", "))),
+                    None => Err(missing("attribute", attributes.join(", "))),
                 }
             }
         }

@@ -1,12 +1,22 @@
-//! The only module that knows the parser and validator: types from SDL, documents, introspection.
+//! The parser and validator behind one wall: types from SDL, documents, introspection.
+//!
+//! Beside this module only the planner ([`crate::plan`]) sees syntax trees; nothing that runs or writes does.
 
 use apollo_compiler::collections::HashMap;
+use apollo_compiler::executable::Operation;
+use apollo_compiler::parser::{Parser, SourceMap, SourceSpan};
+use apollo_compiler::request::coerce_variable_values;
+use apollo_compiler::response::{GraphQLError, JsonMap};
 use apollo_compiler::schema::{ExtendedType, Implementers};
-use apollo_compiler::validation::Valid;
-use apollo_compiler::{Name, Schema as Parsed};
+use apollo_compiler::validation::{DiagnosticList, Valid};
+use apollo_compiler::{ExecutableDocument, Name, Schema as Parsed, introspection};
 
-use crate::error::SchemaError;
+use crate::error::{Location, RequestError, RequestErrorCode, RequestProblem, SchemaError};
+use crate::options::SchemaOptions;
 use crate::schema::{SqlParam, SqlResolver};
+
+/// Most problems that one invalid document reports.
+const MAX_PROBLEMS: usize = 50;
 
 /// A valid type system.
 pub(crate) struct TypeSystem {
@@ -102,7 +112,124 @@ impl TypeSystem {
             })
     }
 
+    /// Parses and validates a document.
+    pub(crate) fn document(
+        &self,
+        text: &str,
+        options: &SchemaOptions,
+    ) -> Result<Valid<ExecutableDocument>, RequestError> {
+        if text.len() > options.max_query_bytes {
+            let message = format!(
+                "the document has {} bytes; {} are allowed",
+                text.len(),
+                options.max_query_bytes
+            );
+            return Err(RequestError::new(RequestErrorCode::LimitExceeded, message));
+        }
+        let mut parser = Parser::new()
+            .token_limit(options.max_tokens)
+            .recursion_limit(options.max_recursion);
+        let syntax = parser.parse_ast(text, "query.graphql").map_err(|invalid| {
+            let over = parser.tokens_reached() >= options.max_tokens
+                || parser.recursion_reached() >= options.max_recursion;
+            let code = if over {
+                RequestErrorCode::LimitExceeded
+            } else {
+                RequestErrorCode::ParseFailed
+            };
+            request_error(code, &invalid.errors)
+        })?;
+        syntax
+            .to_executable_validate(&self.schema)
+            .map_err(|invalid| request_error(RequestErrorCode::ValidationFailed, &invalid.errors))
+    }
+
+    /// Refuses introspection that would grow without bounds.
+    pub(crate) fn check_introspection(
+        document: &Valid<ExecutableDocument>,
+        operation: &Operation,
+    ) -> Result<(), RequestError> {
+        introspection::check_max_depth(document, operation).map_err(|error| {
+            let place = location(error.location(), &document.sources);
+            RequestError::at(
+                RequestErrorCode::LimitExceeded,
+                error.message().to_string(),
+                place,
+            )
+        })
+    }
+
+    /// Answers `__schema` and `__type`: response name and JSON text of each.
+    pub(crate) fn introspect(
+        &self,
+        document: &Valid<ExecutableDocument>,
+        operation: &Operation,
+        variables: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Vec<(String, Vec<u8>)>, RequestError> {
+        let bad = |error: apollo_compiler::request::RequestError| {
+            RequestError::new(RequestErrorCode::BadVariables, error.message().to_string())
+        };
+        let mut given = JsonMap::new();
+        for (name, value) in variables {
+            given.insert(name.as_str(), value.clone().into());
+        }
+        let coerced = coerce_variable_values(&self.schema, operation, &given).map_err(bad)?;
+        let answer =
+            introspection::partial_execute(&self.schema, &self.implementers, document, operation, &coerced)
+                .map_err(bad)?;
+        let fields = answer.data.unwrap_or_default();
+        Ok(fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), serde_json::to_vec(&value).ok()?)))
+            .collect())
+    }
+
+    /// The object types that a value of type `name` can have.
+    pub(crate) fn possible_types(&self, name: &str) -> Vec<Name> {
+        match self.schema.types.get(name) {
+            Some(ExtendedType::Object(object)) => vec![object.name.clone()],
+            Some(ExtendedType::Interface(_)) => self
+                .implementers
+                .get(name)
+                .map(|found| found.objects.iter().cloned().collect())
+                .unwrap_or_default(),
+            Some(ExtendedType::Union(union)) => {
+                union.members.iter().map(|member| (**member).clone()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     pub(crate) fn type_named(&self, name: &str) -> Option<&ExtendedType> {
         self.schema.types.get(name)
     }
+}
+
+fn request_error(code: RequestErrorCode, list: &DiagnosticList) -> RequestError {
+    let problem = |error: GraphQLError| RequestProblem {
+        message: error.message,
+        locations: error
+            .locations
+            .iter()
+            .map(|at| Location {
+                line: at.line,
+                column: at.column,
+            })
+            .collect(),
+    };
+    let problems = list
+        .iter()
+        .take(MAX_PROBLEMS)
+        .map(|found| problem(found.to_json()))
+        .collect();
+    RequestError { code, problems }
+}
+
+/// Where a piece of a document is.
+pub(crate) fn location(span: Option<SourceSpan>, sources: &SourceMap) -> Option<Location> {
+    let at = span?.line_column(sources)?;
+    Some(Location {
+        line: at.line,
+        column: at.column,
+    })
 }

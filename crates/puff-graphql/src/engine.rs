@@ -2,16 +2,25 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use parking_lot::Mutex;
+
 use crate::backend::Backend;
+use crate::cache::{PlanCache, Planned};
 use crate::error::{RequestError, RequestErrorCode};
-use crate::explain::PlanDescription;
-use crate::request::{Request, Response};
+use crate::execute::Execution;
+use crate::explain::{PlanDescription, Trace};
+use crate::plan::Plan;
+use crate::plan::input::coerce_variables;
+use crate::request::{Outcome, Request, Response};
 use crate::schema::Schema;
+use crate::write::answer::write_answer;
 
 /// A schema with a backend: answers requests. Clones are cheap and share the plan cache.
 pub struct Engine<B: Backend> {
     schema: Schema,
     backend: Arc<B>,
+    plans: Arc<PlanCache>,
 }
 
 impl<B: Backend> Clone for Engine<B> {
@@ -19,6 +28,7 @@ impl<B: Backend> Clone for Engine<B> {
         Self {
             schema: self.schema.clone(),
             backend: self.backend.clone(),
+            plans: self.plans.clone(),
         }
     }
 }
@@ -26,7 +36,13 @@ impl<B: Backend> Clone for Engine<B> {
 impl<B: Backend> Engine<B> {
     /// An engine with an empty plan cache.
     pub fn new(schema: Schema, backend: Arc<B>) -> Self {
-        Self { schema, backend }
+        let options = schema.options();
+        let plans = PlanCache::new(options.cache_entries, options.cache_bytes).into();
+        Self {
+            schema,
+            backend,
+            plans,
+        }
     }
 
     /// The schema.
@@ -44,9 +60,8 @@ impl<B: Backend> Engine<B> {
     /// Dropping the future drops the backend's futures that are under way. There is no time-out here: the
     /// caller owns the clock.
     pub async fn execute(&self, request: Request, context: B::Context) -> Response {
-        let _ = context;
-        match self.plan(&request.query, request.operation_name.as_deref()) {
-            Ok(_) => Response::refused(&RequestError::new(RequestErrorCode::BadRequest, "not executed")),
+        match self.try_execute(request, context).await {
+            Ok(response) => response,
             Err(error) => Response::refused(&error),
         }
     }
@@ -56,10 +71,49 @@ impl<B: Backend> Engine<B> {
     /// # Errors
     /// When the document is invalid or has no such operation.
     pub fn plan(&self, query: &str, operation_name: Option<&str>) -> Result<PlanDescription, RequestError> {
-        let _ = (query, operation_name);
-        Ok(PlanDescription {
-            operation: "query",
-            layers: Vec::new(),
+        Ok(self.planned(query, operation_name)?.describe())
+    }
+
+    fn planned(&self, query: &str, operation_name: Option<&str>) -> Planned {
+        let build = || Plan::build(&self.schema.inner, query, operation_name).map(Arc::new);
+        // A document that is too large anyway shall not take the place of others.
+        if query.len() > self.schema.options().max_query_bytes {
+            return build();
+        }
+        self.plans.get(query, operation_name, build)
+    }
+
+    async fn try_execute(&self, request: Request, context: B::Context) -> Result<Response, RequestError> {
+        let plan = self.planned(&request.query, request.operation_name.as_deref())?;
+        if request.read_only && plan.is_mutation {
+            let message = "a mutation is not allowed in a read-only request";
+            return Err(RequestError::new(RequestErrorCode::OperationNotAllowed, message));
+        }
+        let types = &self.schema.inner.types;
+        let variables = coerce_variables(types, &plan.variables, &request.variables)?;
+        let introspected = match &plan.introspection {
+            Some(kept) => types.introspect(&kept.document, &kept.operation, &request.variables)?,
+            None => Vec::new(),
+        };
+        let execution = Execution {
+            backend: &*self.backend,
+            plan: &plan,
+            options: self.schema.options(),
+            context,
+            flags: plan.flags(&variables),
+            variables,
+            trace: request.trace.then(Mutex::default),
+        };
+        let root = execution.run().await;
+        let (body, errors) = write_answer(&execution, &root, &introspected);
+        drop(root);
+        let trace = execution.trace.map(|layers| Trace {
+            layers: layers.into_inner(),
+        });
+        Ok(Response {
+            body: Bytes::from(body),
+            outcome: Outcome::Executed { errors },
+            trace,
         })
     }
 }

@@ -8,12 +8,15 @@
 
 mod array;
 mod backend;
+mod cache;
 mod cell;
 mod document;
 mod engine;
 mod error;
+mod execute;
 mod explain;
 mod options;
+mod plan;
 mod request;
 mod rows;
 mod schema;

@@ -134,3 +134,13 @@ pub enum Slot {
     /// This place failed.
     Error(Box<FieldError>),
 }
+
+impl<B: Backend> Table<B> {
+    /// The plain values of a column, unless it holds objects.
+    pub(crate) fn values(&self, column: usize) -> Option<&[Value]> {
+        match self.columns.get(column)? {
+            Column::Values(values) => Some(values),
+            Column::Objects(_) => None,
+        }
+    }
+}

@@ -1,4 +1,7 @@
 //! Results become JSON bytes.
 
+pub(crate) mod answer;
+pub(crate) mod cell;
 pub(crate) mod errors;
+mod leaf;
 pub(crate) mod string;

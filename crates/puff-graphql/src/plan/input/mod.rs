@@ -1,0 +1,248 @@
+//! Arguments and variables: what is constant is coerced once per plan, the rest once per request.
+
+mod json;
+mod literal;
+
+use std::sync::Arc;
+
+use apollo_compiler::Node;
+use apollo_compiler::ast::{InputValueDefinition, Type, VariableDefinition};
+use apollo_compiler::executable::Field;
+use rustc_hash::FxHashMap;
+use serde_json::{Map, Value as Json};
+
+use self::literal::Compiler;
+use crate::document::TypeSystem;
+use crate::error::{FieldError, RequestError, RequestErrorCode};
+use crate::value::{Arguments, Value};
+
+/// The coerced variables of a request by number; `None` where none was given and there is no default.
+pub(crate) type Variables = Vec<Option<Value>>;
+
+/// The arguments of one field.
+pub(crate) enum ArgumentsPlan {
+    Constant(Arguments),
+    Dynamic(Vec<Input>),
+}
+
+/// One argument or input field.
+pub(crate) struct Input {
+    name: Arc<str>,
+    /// What the document gives.
+    given: Option<Template>,
+    default: Option<Value>,
+    non_null: bool,
+}
+
+/// A value of a document, with the places of variables in it.
+pub(crate) enum Template {
+    Constant(Value),
+    Variable(usize),
+    List {
+        items: Vec<Template>,
+        nullable: bool,
+    },
+    Object {
+        fields: Vec<Input>,
+        one_of: bool,
+    },
+    /// An object inside a custom scalar: no type says anything about its fields.
+    Free(Vec<(Box<str>, Template)>),
+}
+
+/// One variable of an operation.
+pub(crate) struct VariablePlan {
+    name: Box<str>,
+    declared: Type,
+    default: Option<Value>,
+}
+
+/// Compiles the arguments of a field of a valid document.
+pub(super) fn compile_arguments(
+    types: &TypeSystem,
+    field: &Node<Field>,
+    variables: &FxHashMap<&str, usize>,
+) -> Result<ArgumentsPlan, RequestError> {
+    let definitions = &field.definition.arguments;
+    let compiler = Compiler {
+        types,
+        variables: Some(variables),
+    };
+    let given = |name: &str| field.specified_argument_by_name(name);
+    let inputs = compiler.inputs(definitions, given, 0)?;
+    let is_constant = |input: &Input| match &input.given {
+        None => true,
+        Some(template) => matches!(template, Template::Constant(_)),
+    };
+    if inputs.iter().all(is_constant)
+        && let Ok(arguments) = evaluate(&inputs, &[])
+    {
+        return Ok(ArgumentsPlan::Constant(Arguments::new(arguments)));
+    }
+    Ok(ArgumentsPlan::Dynamic(inputs))
+}
+
+impl ArgumentsPlan {
+    /// The arguments for one request.
+    ///
+    /// # Errors
+    /// When null, or nothing, comes out of a variable for an argument that must have a value.
+    pub(crate) fn evaluate(&self, variables: &[Option<Value>]) -> Result<Arguments, FieldError> {
+        match self {
+            Self::Constant(arguments) => Ok(arguments.clone()),
+            Self::Dynamic(inputs) => evaluate(inputs, variables).map(Arguments::new),
+        }
+    }
+}
+
+fn evaluate(inputs: &[Input], variables: &[Option<Value>]) -> Result<Vec<(Arc<str>, Value)>, FieldError> {
+    let mut values = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        if let Some(value) = input.evaluate(variables)? {
+            values.push((input.name.clone(), value));
+        }
+    }
+    Ok(values)
+}
+
+fn bad_argument(message: String) -> FieldError {
+    FieldError::new("BAD_USER_INPUT", message)
+}
+
+impl Input {
+    fn evaluate(&self, variables: &[Option<Value>]) -> Result<Option<Value>, FieldError> {
+        let given = match &self.given {
+            None => None,
+            Some(template) => template.evaluate(variables)?,
+        };
+        match given {
+            Some(Value::Null) if self.non_null => {
+                Err(bad_argument(format!("`{}` must not be null", self.name)))
+            }
+            Some(value) => Ok(Some(value)),
+            None => match &self.default {
+                Some(default) => Ok(Some(default.clone())),
+                None if self.non_null => Err(bad_argument(format!("`{}` needs a value", self.name))),
+                None => Ok(None),
+            },
+        }
+    }
+}
+
+impl Template {
+    /// The value, `None` if it is a variable without a value.
+    fn evaluate(&self, variables: &[Option<Value>]) -> Result<Option<Value>, FieldError> {
+        Ok(Some(match self {
+            Self::Constant(value) => value.clone(),
+            Self::Variable(slot) => return Ok(variables.get(*slot).cloned().flatten()),
+            Self::List { items, nullable } => {
+                let item = |item: &Self| match item.evaluate(variables)?.unwrap_or(Value::Null) {
+                    Value::Null if !nullable => Err(bad_argument("a list element must not be null".into())),
+                    value => Ok(value),
+                };
+                Value::List(items.iter().map(item).collect::<Result<_, _>>()?)
+            }
+            Self::Object { fields, one_of } => {
+                let fields = evaluate(fields, variables)?;
+                if *one_of && (fields.len() != 1 || fields[0].1.is_null()) {
+                    let message = "exactly one field of a `@oneOf` input object must have a value";
+                    return Err(bad_argument(message.into()));
+                }
+                Value::Object(
+                    fields
+                        .into_iter()
+                        .map(|(name, value)| ((*name).into(), value))
+                        .collect(),
+                )
+            }
+            Self::Free(fields) => {
+                let mut values = Vec::with_capacity(fields.len());
+                for (name, template) in fields {
+                    if let Some(value) = template.evaluate(variables)? {
+                        values.push((name.clone(), value));
+                    }
+                }
+                Value::Object(values)
+            }
+        }))
+    }
+}
+
+/// Compiles the variables of an operation.
+pub(super) fn compile_variables(
+    types: &TypeSystem,
+    definitions: &[Node<VariableDefinition>],
+) -> Result<Vec<VariablePlan>, RequestError> {
+    let compiler = Compiler {
+        types,
+        variables: None,
+    };
+    let plan = |definition: &Node<VariableDefinition>| {
+        let declared = (*definition.ty).clone();
+        let default = match &definition.default_value {
+            Some(literal) => Some(compiler.constant(&declared, literal, 0)?),
+            None => None,
+        };
+        Ok(VariablePlan {
+            name: definition.name.as_str().into(),
+            declared,
+            default,
+        })
+    };
+    definitions.iter().map(plan).collect()
+}
+
+/// Coerces what a request gives for the variables of its operation.
+///
+/// # Errors
+/// [`RequestErrorCode::BadVariables`], one problem for each variable that does not fit.
+pub(crate) fn coerce_variables(
+    types: &TypeSystem,
+    plans: &[VariablePlan],
+    given: &Map<String, Json>,
+) -> Result<Variables, RequestError> {
+    let mut problems = Vec::new();
+    let mut variables = Vec::with_capacity(plans.len());
+    for plan in plans {
+        let value = match given.get(&*plan.name) {
+            Some(json) => json::coerce(types, &plan.declared, json, &plan.name).map(Some),
+            None if plan.default.is_some() => Ok(plan.default.clone()),
+            None if plan.declared.is_non_null() => Err(format!(
+                "variable `${}` of type `{}` needs a value",
+                plan.name, plan.declared
+            )),
+            None => Ok(None),
+        };
+        match value {
+            Ok(value) => variables.push(value),
+            Err(message) => {
+                problems.extend(RequestError::new(RequestErrorCode::BadVariables, message).problems);
+            }
+        }
+    }
+    if problems.is_empty() {
+        Ok(variables)
+    } else {
+        Err(RequestError {
+            code: RequestErrorCode::BadVariables,
+            problems,
+        })
+    }
+}
+
+/// The default value of an argument or input field, coerced.
+fn default_value(
+    types: &TypeSystem,
+    definition: &InputValueDefinition,
+    nesting: usize,
+) -> Result<Option<Value>, RequestError> {
+    let compiler = Compiler {
+        types,
+        variables: None,
+    };
+    definition
+        .default_value
+        .as_ref()
+        .map(|literal| compiler.constant(&definition.ty, literal, nesting))
+        .transpose()
+}

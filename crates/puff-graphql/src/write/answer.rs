@@ -1,0 +1,490 @@
+//! The answer in one pass, depth first: values, nulls where something failed, errors beside them.
+
+use super::cell::{CellWriter, ScalarWriter};
+use super::errors::{FieldErrors, Path, Step};
+use super::leaf::leaf_value;
+use super::string::json_string;
+use crate::array::{ArrayEvent, ArrayReader, BadArray};
+use crate::backend::{Backend, Spread};
+use crate::error::FieldError;
+use crate::execute::Execution;
+use crate::execute::bound::{Bound, BoundObject, Layer, LayerData, Objects};
+use crate::execute::join::RowSet;
+use crate::plan::{FieldPlan, Leaf, ObjectPlan, Output};
+use crate::rows::Rows;
+use crate::table::{Column, Shape, Slot};
+use crate::value::Value;
+
+/// Something that must not be null is null, and its error is reported: the nearest place around it that may
+/// be null becomes null.
+struct Null;
+
+type Written = Result<(), Null>;
+
+const ONE: &Shape = &Shape::One { nullable: true };
+
+/// Writes the whole answer; returns it with the number of errors.
+pub(crate) fn write_answer<B: Backend>(
+    execution: &Execution<'_, B>,
+    root: &BoundObject<B>,
+    introspected: &[(String, Vec<u8>)],
+) -> (Vec<u8>, usize) {
+    let expected = execution
+        .plan
+        .expected_bytes()
+        .min(execution.options.max_response_bytes);
+    let mut out = Vec::with_capacity(expected + expected / 8 + 64);
+    out.extend_from_slice(b"{\"data\":");
+    let start = out.len();
+    let errors = FieldErrors::new(execution.options.max_errors);
+    let mut writer = Writer {
+        execution,
+        introspected,
+        out,
+        errors,
+        is_full: false,
+    };
+    let written = writer.object(&execution.plan.root, root, 0, None);
+    let Writer {
+        mut out,
+        mut errors,
+        is_full,
+        ..
+    } = writer;
+    if written.is_err() {
+        out.truncate(start);
+        out.extend_from_slice(b"null");
+    }
+    if is_full {
+        let message = format!(
+            "the answer is larger than {} bytes",
+            execution.options.max_response_bytes
+        );
+        errors.add(&FieldError::new("LIMIT_EXCEEDED", message), None, None);
+    }
+    let count = errors.count();
+    errors.finish(&mut out);
+    out.push(b'}');
+    execution.plan.answered(out.len());
+    (out, count)
+}
+
+struct Writer<'w, B: Backend> {
+    execution: &'w Execution<'w, B>,
+    introspected: &'w [(String, Vec<u8>)],
+    out: Vec<u8>,
+    errors: FieldErrors,
+    /// The answer has outgrown its limit: everything ends.
+    is_full: bool,
+}
+
+impl<B: Backend> Writer<'_, B> {
+    /// Runs `write`; if it ends in null and null is allowed here, takes back what it wrote.
+    fn guarded(&mut self, nullable: bool, write: impl FnOnce(&mut Self) -> Written) -> Written {
+        let start = self.out.len();
+        match write(self) {
+            Err(Null) if nullable && !self.is_full => {
+                self.out.truncate(start);
+                self.out.extend_from_slice(b"null");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn null(&mut self, nullable: bool, field: &FieldPlan, path: &Path<'_>) -> Written {
+        if nullable {
+            self.out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        let message = format!("{} must not be null", field.name);
+        self.fail(&FieldError::new("NULL_VALUE", message), false, field, path)
+    }
+
+    #[cold]
+    fn fail(&mut self, error: &FieldError, nullable: bool, field: &FieldPlan, path: &Path<'_>) -> Written {
+        self.errors.add(error, field.location, Some(path));
+        if nullable {
+            self.out.extend_from_slice(b"null");
+            Ok(())
+        } else {
+            Err(Null)
+        }
+    }
+
+    fn object(
+        &mut self,
+        plan: &ObjectPlan,
+        bound: &BoundObject<B>,
+        index: usize,
+        place: Option<(&FieldPlan, &Path<'_>)>,
+    ) -> Written {
+        if self.out.len() > self.execution.options.max_response_bytes {
+            self.is_full = true;
+            return Err(Null);
+        }
+        let variant = match bound.variant(plan, index) {
+            Ok(variant) => variant,
+            Err(error) => {
+                let location = place.and_then(|(field, _)| field.location);
+                self.errors.add(&error, location, place.map(|(_, path)| path));
+                return Err(Null);
+            }
+        };
+        let (Some(variant), Some(bounds)) = (plan.variants.get(variant), bound.variants.get(variant)) else {
+            return Err(Null);
+        };
+        self.out.push(b'{');
+        let mut is_first = true;
+        for (field, bound_field) in variant.fields.iter().zip(bounds) {
+            if self.execution.skips(field) {
+                continue;
+            }
+            if !is_first {
+                self.out.push(b',');
+            }
+            is_first = false;
+            self.out.extend_from_slice(&field.key_json);
+            let path = Path {
+                parent: place.map(|(_, path)| path),
+                step: Step::Key(&field.key),
+            };
+            self.field(field, bound_field, bound, index, &path)?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn field(
+        &mut self,
+        field: &FieldPlan,
+        bound: &Bound<B>,
+        owner: &BoundObject<B>,
+        index: usize,
+        path: &Path<'_>,
+    ) -> Written {
+        match (bound, &owner.source) {
+            (Bound::Cell { column, writer }, Objects::Rows(rows)) => {
+                self.cell(rows.cell(index, *column), writer, &field.shape, field, path)
+            }
+            (Bound::Typename, _) => {
+                json_string(&mut self.out, field.name.type_name.as_bytes());
+                Ok(())
+            }
+            (Bound::Introspected, _) => {
+                let found = self.introspected.iter().find(|(key, _)| **key == *field.key);
+                self.out
+                    .extend_from_slice(found.map_or(b"null", |(_, json)| json));
+                Ok(())
+            }
+            (Bound::Layer(layer), _) => self.layer(field, layer, layer.positions.get(index), path),
+            (Bound::Values { column }, Objects::Table(table)) => {
+                let value = table
+                    .values(*column)
+                    .and_then(|values| values.get(index))
+                    .unwrap_or(&Value::Null);
+                self.value(value, &field.shape, field, path)
+            }
+            (Bound::Nested { column, object }, Objects::Table(table)) => {
+                let slot = match table.columns.get(*column) {
+                    Some(Column::Objects(nested)) => nested.slots.get(index).unwrap_or(&Slot::Null),
+                    _ => &Slot::Null,
+                };
+                self.slot(slot, object, &field.shape, field, path)
+            }
+            (Bound::Failed(error), _) => self.fail(error, field.shape.nullable(), field, path),
+            _ => self.null(field.shape.nullable(), field, path),
+        }
+    }
+
+    fn layer(&mut self, field: &FieldPlan, layer: &Layer<B>, position: usize, path: &Path<'_>) -> Written {
+        let place = |spread: &Spread| if *spread == Spread::Shared { 0 } else { position };
+        match &layer.data {
+            LayerData::Values { values, spread } => self.value(
+                values.get(place(spread)).unwrap_or(&Value::Null),
+                &field.shape,
+                field,
+                path,
+            ),
+            LayerData::Objects {
+                slots,
+                spread,
+                object,
+            } => {
+                let slot = slots.get(place(spread)).unwrap_or(&Slot::Null);
+                self.slot(slot, object, &field.shape, field, path)
+            }
+            LayerData::Rows { grouping, object } => {
+                let Some(plan) = field.output.object() else {
+                    return Err(Null);
+                };
+                self.rows(grouping.rows(position), field, path, |writer, row, path| {
+                    writer.object(plan, object, row, Some((field, path)))
+                })
+            }
+            LayerData::Column {
+                rows,
+                grouping,
+                column,
+                writer: cells,
+            } => {
+                let shape = match &field.shape {
+                    Shape::List { item, .. } => item,
+                    one => one,
+                };
+                self.rows(grouping.rows(position), field, path, |writer, row, path| {
+                    writer.cell(rows.cell(row, *column), cells, shape, field, path)
+                })
+            }
+        }
+    }
+
+    /// The rows of one parent: a list, or the first of them.
+    fn rows(
+        &mut self,
+        rows: RowSet<'_>,
+        field: &FieldPlan,
+        path: &Path<'_>,
+        write: impl Fn(&mut Self, usize, &Path<'_>) -> Written,
+    ) -> Written {
+        match &field.shape {
+            Shape::List { nullable, item } => self.guarded(*nullable, |writer| {
+                writer.list(rows.len(), path, |writer, place, path| match rows.get(place) {
+                    Some(row) => writer.guarded(item.nullable(), |writer| write(writer, row, path)),
+                    None => writer.null(item.nullable(), field, path),
+                })
+            }),
+            Shape::One { nullable } => match rows.get(0) {
+                Some(row) => self.guarded(*nullable, |writer| write(writer, row, path)),
+                None => self.null(*nullable, field, path),
+            },
+        }
+    }
+
+    fn list(
+        &mut self,
+        len: usize,
+        path: &Path<'_>,
+        item: impl Fn(&mut Self, usize, &Path<'_>) -> Written,
+    ) -> Written {
+        self.out.push(b'[');
+        for place in 0..len {
+            if place > 0 {
+                self.out.push(b',');
+            }
+            item(
+                self,
+                place,
+                &Path {
+                    parent: Some(path),
+                    step: Step::Index(place),
+                },
+            )?;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn slot(
+        &mut self,
+        slot: &Slot,
+        object: &BoundObject<B>,
+        shape: &Shape,
+        field: &FieldPlan,
+        path: &Path<'_>,
+    ) -> Written {
+        let nullable = shape.nullable();
+        let Some(plan) = field.output.object() else {
+            return Err(Null);
+        };
+        match (slot, shape) {
+            (Slot::Null, _) => self.null(nullable, field, path),
+            (Slot::Error(error), _) => self.fail(error, nullable, field, path),
+            (Slot::Object(index), Shape::One { .. }) => self.guarded(nullable, |writer| {
+                writer.object(plan, object, *index as usize, Some((field, path)))
+            }),
+            (Slot::Range { start, end }, Shape::List { item, .. }) if item.list_depth() == 0 => {
+                self.guarded(nullable, |writer| {
+                    writer.list((end - start) as usize, path, |writer, place, path| {
+                        let index = *start as usize + place;
+                        writer.guarded(item.nullable(), |writer| {
+                            writer.object(plan, object, index, Some((field, path)))
+                        })
+                    })
+                })
+            }
+            (Slot::List(items), Shape::List { item, .. }) => self.guarded(nullable, |writer| {
+                writer.list(items.len(), path, |writer, place, path| {
+                    writer.slot(&items[place], object, item, field, path)
+                })
+            }),
+            (Slot::Object(_), Shape::List { .. }) => {
+                self.mismatch(field, "a list", "a single object", shape, path)
+            }
+            (Slot::Range { .. } | Slot::List(_), _) => {
+                self.mismatch(field, "a single object", "a list", shape, path)
+            }
+        }
+    }
+
+    #[cold]
+    fn mismatch(
+        &mut self,
+        field: &FieldPlan,
+        wanted: &str,
+        got: &str,
+        shape: &Shape,
+        path: &Path<'_>,
+    ) -> Written {
+        let message = format!("{}: expected {wanted}, got {got}", field.name);
+        self.fail(
+            &FieldError::new("BAD_RESULT", message),
+            shape.nullable(),
+            field,
+            path,
+        )
+    }
+
+    fn value(&mut self, value: &Value, shape: &Shape, field: &FieldPlan, path: &Path<'_>) -> Written {
+        let nullable = shape.nullable();
+        match (value, shape) {
+            (Value::Null, _) => self.null(nullable, field, path),
+            (Value::Error(error), _) => self.fail(error, nullable, field, path),
+            (Value::List(items), Shape::List { item, .. }) => self.guarded(nullable, |writer| {
+                writer.list(items.len(), path, |writer, place, path| {
+                    writer.value(&items[place], item, field, path)
+                })
+            }),
+            (Value::Json(text), Shape::List { .. }) => self.parsed(text.as_bytes(), shape, field, path),
+            (_, Shape::List { .. }) => self.mismatch(field, "a list", "a single value", shape, path),
+            (_, Shape::One { .. }) => {
+                let Output::Leaf(leaf) = &field.output else {
+                    return Err(Null);
+                };
+                match leaf_value(&mut self.out, leaf, value) {
+                    Ok(()) => Ok(()),
+                    Err(error) => self.fail(&error, nullable, field, path),
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn cell(
+        &mut self,
+        text: Option<&[u8]>,
+        writer: &CellWriter,
+        shape: &Shape,
+        field: &FieldPlan,
+        path: &Path<'_>,
+    ) -> Written {
+        let nullable = shape.nullable();
+        let Some(text) = text else {
+            return self.null(nullable, field, path);
+        };
+        let Output::Leaf(leaf) = &field.output else {
+            return Err(Null);
+        };
+        match writer {
+            CellWriter::One(writer) => match writer.write(&mut self.out, text, leaf) {
+                Ok(()) => Ok(()),
+                Err(error) => self.fail(&error, nullable, field, path),
+            },
+            CellWriter::Array(writer) => self.array(text, *writer, leaf, shape, field, path),
+            CellWriter::Parsed => self.parsed(text, shape, field, path),
+        }
+    }
+
+    fn parsed(&mut self, text: &[u8], shape: &Shape, field: &FieldPlan, path: &Path<'_>) -> Written {
+        match serde_json::from_slice::<serde_json::Value>(text) {
+            Ok(json) => self.value(&Value::from(json), shape, field, path),
+            Err(error) => {
+                let error = FieldError::new("BAD_VALUE", format!("{}: not valid JSON: {error}", field.name));
+                self.fail(&error, shape.nullable(), field, path)
+            }
+        }
+    }
+
+    fn array(
+        &mut self,
+        text: &[u8],
+        writer: ScalarWriter,
+        leaf: &Leaf,
+        shape: &Shape,
+        field: &FieldPlan,
+        path: &Path<'_>,
+    ) -> Written {
+        let nullable = shape.nullable();
+        let start = self.out.len();
+        let written = ArrayReader::new(text).and_then(|mut reader| {
+            reader.next()?;
+            self.items(&mut reader, writer, leaf, shape, field, path)
+        });
+        match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Null)) => {
+                self.out.truncate(start);
+                self.guarded(nullable, |_| Err(Null))
+            }
+            Err(BadArray) => {
+                self.out.truncate(start);
+                let message = format!("{}: the array does not fit the field's type", field.name);
+                self.fail(&FieldError::new("BAD_VALUE", message), nullable, field, path)
+            }
+        }
+    }
+
+    /// The elements up to the end of one level. The inner result is that of the spec's nulls.
+    fn items(
+        &mut self,
+        reader: &mut ArrayReader<'_>,
+        writer: ScalarWriter,
+        leaf: &Leaf,
+        shape: &Shape,
+        field: &FieldPlan,
+        path: &Path<'_>,
+    ) -> Result<Written, BadArray> {
+        // An array under a custom scalar that is not a list has no declared elements: any depth, any null.
+        let (item, is_free) = match shape {
+            Shape::List { item, .. } => (&**item, false),
+            Shape::One { .. } => (ONE, true),
+        };
+        self.out.push(b'[');
+        let mut written = Ok(());
+        for place in 0.. {
+            let start = self.out.len();
+            let path = Path {
+                parent: Some(path),
+                step: Step::Index(place),
+            };
+            let event = reader.next()?.ok_or(BadArray)?;
+            if event == ArrayEvent::Close {
+                break;
+            }
+            if place > 0 {
+                self.out.push(b',');
+            }
+            let one = match event {
+                ArrayEvent::Null => self.null(item.nullable(), field, &path),
+                ArrayEvent::Item(text) if item.list_depth() == 0 => {
+                    match writer.write(&mut self.out, &text, leaf) {
+                        Ok(()) => Ok(()),
+                        Err(error) => self.fail(&error, item.nullable(), field, &path),
+                    }
+                }
+                ArrayEvent::Open if item.list_depth() > 0 || is_free => {
+                    let inner = self.items(reader, writer, leaf, item, field, &path)?;
+                    if inner.is_err() {
+                        self.out.truncate(start + usize::from(place > 0));
+                    }
+                    self.guarded(item.nullable(), |_| inner)
+                }
+                _ => return Err(BadArray),
+            };
+            // The rest of the array is still read, so that the reader is at the right place after it.
+            written = written.and(one);
+        }
+        self.out.push(b']');
+        Ok(written)
+    }
+}
