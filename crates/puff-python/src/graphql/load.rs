@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use puff_graphql::{FieldResolver, ResolverId, ResolverKind, Schema, SchemaError, SchemaOptions};
+use puff_graphql::{
+    FieldResolver, Join, ResolverId, ResolverKind, Schema, SchemaError, SchemaOptions, SqlParam, SqlResolver,
+};
 use pyo3::prelude::*;
 use thiserror::Error;
 
@@ -72,7 +74,7 @@ pub(super) fn load(
         fields.push(FieldResolver {
             type_name: entry.getattr("type_name")?.extract()?,
             field_name: entry.getattr("field_name")?.extract()?,
-            kind: ResolverKind::Call(id),
+            kind: resolver_kind(&entry, id)?,
         });
     }
     for entry in definition.getattr("attributes")?.try_iter()? {
@@ -80,4 +82,19 @@ pub(super) fn load(
         fields.push(FieldResolver { type_name, field_name, kind: ResolverKind::Attribute(attribute) });
     }
     Ok((Schema::build(&sdl, fields, options.schema)?, resolvers))
+}
+
+/// A Python function, or a statement that is written down in the schema.
+fn resolver_kind(entry: &Bound<'_, PyAny>, id: ResolverId) -> PyResult<ResolverKind> {
+    if entry.getattr("kind")?.extract::<&str>()? != "sql" {
+        return Ok(ResolverKind::Call(id));
+    }
+    let parent_keys: Vec<String> = entry.getattr("parent_keys")?.extract()?;
+    let child_keys: Vec<String> = entry.getattr("child_keys")?.extract()?;
+    let sql: String = entry.getattr("sql")?.extract()?;
+    Ok(ResolverKind::Sql(SqlResolver {
+        sql: sql.into(),
+        params: parent_keys.iter().cloned().map(SqlParam::ParentValues).collect(),
+        join: (!parent_keys.is_empty()).then_some(Join { parent_keys, child_keys }),
+    }))
 }
