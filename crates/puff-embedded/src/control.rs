@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use crate::binaries::Binaries;
 use crate::project::Project;
 use crate::state::State;
-use crate::{EmbeddedConfig, Error, Lease, Service, lock, process, server, wire};
+use crate::{EmbeddedConfig, Error, Lease, Service, lock, place, process, server, wire};
 
 /// How long a stopping server may take; a supervisor escalates to SIGKILL before.
 const STOP: Duration = Duration::from_secs(20);
@@ -176,7 +176,7 @@ fn stop_locked(project: &Project) -> Result<bool, Error> {
         });
     }
     let _ = fs::remove_file(project.state());
-    let _ = fs::remove_dir_all(&state.socket_dir);
+    place::remove_socket_dir(&state.socket_dir);
     Ok(ran)
 }
 

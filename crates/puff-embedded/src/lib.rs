@@ -27,6 +27,7 @@ mod binaries;
 mod config;
 mod control;
 mod error;
+mod launch;
 mod lease;
 mod lock;
 mod place;

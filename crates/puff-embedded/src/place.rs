@@ -89,6 +89,16 @@ pub(crate) fn socket_dir(account: Account, project: &Path, name: &str) -> Result
     Err(refused.unwrap_or(Error::NoUnprivilegedUser))
 }
 
+/// Removes a socket directory and what a killed server left in it.
+///
+/// By name and not as a tree: where it lies is read from a state file, which must not become a way to delete others'.
+pub(crate) fn remove_socket_dir(dir: &Path) {
+    for name in [".s.PGSQL.5432", ".s.PGSQL.5432.lock", "valkey.sock"] {
+        let _ = fs::remove_file(dir.join(name));
+    }
+    let _ = fs::remove_dir(dir);
+}
+
 /// Makes a private directory, or checks that the one that exists is private to the account.
 pub(crate) fn private_dir(account: Account, path: &Path) -> Result<(), Error> {
     match account.make_private_dir(path) {

@@ -1,10 +1,12 @@
 //! How PostgreSQL is initialised, run and asked.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::account::Account;
 use crate::binaries::Binaries;
@@ -36,11 +38,21 @@ pub(crate) fn url(dir: &Path, database: &str) -> Result<String, Error> {
 /// Makes a new data directory at `data`, which must not exist; its parent must be the account's.
 ///
 /// Initialises under a temporary name and renames, so that a half-made directory is never taken for a whole one.
-pub(crate) fn init(binaries: &Binaries, account: Account, data: &Path) -> Result<(), Error> {
+/// Ends `initdb` at the deadline or when the caller has `given_up`; its words go to `output`.
+pub(crate) fn init(
+    binaries: &Binaries,
+    account: Account,
+    data: &Path,
+    output: &File,
+    deadline: Instant,
+    given_up: impl Fn() -> bool,
+) -> Result<(), Error> {
     account.require_passwd_entry()?;
     let partial = data.with_extension(format!("init-{}", std::process::id()));
-    let result = init_at(binaries, account, &partial)
-        .and_then(|()| fs::rename(&partial, data).map_err(Error::io("create", data)));
+    let result = init_at(binaries, account, &partial, output, || {
+        given_up() || Instant::now() >= deadline
+    })
+    .and_then(|()| fs::rename(&partial, data).map_err(Error::io("create", data)));
     if result.is_err() {
         // The error matters more than what stays behind.
         let _ = fs::remove_dir_all(&partial);
@@ -61,29 +73,52 @@ pub(crate) fn init_arguments(binaries: &Binaries) -> Vec<&'static str> {
     arguments
 }
 
-fn init_at(binaries: &Binaries, account: Account, data: &Path) -> Result<(), Error> {
-    let mut command = Command::new(binaries.sibling("initdb"));
+fn init_at(
+    binaries: &Binaries,
+    account: Account,
+    data: &Path,
+    output: &File,
+    too_late: impl Fn() -> bool,
+) -> Result<(), Error> {
+    let initdb = binaries.sibling("initdb");
+    let share = || {
+        output
+            .try_clone()
+            .map_err(Error::io("share the log with", &initdb))
+    };
+    let mut command = Command::new(&initdb);
     command.arg("-D").arg(data).args(init_arguments(binaries));
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(share()?);
     clean(&mut command);
     account.apply(&mut command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(Error::io("run", &binaries.sibling("initdb")))?;
-    if output.status.success() {
-        return Ok(());
+    let mut process = command.spawn().map_err(Error::io("run", &initdb))?;
+    let failed = |how: String| {
+        let reason = format!("initdb could not make {} ({how})", data.display());
+        Error::StartFailed {
+            service: Service::Postgres,
+            reason,
+            log: String::new(),
+        }
+    };
+    loop {
+        match process.try_wait().map_err(Error::io("wait for", &initdb))? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => return Err(failed(status.to_string())),
+            None => {}
+        }
+        if too_late() {
+            // Its own children end when their pipe does.
+            let _ = process.kill();
+            let _ = process.wait();
+            return Err(failed(
+                "it took too long, or nobody waits for it any more".to_owned(),
+            ));
+        }
+        thread::sleep(Duration::from_millis(5));
     }
-    let log = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let reason = format!("initdb could not make {} ({})", data.display(), output.status);
-    Err(Error::StartFailed {
-        service: Service::Postgres,
-        reason,
-        log: log.trim_end().to_owned(),
-    })
 }
 
 /// The arguments of a server on `data` with its socket in `dir`.

@@ -1,6 +1,7 @@
-//! Processes that are not our children: are they alive, end them.
+//! The server's process, ours or an orphan: is it alive, end it.
 
 use std::path::Path;
+use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,48 @@ use crate::{Service, wire};
 
 /// How long each kind of signal has to work before a harder one follows.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The server's process: our child, or the orphan of a supervisor that was killed.
+#[derive(Debug)]
+pub(crate) enum Process {
+    Child(Child),
+    Adopted { pid: i32, asked: Instant },
+}
+
+impl Process {
+    /// Its process id.
+    pub(crate) fn id(&self) -> i32 {
+        match self {
+            Self::Child(child) => i32::try_from(child.id()).unwrap_or(i32::MAX),
+            Self::Adopted { pid, .. } => *pid,
+        }
+    }
+
+    /// How it ended, or `None` while it lives.
+    pub(crate) fn exited(&mut self, socket: &Path) -> Option<String> {
+        match self {
+            Self::Child(child) => child.try_wait().ok().flatten().map(|status| status.to_string()),
+            Self::Adopted { pid, asked } => {
+                if asked.elapsed() < Duration::from_secs(1) {
+                    return None;
+                }
+                *asked = Instant::now();
+                (wire::listener_pid(socket) != Some(*pid)).then(|| "it is gone".to_owned())
+            }
+        }
+    }
+
+    /// Ends it, with force if needed; returns whether it is gone.
+    pub(crate) fn end(&mut self, service: Service, socket: &Path) -> bool {
+        match self {
+            Self::Child(child) => {
+                let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
+                end(service, pid, || !matches!(child.try_wait(), Ok(None)))
+            }
+            Self::Adopted { pid, .. } => end_orphan(service, socket, *pid),
+        }
+    }
+}
 
 /// The signals that end a server, the kindest first.
 fn signals(service: Service) -> &'static [Signal] {

@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::{Error, Service, postgres, valkey};
 
@@ -114,4 +114,17 @@ pub(crate) fn tail(log: &mut File, lines: usize) -> io::Result<String> {
     let text = String::from_utf8_lossy(&bytes);
     let all: Vec<&str> = text.lines().collect();
     Ok(all[all.len().saturating_sub(lines)..].join("\n"))
+}
+
+/// One line of ours in the service's log, which is the supervisor's standard error.
+pub(crate) fn log_line(text: &str) {
+    // A log that cannot be written must not end the supervisor.
+    let _ = writeln!(io::stderr(), "puff[{}]: {text}", now());
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

@@ -3,30 +3,30 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::binaries::Binaries;
+use crate::launch::Launch;
+use crate::process::Process;
 use crate::project::Project;
-use crate::server::{Durability, NotReady, tail, wait_ready};
+use crate::server::{log_line, tail};
 use crate::state::State;
-use crate::{Error, Service, lock, place, postgres, process, wire};
+use crate::{Error, Service, lock, place};
 
 /// How often the supervisor looks at the locks and at its server.
 const TICK: Duration = Duration::from_millis(100);
 /// A server that dies again this soon after it was started again is given up.
 const RESTART_AFTER: Duration = Duration::from_secs(10);
-/// How many times a server that fails for a reason that passes is started again.
-const START_ATTEMPTS: u32 = 10;
 
 /// What a supervisor is told to run, as one JSON argument.
 #[derive(Debug, Serialize, Deserialize)]
@@ -142,71 +142,16 @@ fn report(report: &Report) {
     }
 }
 
-/// One line in the service's log, which is our standard error.
-fn log_line(text: &str) {
-    let seconds = now();
-    // A log that cannot be written must not end the supervisor.
-    let _ = writeln!(io::stderr(), "puff[{seconds}]: {text}");
-}
-
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
-}
-
 struct Failure {
     error: Error,
     log: String,
 }
 
-/// The server's process: our child, or the orphan of a supervisor that was killed.
-enum Process {
-    Child(Child),
-    Adopted { pid: i32, asked: Instant },
-}
-
-impl Process {
-    fn id(&self) -> i32 {
-        match self {
-            Self::Child(child) => i32::try_from(child.id()).unwrap_or(i32::MAX),
-            Self::Adopted { pid, .. } => *pid,
-        }
-    }
-
-    /// How it ended, or `None` while it lives.
-    fn exited(&mut self, socket: &Path) -> Option<String> {
-        match self {
-            Self::Child(child) => child.try_wait().ok().flatten().map(|status| status.to_string()),
-            Self::Adopted { pid, asked } => {
-                if asked.elapsed() < Duration::from_secs(1) {
-                    return None;
-                }
-                *asked = Instant::now();
-                (wire::listener_pid(socket) != Some(*pid)).then(|| "it is gone".to_owned())
-            }
-        }
-    }
-
-    fn end(&mut self, service: Service, socket: &Path) -> bool {
-        match self {
-            Self::Child(child) => {
-                let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
-                process::end(service, pid, || !matches!(child.try_wait(), Ok(None)))
-            }
-            Self::Adopted { pid, .. } => process::end_orphan(service, socket, *pid),
-        }
-    }
-}
-
 struct Supervisor {
-    project: Project,
-    binaries: Binaries,
-    order: Order,
+    launch: Launch,
+    linger: Duration,
     process: Process,
     state: State,
-    users: File,
-    stop: Arc<AtomicBool>,
     /// Held all our life: that is how others know that there is a supervisor.
     _alive: File,
 }
@@ -219,71 +164,61 @@ impl Supervisor {
         };
         let project = Project::open(&order.project_dir, service).map_err(bare)?;
         // Others take the lock for a moment to see whether it is held.
-        let alive = lock::exclusive(
-            &project.supervisor_lock(),
-            Instant::now() + Duration::from_secs(2),
-        )
-        .map_err(bare)?;
+        let patience = Instant::now() + Duration::from_secs(2);
+        let alive = lock::exclusive(&project.supervisor_lock(), patience).map_err(bare)?;
         let users = lock::open(&project.users_lock()).map_err(bare)?;
         let binaries = Binaries {
-            server: order.program.clone(),
-            version: order.version.clone(),
+            server: order.program,
+            version: order.version,
         };
-        match run(&project, &binaries, &order, &users, &stop) {
+        let launch = Launch {
+            project,
+            binaries,
+            start_timeout: order.start_timeout,
+            users,
+            stop,
+        };
+        match launch.run() {
             Ok((process, state)) => Ok(Self {
-                project,
-                binaries,
-                order,
+                launch,
+                linger: order.linger,
                 process,
                 state,
-                users,
-                stop,
                 _alive: alive,
             }),
             Err(error) => {
-                let log = File::open(project.log())
-                    .and_then(|mut log| tail(&mut log, 20))
-                    .unwrap_or_default();
-                Err(Failure { error, log })
+                let log = File::open(launch.project.log()).and_then(|mut log| tail(&mut log, 20));
+                Err(Failure {
+                    error,
+                    log: log.unwrap_or_default(),
+                })
             }
         }
     }
 
     fn watch(&mut self) -> ExitCode {
-        let service = self.project.service;
+        let service = self.launch.project.service;
         let socket = service.socket(&self.state.socket_dir);
         let mut restarted: Option<Instant> = None;
         let mut idle: Option<Instant> = None;
         loop {
             thread::sleep(TICK);
-            if self.stop.load(Ordering::Relaxed) {
+            if self.launch.stop.load(Ordering::Relaxed) {
                 log_line("told to stop");
                 return self.finish();
             }
-            if self.users.metadata().is_ok_and(|meta| meta.nlink() == 0) {
+            if self.launch.users.metadata().is_ok_and(|meta| meta.nlink() == 0) {
                 log_line("the project's .puff directory was removed");
                 return self.finish();
             }
-            let used = used(&self.users);
-            let ended = self.process.exited(&socket).or_else(|| {
-                // A cleaner of temporary files, or the end of a login session whose runtime directory it was.
-                (!socket.exists())
-                    .then(|| self.process.end(service, &socket))
-                    .map(|_| "its socket is gone".to_owned())
-            });
-            if let Some(how) = ended {
+            let used = self.launch.used();
+            if let Some(how) = self.lost(&socket) {
                 log_line(&format!("{service} is lost: {how}"));
                 if !used || restarted.is_some_and(|at| at.elapsed() < RESTART_AFTER) {
                     self.clean();
                     return ExitCode::FAILURE;
                 }
-                match run(
-                    &self.project,
-                    &self.binaries,
-                    &self.order,
-                    &self.users,
-                    &self.stop,
-                ) {
+                match self.launch.run() {
                     Ok((process, state)) => (self.process, self.state) = (process, state),
                     Err(error) => {
                         log_line(&error.to_string());
@@ -297,12 +232,12 @@ impl Supervisor {
                 idle = None;
                 continue;
             }
-            if idle.get_or_insert_with(Instant::now).elapsed() < self.order.linger {
+            if idle.get_or_insert_with(Instant::now).elapsed() < self.linger {
                 continue;
             }
             // Whoever starts holds this lock and is about to be a user; nobody can become one while we hold it.
-            if let Ok(_start) = lock::exclusive(&self.project.start_lock(), Instant::now())
-                && !self::used(&self.users)
+            if let Ok(_start) = lock::exclusive(&self.launch.project.start_lock(), Instant::now())
+                && !self.launch.used()
             {
                 log_line("the last user is gone");
                 return self.finish();
@@ -310,9 +245,22 @@ impl Supervisor {
         }
     }
 
+    /// Why the server is of no use any more, or `None`.
+    fn lost(&mut self, socket: &Path) -> Option<String> {
+        if let Some(how) = self.process.exited(socket) {
+            return Some(how);
+        }
+        if socket.exists() {
+            return None;
+        }
+        // A cleaner of temporary files, or the end of a login session whose runtime directory it was in.
+        self.process.end(self.launch.project.service, socket);
+        Some("its socket was removed".to_owned())
+    }
+
     fn finish(&mut self) -> ExitCode {
-        let socket = self.project.service.socket(&self.state.socket_dir);
-        let ended = self.process.end(self.project.service, &socket);
+        let service = self.launch.project.service;
+        let ended = self.process.end(service, &service.socket(&self.state.socket_dir));
         self.clean();
         if ended {
             ExitCode::SUCCESS
@@ -322,187 +270,8 @@ impl Supervisor {
     }
 
     fn clean(&self) {
-        let _ = fs::remove_file(self.project.state());
-        let _ = fs::remove_dir_all(&self.state.socket_dir);
+        // Nobody is left to tell, and the next start makes both anew.
+        let _ = fs::remove_file(self.launch.project.state());
+        place::remove_socket_dir(&self.state.socket_dir);
     }
-}
-
-/// Whether anyone uses the service. When in doubt, yes.
-fn used(users: &File) -> bool {
-    lock::is_held(users).unwrap_or(true)
-}
-
-/// Gets a server that answers: one that an earlier supervisor left, or a new one.
-fn run(
-    project: &Project,
-    binaries: &Binaries,
-    order: &Order,
-    users: &File,
-    stop: &AtomicBool,
-) -> Result<(Process, State), Error> {
-    let service = project.service;
-    if let Some(adopted) = adopt(project) {
-        return Ok(adopted);
-    }
-    let data = project.data(binaries)?;
-    prepare(project, binaries, &data)?;
-    let socket_dir = place::socket_dir(project.account, &project.root, service.name())?;
-    let result = start(project, binaries, order, users, stop, &data, &socket_dir);
-    if result.is_err() {
-        let _ = fs::remove_dir_all(&socket_dir);
-    }
-    let (mut process, state) = result?;
-    if let Err(error) = state.write(&project.state()) {
-        process.end(service, &service.socket(&socket_dir));
-        let _ = fs::remove_dir_all(&socket_dir);
-        return Err(error);
-    }
-    Ok((process, state))
-}
-
-/// The server of a supervisor that was killed. Its socket answers, and the kernel says which process that is.
-fn adopt(project: &Project) -> Option<(Process, State)> {
-    let state = State::read(&project.state())?;
-    let pid = wire::listener_pid(&project.service.socket(&state.socket_dir))?;
-    project
-        .service
-        .is_ready(&state.socket_dir)
-        .ok()
-        .filter(|ready| *ready)?;
-    log_line(&format!(
-        "adopting the running {} with process id {pid}",
-        project.service
-    ));
-    let supervisor_pid = i32::try_from(std::process::id()).ok()?;
-    let state = State {
-        server_pid: pid,
-        supervisor_pid,
-        ..state
-    };
-    state.write(&project.state()).ok()?;
-    Some((
-        Process::Adopted {
-            pid,
-            asked: Instant::now(),
-        },
-        state,
-    ))
-}
-
-/// Makes the data directory if it is not there.
-fn prepare(project: &Project, binaries: &Binaries, data: &Path) -> Result<(), Error> {
-    let base = project.base()?;
-    fs::create_dir_all(&base).map_err(Error::io("create", &base))?;
-    match project.service {
-        Service::Valkey => place::private_dir(project.account, data),
-        Service::Postgres => {
-            if let Some(parent) = data.parent() {
-                place::private_dir(project.account, parent)?;
-            }
-            if data.join("PG_VERSION").is_file() {
-                return Ok(());
-            }
-            log_line(&format!("making a new database in {}", data.display()));
-            postgres::init(binaries, project.account, data)
-        }
-    }
-}
-
-fn start(
-    project: &Project,
-    binaries: &Binaries,
-    order: &Order,
-    users: &File,
-    stop: &AtomicBool,
-    data: &Path,
-    socket_dir: &Path,
-) -> Result<(Process, State), Error> {
-    let service = project.service;
-    let socket = service.socket(socket_dir);
-    let failed = |reason: String| Error::StartFailed {
-        service,
-        reason,
-        log: String::new(),
-    };
-    let deadline = Instant::now() + order.start_timeout;
-    let given_up = || stop.load(Ordering::Relaxed) || !used(users);
-    let mut attempt = 0;
-    let mut process = loop {
-        attempt += 1;
-        let logged = fs::metadata(project.log()).map_or(0, |meta| meta.len());
-        let mut process = Process::Child(spawn(project, binaries, data, socket_dir)?);
-        let waited = wait_ready(
-            service,
-            socket_dir,
-            deadline,
-            || process.exited(&socket),
-            given_up,
-        );
-        let Err(problem) = waited else { break process };
-        process.end(service, &socket);
-        match problem {
-            NotReady::Exited(_) if attempt < START_ATTEMPTS && passes(&project.log(), logged, data) => {
-                thread::sleep(Duration::from_millis(300));
-            }
-            NotReady::Exited(how) => {
-                return Err(failed(format!("{} ended ({how})", binaries.server.display())));
-            }
-            NotReady::TimedOut => return Err(failed(format!("no answer within {:?}", order.start_timeout))),
-            NotReady::Refused(message) => return Err(failed(message)),
-            NotReady::GivenUp => return Err(failed("whoever wanted it is gone".to_owned())),
-        }
-    };
-    if service == Service::Postgres
-        && let Err(error) = postgres::ensure_database(socket_dir)
-    {
-        process.end(service, &socket);
-        return Err(error);
-    }
-    let state = State {
-        url: service.url(socket_dir)?,
-        socket_dir: socket_dir.to_owned(),
-        data_dir: data.to_owned(),
-        program: binaries.server.clone(),
-        version: binaries.version.clone(),
-        server_pid: process.id(),
-        supervisor_pid: i32::try_from(std::process::id()).unwrap_or(i32::MAX),
-        uid: project.account.uid,
-        started: now(),
-    };
-    Ok((process, state))
-}
-
-/// Whether the log since `from` shows a reason that passes: what is left of a killed server is still dying.
-fn passes(log: &Path, from: u64, data: &Path) -> bool {
-    let Ok(bytes) = fs::read(log) else { return false };
-    let from = usize::try_from(from).unwrap_or(0).min(bytes.len());
-    let said = String::from_utf8_lossy(&bytes[from..]);
-    // PostgreSQL takes a zombie, which `init` has not collected yet, for a living server.
-    let dead = || {
-        let pid = fs::read_to_string(data.join("postmaster.pid"))
-            .ok()?
-            .lines()
-            .next()?
-            .trim()
-            .parse()
-            .ok()?;
-        Some(!process::is_alive(pid))
-    };
-    said.contains("is still in use") || (said.contains("already exists") && dead().unwrap_or(true))
-}
-
-fn spawn(project: &Project, binaries: &Binaries, data: &Path, socket_dir: &Path) -> Result<Child, Error> {
-    let program = &binaries.server;
-    let log = || {
-        io::stderr()
-            .as_fd()
-            .try_clone_to_owned()
-            .map_err(Error::io("share the log with", program))
-    };
-    let mut command = Command::new(program);
-    postgres::clean(&mut command);
-    command.args(project.service.arguments(data, socket_dir, Durability::Kept, &[]));
-    command.stdin(Stdio::null()).stdout(log()?).stderr(log()?);
-    project.account.apply(&mut command);
-    command.spawn().map_err(Error::io("run", program))
 }

@@ -93,12 +93,17 @@ impl Throwaway {
         let binaries = Binaries::find(service, &config.search_dirs, account)?;
         let dir = place::make_temporary(account)?;
         let mut guard = Guard::spawn(service, &binaries, account, &dir, &config.settings)?;
+        let deadline = Instant::now() + config.start_timeout;
         if service == Service::Postgres {
-            prepare_data(&binaries, account, &dir.join("data"), config.cache_dir.as_deref())?;
+            let data = dir.join("data");
+            let made = match &config.cache_dir {
+                None => postgres::init(&binaries, account, &data, &guard.log, deadline, || false),
+                Some(cache) => copy_data(&binaries, account, &data, cache, &guard.log, deadline),
+            };
+            made.map_err(|error| guard.with_log(error))?;
         }
         let url = service.url(&dir)?;
         guard.go();
-        let deadline = Instant::now() + config.start_timeout;
         wait_ready(service, &dir, deadline, || guard.exited(), || false).map_err(|problem| {
             let reason = match problem {
                 NotReady::Exited(how) => format!("it ended ({how})"),
@@ -107,11 +112,11 @@ impl Throwaway {
                 }
                 NotReady::Refused(message) => message,
             };
-            Error::StartFailed {
+            guard.with_log(Error::StartFailed {
                 service,
                 reason,
-                log: guard.log_tail(),
-            }
+                log: String::new(),
+            })
         })?;
         if service == Service::Postgres {
             postgres::ensure_database(&dir)?;
@@ -173,16 +178,15 @@ impl Throwaway {
     }
 }
 
-/// Puts a new data directory at `data`, from the cache if there is one.
-fn prepare_data(
+/// Puts a new data directory at `data`, a copy of one that is kept in `cache`.
+fn copy_data(
     binaries: &Binaries,
     account: Account,
     data: &Path,
-    cache: Option<&Path>,
+    cache: &Path,
+    log: &File,
+    deadline: Instant,
 ) -> Result<(), Error> {
-    let Some(cache) = cache else {
-        return postgres::init(binaries, account, data);
-    };
     fs::create_dir_all(cache).map_err(Error::io("create", cache))?;
     // The lock's file stays: removing it would let two processes lock two files of one name.
     let lock_path = cache.join("lock");
@@ -208,7 +212,7 @@ fn prepare_data(
         let partial = template.with_extension("partial");
         let _ = fs::remove_dir_all(&partial);
         // Made where the account may write, kept where this process may.
-        postgres::init(binaries, account, data)?;
+        postgres::init(binaries, account, data, log, deadline, || false)?;
         copy_tree(data, &partial, Readers::Same)?;
         return fs::rename(&partial, &template).map_err(Error::io("create", &template));
     }
@@ -304,8 +308,16 @@ impl Guard {
             .map(|status| status.to_string())
     }
 
-    fn log_tail(&mut self) -> String {
-        tail(&mut self.log, 20).unwrap_or_default()
+    /// The error with the last lines of the log, if it is of the kind that has them.
+    fn with_log(&mut self, error: Error) -> Error {
+        match error {
+            Error::StartFailed { service, reason, .. } => Error::StartFailed {
+                service,
+                reason,
+                log: tail(&mut self.log, 20).unwrap_or_default(),
+            },
+            other => other,
+        }
     }
 }
 

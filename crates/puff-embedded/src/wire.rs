@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use nix::sys::socket::{getsockopt, sockopt};
 
-/// How long one answer may take. Creating a database is the longest.
-const ANSWER: Duration = Duration::from_secs(30);
+/// How long a server may take to greet us.
+const GREETING: Duration = Duration::from_secs(3);
+/// How long a statement may take; creating a database is the longest.
+const STATEMENT: Duration = Duration::from_secs(30);
 /// No answer to our questions is longer; a longer one is not from the server that we think it is.
 const LONGEST: usize = 1 << 20;
 /// The protocol version 3.0 of PostgreSQL's startup packet.
@@ -68,6 +70,7 @@ impl Postgres {
         packet.extend(length.to_be_bytes());
         packet.extend(sql.as_bytes());
         packet.push(0);
+        self.stream.set_read_timeout(Some(STATEMENT))?;
         self.stream.write_all(&packet)?;
         self.until_ready()
     }
@@ -149,8 +152,8 @@ pub(crate) fn listener_pid(socket: &Path) -> Option<i32> {
 
 fn open(socket: &Path) -> io::Result<UnixStream> {
     let stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(ANSWER))?;
-    stream.set_write_timeout(Some(ANSWER))?;
+    stream.set_read_timeout(Some(GREETING))?;
+    stream.set_write_timeout(Some(GREETING))?;
     Ok(stream)
 }
 

@@ -1,6 +1,9 @@
 //! Who runs the servers: root hands over, an ordinary user does it, a user without rights gets a clear word.
 
-#![allow(clippy::unwrap_used, reason = "the helpers below are parts of tests, which fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "the helpers below are parts of tests, which fail by panicking"
+)]
 
 mod common;
 

@@ -156,7 +156,13 @@ fn ctrl_c_during_the_start_leaves_nothing() {
         };
         eventually("nothing runs", quiet);
     }
-    assert_eq!(sql(&project.acquire(Service::Postgres), "SELECT 1"), "1");
+    let lease = project.acquire(Service::Postgres);
+    assert_eq!(sql(&lease, "SELECT 1"), "1");
+    let beside = fs::read_dir(lease.state().data_dir.parent().unwrap()).unwrap();
+    assert_eq!(
+        beside.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>(),
+        ["data"]
+    );
 }
 
 #[test]
