@@ -1,1 +1,50 @@
-//! Puff: build your own runtime for Python. Program, commands, services, web.
+//! Puff: build your own runtime for Python.
+//!
+//! A [`Program`](program::Program) is a command-line program that embeds CPython: its commands serve HTTP, call
+//! Python functions as greenlets, answer GraphQL from Python dataclasses. Rust does the waiting, on Tokio;
+//! one Python thread runs the greenlets.
+//!
+//! ```no_run
+//! use puff_rs::prelude::*;
+//! use puff_rs::program::commands::PythonCommand;
+//!
+//! fn main() -> ExitCode {
+//!     Program::new("my_first_app")
+//!         .about("This is my first app")
+//!         .command(PythonCommand::new("run_hello_world", "my_python_app.hello_world"))
+//!         .run()
+//! }
+//! ```
+//!
+//! | module | what for |
+//! |---|---|
+//! | [`program`] | programs and their commands |
+//! | [`runtime`] | what a program asks of the runtime, and gets |
+//! | [`web`] | routes, the server, request bodies |
+//! | [`graphql`] | handlers for GraphQL and its playground |
+//! | [`settings`] | flags, environment, `puff.toml` |
+//! | [`types`], [`random`], [`errors`] | small things that everybody needs |
+//!
+//! The Python side is the package `puff` (`pip install puff-py`); it has to be installed in the environment
+//! that the program finds: `VIRTUAL_ENV`, or `PYTHONPATH`.
+
+pub mod cli;
+pub mod errors;
+pub mod graphql;
+mod into_py;
+mod logging;
+mod native;
+pub mod prelude;
+pub mod program;
+pub mod runtime;
+pub mod settings;
+pub mod types;
+pub mod web;
+
+pub use axum;
+pub use clap;
+pub use native::native_module;
+pub use tracing;
+
+/// Random ids, secrets and bytes.
+pub use puff_core::random;

@@ -1,0 +1,188 @@
+//! `puff graphql`: the schema from the command line.
+
+use std::io::{Read, Write};
+
+use clap::{Arg, ArgMatches};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use puff_graphql::{Outcome, Request};
+use puff_python::Runtime;
+use puff_python::graphql::{GraphQl, RequestContext};
+
+use crate::errors::{BoxError, ConfigError, ProgramError};
+use crate::program::{Command, Invocation, Prepared};
+use crate::settings::keys;
+
+/// Prints the SDL, runs a query, shows what a query does.
+pub(super) struct GraphQlCommand;
+
+impl Command for GraphQlCommand {
+    fn cli(&self) -> clap::Command {
+        let schema = keys::find("graphql").map(|key| key.arg().global(true));
+        let request = |command: clap::Command| {
+            command
+                .arg(
+                    Arg::new("query")
+                        .value_name("QUERY")
+                        .required(true)
+                        .help("The document; @FILE or - (stdin)"),
+                )
+                .arg(
+                    Arg::new("variables")
+                        .long("variables")
+                        .value_name("JSON")
+                        .help("Its variables, an object"),
+                )
+                .arg(
+                    Arg::new("operation")
+                        .long("operation")
+                        .value_name("NAME")
+                        .help("Which of its operations"),
+                )
+                .arg(
+                    Arg::new("header")
+                        .long("header")
+                        .value_name("NAME:VALUE")
+                        .num_args(1)
+                        .action(clap::ArgAction::Append)
+                        .help("A header for the resolvers' context, as HTTP would bring it"),
+                )
+        };
+        clap::Command::new("graphql")
+            .about("Prints the schema, runs a query, shows the layers and SQL of a query")
+            .subcommand_required(true)
+            .args(schema)
+            .subcommand(clap::Command::new("schema").about("Prints the schema in SDL"))
+            .subcommand(request(clap::Command::new("query").about("Runs a query and prints the answer")))
+            .subcommand(request(
+                clap::Command::new("plan").about("Runs a query and prints its layers, statements and times"),
+            ))
+            .after_help(
+                "Examples:\n  puff graphql schema --graphql shop.schema:Schema\n  puff graphql query '{ items { name } }'\n  \
+                 puff graphql plan @queries/items.graphql --variables '{\"n\": 3}'",
+            )
+    }
+
+    fn prepare(&self, invocation: &Invocation) -> Result<Prepared, ProgramError> {
+        if invocation.settings.get::<String>("graphql")?.is_none() {
+            return Err(ConfigError::Missing(
+                "no schema: name its class with --graphql pkg.mod:Schema (or in puff.toml)".into(),
+            )
+            .into());
+        }
+        let (name, matches) = invocation.matches.subcommand().ok_or_else(|| {
+            ConfigError::Usage("puff graphql needs a command; see 'puff graphql --help'".into())
+        })?;
+        match name {
+            "schema" => Ok(with_schema(|graphql, _| async move { print(graphql.sdl()) })),
+            "query" => {
+                let call = Call::parse(matches)?;
+                Ok(with_schema(
+                    |graphql, _| async move { call.query(&graphql).await },
+                ))
+            }
+            _ => {
+                let call = Call::parse(matches)?;
+                Ok(with_schema(|graphql, _| async move { call.plan(&graphql).await }))
+            }
+        }
+    }
+}
+
+/// Goes on with the program's schema; Ctrl-C ends it.
+fn with_schema<F>(work: impl FnOnce(GraphQl, Runtime) -> F + Send + 'static) -> Prepared
+where
+    F: Future<Output = Result<i32, BoxError>> + Send + 'static,
+{
+    Prepared::future(|context| async move {
+        let runtime = context.runtime;
+        let graphql = runtime.graphql().cloned().ok_or("the schema was not loaded")?;
+        let stop = runtime.shutdown().clone();
+        tokio::select! {
+            status = work(graphql, runtime) => status,
+            () = stop.cancelled() => Ok(130),
+        }
+    })
+}
+
+/// A request from the command line.
+struct Call {
+    request: Request,
+    headers: HeaderMap,
+}
+
+impl Call {
+    fn parse(matches: &ArgMatches) -> Result<Call, ConfigError> {
+        let mut request = Request::new(document(
+            matches.get_one::<String>("query").map_or("", String::as_str),
+        )?);
+        if let Some(text) = matches.get_one::<String>("variables") {
+            request.variables = serde_json::from_str(text).map_err(|_| ConfigError::Invalid {
+                source_name: "--variables".into(),
+                value: text.clone(),
+                expected: "a JSON object",
+            })?;
+        }
+        request.operation_name = matches.get_one::<String>("operation").cloned();
+        let mut headers = HeaderMap::new();
+        for text in matches.get_many::<String>("header").into_iter().flatten() {
+            let (name, value) = header(text).ok_or_else(|| ConfigError::Invalid {
+                source_name: "--header".into(),
+                value: text.clone(),
+                expected: "of the form NAME:VALUE",
+            })?;
+            headers.append(name, value);
+        }
+        Ok(Call { request, headers })
+    }
+
+    async fn query(self, graphql: &GraphQl) -> Result<i32, BoxError> {
+        let response = graphql
+            .execute(self.request, RequestContext::new(self.headers))
+            .await;
+        let answer: serde_json::Value = serde_json::from_slice(&response.body)?;
+        print(&serde_json::to_string_pretty(&answer)?)?;
+        Ok(i32::from(response.outcome != Outcome::Executed { errors: 0 }))
+    }
+
+    async fn plan(mut self, graphql: &GraphQl) -> Result<i32, BoxError> {
+        self.request.trace = true;
+        let response = graphql
+            .execute(self.request, RequestContext::new(self.headers))
+            .await;
+        match response.trace {
+            Some(trace) => print(&trace.to_string())?,
+            // Nothing ran: the answer says why.
+            None => print(&String::from_utf8_lossy(&response.body))?,
+        };
+        Ok(i32::from(response.outcome != Outcome::Executed { errors: 0 }))
+    }
+}
+
+/// The text of the document that the argument means.
+fn document(argument: &str) -> Result<String, ConfigError> {
+    let problem = |file: &str, error: std::io::Error| ConfigError::File {
+        file: file.into(),
+        reason: error.to_string(),
+    };
+    if argument == "-" {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| problem("stdin", error))?;
+        return Ok(text);
+    }
+    match argument.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file).map_err(|error| problem(file, error)),
+        None => Ok(argument.to_owned()),
+    }
+}
+
+fn header(text: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = text.split_once(':')?;
+    Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
+}
+
+fn print(text: &str) -> Result<i32, BoxError> {
+    writeln!(std::io::stdout().lock(), "{}", text.trim_end())?;
+    Ok(0)
+}

@@ -1,0 +1,122 @@
+//! Handlers for a [`Router`](crate::web::Router): the GraphQL endpoint and the playground.
+//!
+//! ```
+//! use puff_rs::graphql::handlers::{handle_graphql, handle_subscriptions, playground};
+//! use puff_rs::prelude::*;
+//!
+//! let router: Router = Router::new()
+//!     .get("/", playground("/graphql", "/subscriptions"))
+//!     .post("/graphql", handle_graphql())
+//!     .get("/subscriptions", handle_subscriptions());
+//! # let _ = router;
+//! ```
+
+use std::future::Future;
+use std::pin::Pin;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::response::Response;
+use http::StatusCode;
+
+use super::{Endpoint, over_http};
+use crate::web::{PlaygroundAssets, text_response};
+
+type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// Answers GraphQL requests with the program's schema: POST with a JSON body, and GET for queries where the
+/// route takes it.
+///
+/// A program without a schema, or a router that no server command runs, answers 500.
+pub fn handle_graphql() -> GraphQlHandler {
+    GraphQlHandler
+}
+
+/// The handler of [`handle_graphql`].
+#[derive(Debug, Clone, Copy)]
+pub struct GraphQlHandler;
+
+impl<S> Handler<(), S> for GraphQlHandler {
+    type Future = ResponseFuture;
+
+    fn call(self, mut request: Request, _: S) -> ResponseFuture {
+        Box::pin(async move {
+            match request.extensions_mut().remove::<Endpoint>() {
+                Some(endpoint) => over_http::answer(&endpoint, request).await,
+                None => {
+                    tracing::error!(
+                        "a GraphQL request, but no schema: call RuntimeConfig::set_gql_schema_class"
+                    );
+                    text_response::<Body>(
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        "this server has no GraphQL schema",
+                    )
+                }
+            }
+        })
+    }
+}
+
+/// The place of GraphQL subscriptions. They are not available yet: a client that connects is told so (501).
+pub fn handle_subscriptions() -> SubscriptionsHandler {
+    SubscriptionsHandler
+}
+
+/// The handler of [`handle_subscriptions`].
+#[derive(Debug, Clone, Copy)]
+pub struct SubscriptionsHandler;
+
+impl<S> Handler<(), S> for SubscriptionsHandler {
+    type Future = std::future::Ready<Response>;
+
+    fn call(self, _: Request, _: S) -> Self::Future {
+        std::future::ready(text_response::<Body>(
+            StatusCode::NOT_IMPLEMENTED,
+            "GraphQL subscriptions are not available yet",
+        ))
+    }
+}
+
+/// The page to try queries on, wired to the endpoint at path `graphql`, and to the WebSocket at path
+/// `subscriptions` unless that is empty.
+pub fn playground(graphql: impl Into<String>, subscriptions: impl Into<String>) -> PlaygroundHandler {
+    PlaygroundHandler {
+        endpoint: graphql.into(),
+        subscriptions: subscriptions.into(),
+        default_query: String::new(),
+    }
+}
+
+/// The handler of [`playground`].
+#[derive(Debug, Clone)]
+pub struct PlaygroundHandler {
+    endpoint: String,
+    subscriptions: String,
+    default_query: String,
+}
+
+impl PlaygroundHandler {
+    /// The query that the editor shows at first.
+    pub fn default_query(mut self, query: impl Into<String>) -> Self {
+        self.default_query = query.into();
+        self
+    }
+}
+
+impl<S> Handler<(), S> for PlaygroundHandler {
+    type Future = ResponseFuture;
+
+    fn call(self, mut request: Request, _: S) -> ResponseFuture {
+        Box::pin(async move {
+            match request.extensions_mut().remove::<PlaygroundAssets>() {
+                Some(assets) => {
+                    assets
+                        .page(&self.endpoint, &self.subscriptions, &self.default_query)
+                        .await
+                }
+                None => text_response(StatusCode::INTERNAL_SERVER_ERROR, "this server has no playground"),
+            }
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! The native module `_puff`: the floor below, plus the doors to whole programs.
+
+use std::ffi::OsString;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use crate::cli;
+use crate::program::{Background, in_extension_host};
+
+/// The command line of the stock runtime; the exit status. Call it on the main thread.
+#[pyfunction]
+fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
+    cli::program().run_attached(py, argv)
+}
+
+/// Starts the runtime in the background of a plain Python program; ended by `atexit`.
+#[pyfunction]
+fn start_background(py: Python<'_>) -> PyResult<()> {
+    in_extension_host(py)
+        .and_then(|host| Background::start(py, host))
+        .map_err(|error| PyRuntimeError::new_err(error.to_string()))
+}
+
+/// The process that watches over private services; the exit status.
+#[pyfunction]
+fn supervise(py: Python<'_>, argv: Vec<OsString>) -> i32 {
+    // An `ExitCode` does not tell its number; all that matters here is success or not.
+    let code = py.detach(|| puff_embedded::supervisor::main(argv.into_iter()));
+    i32::from(code != std::process::ExitCode::SUCCESS)
+}
+
+/// Fills the native module: for the extension module of the wheel, and for a binary that embeds Python.
+///
+/// # Errors
+/// Only if Python runs out of memory.
+pub fn native_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    puff_python::populate(module)?;
+    module.add_function(wrap_pyfunction!(main, module)?)?;
+    module.add_function(wrap_pyfunction!(start_background, module)?)?;
+    module.add_function(wrap_pyfunction!(supervise, module)?)
+}
+
+/// The module that an embedding binary registers before Python starts.
+#[pymodule]
+pub(crate) fn _puff(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    native_module(module)
+}

@@ -1,0 +1,89 @@
+"""The first greenlet of a program: opens services, imports the user's modules, then runs the command.
+
+It is Python and not Rust for the sake of the imports and the waits: user code may wait at import time (a
+query in a module's body), and a greenlet that is parked must have no native frame on its stack.
+"""
+
+import atexit
+import importlib
+import sys
+import threading
+import traceback
+
+from puff import _hub
+
+
+def run(driver):
+    """Runs the program behind `driver` (the native half); returns the exit status."""
+    if not _hub.current_hub().wait_for(driver.open_services) or not driver.prepare():
+        return driver.fail()
+    for path in driver.imports():
+        if not _import(path):
+            return driver.import_failed(path)
+    root = driver.start()
+    if root is None:
+        return driver.fail()
+    task, function, args = root
+    return function(*args) if task is None else _attend(task)
+
+
+def _import(path):
+    """Imports the module part of `path`. That it does not exist is for the native half to say."""
+    module, colon, attribute = path.partition(":")
+    if not colon:
+        module, _, attribute = path.rpartition(".")
+    try:
+        if module and not hasattr(importlib.import_module(module), attribute.partition(".")[0]):
+            # `pkg.mod` may itself be the module whose well-known attribute is meant.
+            importlib.import_module(path.replace(":", "."))
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if f"{path.replace(':', '.')}.".startswith(f"{missing}."):
+            return True
+        _print(error)
+        return False
+    except Exception as error:
+        _print(error)
+        return False
+    return True
+
+
+def _print(error):
+    """Prints the traceback from the user's first frame on."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None and _is_ours(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    if isinstance(error, SyntaxError):
+        trace = None  # the frames are the import system's; the error itself names file and line
+    traceback.print_exception(type(error), error, trace)
+
+
+def _is_ours(filename):
+    return filename == __file__ or filename.startswith("<frozen importlib") or "/importlib/" in filename
+
+
+def _attend(task):
+    """Waits for a server or another Rust task. The first signal asks it to stop, the second stops waiting."""
+    asked = False
+    while True:
+        try:
+            return _hub.current_hub().wait_for(task.wait)
+        except (KeyboardInterrupt, SystemExit):
+            if asked:
+                raise
+            asked = True
+            task.stop()
+
+
+def finish():
+    """What an interpreter does at its end, for a program that ends without finalising it."""
+    try:
+        threading._shutdown()
+        atexit._run_exitfuncs()
+    except BaseException as error:
+        traceback.print_exception(error)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass

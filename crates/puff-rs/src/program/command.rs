@@ -1,0 +1,123 @@
+//! [`Command`]: what a program can be asked to do.
+
+use clap::ArgMatches;
+use puff_python::{Root, Runtime};
+use pyo3::Python;
+
+use crate::errors::ProgramError;
+use crate::settings::Settings;
+
+/// A subcommand of a [`Program`](super::Program).
+///
+/// It works in two steps. [`Command::prepare`] runs before Python does: it reads the arguments, refuses what
+/// is wrong with them and takes what may be taken by others (a port). What it returns says what the command
+/// needs, and goes on once services are open and modules imported.
+///
+/// ```
+/// use puff_rs::prelude::*;
+/// use puff_rs::program::{Command, Invocation, Prepared};
+/// use puff_rs::errors::ProgramError;
+///
+/// struct Greet;
+///
+/// impl Command for Greet {
+///     fn cli(&self) -> clap::Command {
+///         clap::Command::new("greet").about("Says hello")
+///     }
+///
+///     fn prepare(&self, _: &Invocation) -> Result<Prepared, ProgramError> {
+///         Ok(Prepared::future(|_context| async {
+///             println!("hello");
+///             Ok(0)
+///         }))
+///     }
+/// }
+/// # use puff_rs::clap;
+/// # let _ = Program::new("example").command(Greet);
+/// ```
+pub trait Command: Send + Sync + 'static {
+    /// The command's name, help and arguments.
+    fn cli(&self) -> clap::Command;
+
+    /// Reads the arguments. Python does not run yet.
+    ///
+    /// # Errors
+    /// What the user has to correct.
+    fn prepare(&self, invocation: &Invocation) -> Result<Prepared, ProgramError>;
+}
+
+/// One call of a command from the command line.
+#[derive(Debug)]
+pub struct Invocation {
+    /// The settings of all layers.
+    pub settings: Settings,
+    /// The command's own arguments.
+    pub matches: ArgMatches,
+}
+
+/// What a started command has to work with.
+pub struct Context {
+    /// The program's runtime: Tokio, services, shutdown.
+    pub runtime: Runtime,
+    /// Where the program keeps its private services, and how they are run.
+    pub(crate) embedded: puff_embedded::EmbeddedConfig,
+    pub(crate) console: crate::runtime::Console,
+}
+
+type Start = Box<dyn FnOnce(Python<'_>, Context) -> Result<Root, ProgramError> + Send>;
+
+/// A command whose arguments are right: what it needs, and how it goes on.
+pub struct Prepared {
+    pub(crate) start: Start,
+    pub(crate) imports: Vec<String>,
+    pub(crate) services: bool,
+    pub(crate) eager_postgres: bool,
+    pub(crate) server: bool,
+}
+
+impl Prepared {
+    /// Goes on with `start`, attached, in the main greenlet. It must not wait: it returns what does.
+    pub fn new(
+        start: impl FnOnce(Python<'_>, Context) -> Result<Root, ProgramError> + Send + 'static,
+    ) -> Prepared {
+        Prepared {
+            start: Box::new(start),
+            imports: Vec::new(),
+            services: true,
+            eager_postgres: false,
+            server: false,
+        }
+    }
+
+    /// Goes on with a future on Tokio; its value is the exit status.
+    pub fn future<F>(start: impl FnOnce(Context) -> F + Send + 'static) -> Prepared
+    where
+        F: Future<Output = Result<i32, crate::errors::BoxError>> + Send + 'static,
+    {
+        Prepared::new(move |_, context| Ok(Root::Future(Box::pin(start(context)))))
+    }
+
+    /// Imports the module part of `path` (`pkg.mod:attr`) before going on.
+    pub fn importing(mut self, path: impl Into<String>) -> Prepared {
+        self.imports.push(path.into());
+        self
+    }
+
+    /// Goes on without opening the program's services, its global state and its GraphQL schema.
+    pub fn without_services(mut self) -> Prepared {
+        self.services = false;
+        self
+    }
+
+    /// Opens PostgreSQL at the start if the program uses it at all.
+    pub fn with_eager_postgres(mut self) -> Prepared {
+        self.eager_postgres = true;
+        self
+    }
+
+    /// Tells on stderr every step of the start, and logs from `info` on: for what runs long.
+    pub fn as_server(mut self) -> Prepared {
+        self.server = true;
+        self
+    }
+}

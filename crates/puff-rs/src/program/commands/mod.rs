@@ -1,0 +1,9 @@
+//! Commands to register with a [`Program`](super::Program).
+
+pub mod python;
+pub mod server;
+pub mod wsgi;
+
+pub use python::PythonCommand;
+pub use server::ServerCommand;
+pub use wsgi::WSGIServerCommand;

@@ -1,0 +1,244 @@
+//! [`ServerCommand`]: serves a router.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use puff_python::import::resolve;
+use puff_python::wsgi::WsgiApp;
+use puff_python::{Root, Runtime};
+use pyo3::prelude::*;
+
+use crate::errors::{ConfigError, ProgramError};
+use crate::graphql::Endpoint;
+use crate::graphql::handlers::{handle_graphql, playground};
+use crate::program::{Command, Context, Invocation, Prepared, resolve_error};
+use crate::settings::{Settings, keys};
+use crate::web::{
+    ASSETS_PATH, Application, PlaygroundAssets, Router, ServerConfig, WsgiService, listen, serve,
+};
+
+/// Serves Rust routes, GraphQL and a WSGI application; the command `runserver`.
+///
+/// ```no_run
+/// use puff_rs::prelude::*;
+/// use puff_rs::program::commands::ServerCommand;
+///
+/// fn main() -> ExitCode {
+///     let router = Router::new().get("/", || async { "Hello from Rust" });
+///     Program::new("site").command(ServerCommand::new(router).wsgi("blog.wsgi:application")).run()
+/// }
+/// ```
+pub struct ServerCommand {
+    name: String,
+    router: Router,
+    wsgi: Option<String>,
+    /// Whether the settings `wsgi` and `graphql` say what is served.
+    configurable: bool,
+}
+
+impl ServerCommand {
+    /// Serves `router`.
+    pub fn new(router: Router) -> ServerCommand {
+        ServerCommand {
+            name: "runserver".into(),
+            router,
+            wsgi: None,
+            configurable: false,
+        }
+    }
+
+    /// The server of the stock runtime: it serves what its settings name.
+    pub(crate) fn stock() -> ServerCommand {
+        ServerCommand {
+            configurable: true,
+            ..ServerCommand::new(Router::new())
+        }
+    }
+
+    /// Another name for the command than `runserver`.
+    pub fn name(mut self, name: impl Into<String>) -> ServerCommand {
+        self.name = name.into();
+        self
+    }
+
+    /// Lets the WSGI application at `path` answer what no route matches.
+    pub fn wsgi(mut self, path: impl Into<String>) -> ServerCommand {
+        self.wsgi = Some(path.into());
+        self
+    }
+}
+
+impl Command for ServerCommand {
+    fn cli(&self) -> clap::Command {
+        let mut command = clap::Command::new(self.name.clone()).about("Serves HTTP");
+        if self.configurable {
+            command = command.after_help(EXAMPLES);
+            for key in keys::APP_KEYS.iter().chain(keys::GRAPHQL_KEYS) {
+                command = command.arg(key.arg().help_heading("Application"));
+            }
+        }
+        keys::SERVER_KEYS.iter().fold(command, |command, key| {
+            command.arg(key.arg().help_heading("Server"))
+        })
+    }
+
+    fn prepare(&self, invocation: &Invocation) -> Result<Prepared, ProgramError> {
+        let settings = &invocation.settings;
+        let config = ServerConfig::from_settings(settings)?;
+        let plan = Plan::new(self, settings)?;
+        // Before anything slow: a port in use is the most likely thing to go wrong.
+        let listener = listen(config.bind)?;
+        let (wsgi, graphql) = (plan.wsgi.clone(), plan.graphql.is_some());
+        let mut prepared =
+            Prepared::new(move |py, context| plan.start(py, context, config, listener)).as_server();
+        if let Some(path) = wsgi {
+            prepared = prepared.importing(path);
+        }
+        if graphql && self.configurable {
+            prepared = prepared.with_eager_postgres();
+        }
+        Ok(prepared)
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  puff runserver --wsgi blog.wsgi:application
+  puff runserver --graphql shop.schema:Schema --bind 0.0.0.0:8000
+  PUFF_WSGI=app:app PUFF_MAX_BODY=64MiB puff runserver
+
+With --graphql the server answers GraphQL at /graphql and shows the playground at /,
+or at /playground if there is a WSGI application as well.";
+
+/// What one server serves.
+struct Plan {
+    router: Router,
+    /// Whether `router` has routes of the program.
+    rust: bool,
+    wsgi: Option<String>,
+    /// The schema, where the server routes to it by itself.
+    graphql: Option<String>,
+}
+
+impl Plan {
+    fn new(command: &ServerCommand, settings: &Settings) -> Result<Plan, ConfigError> {
+        if !command.configurable {
+            let router = command.router.clone();
+            return Ok(Plan {
+                router,
+                rust: true,
+                wsgi: command.wsgi.clone(),
+                graphql: None,
+            });
+        }
+        let (wsgi, graphql) = (settings.get("wsgi")?, settings.get("graphql")?);
+        if wsgi.is_none() && graphql.is_none() {
+            return Err(ConfigError::Missing(
+                "nothing to serve: name an application with --wsgi pkg.mod:app or a schema with --graphql \
+                 pkg.mod:Schema (or in puff.toml)"
+                    .into(),
+            ));
+        }
+        Ok(Plan {
+            router: Router::new(),
+            rust: false,
+            wsgi,
+            graphql,
+        })
+    }
+
+    fn start(
+        self,
+        py: Python<'_>,
+        context: Context,
+        config: ServerConfig,
+        listener: TcpListener,
+    ) -> Result<Root, ProgramError> {
+        let address = listener.local_addr().map_err(|error| ProgramError::System {
+            context: "cannot read the socket's address",
+            error,
+        })?;
+        let wsgi = match &self.wsgi {
+            Some(path) => Some(load_wsgi(py, &context.runtime, path)?),
+            None => None,
+        };
+        self.banner(&context, &format!("http://{address}"));
+        let app = match wsgi {
+            Some(app) if !self.rust && self.graphql.is_none() => Application::Wsgi(app),
+            wsgi => Application::Router(self.routes(py, &context.runtime, &config, wsgi)),
+        };
+        let stop = context.runtime.shutdown().clone();
+        Ok(Root::Future(Box::pin(async move {
+            serve(listener, app, config, stop).await?;
+            Ok(0)
+        })))
+    }
+
+    /// All routes, with what the handlers find in a request's extensions.
+    fn routes(
+        self,
+        py: Python<'_>,
+        runtime: &Runtime,
+        config: &ServerConfig,
+        wsgi: Option<WsgiApp>,
+    ) -> axum::Router {
+        let mut router = self.router;
+        if self.graphql.is_some() {
+            let page = if wsgi.is_some() { "/playground" } else { "/" };
+            router = router
+                .get("/graphql", handle_graphql())
+                .post("/graphql", handle_graphql())
+                .get(page, playground("/graphql", ""));
+        }
+        let mut router = router.into_axum();
+        if let Some(app) = wsgi {
+            router = router.fallback_service(WsgiService::new(app, config.body));
+        }
+        let assets = PlaygroundAssets::open(&playground_directory(py));
+        let files = {
+            let assets = assets.clone();
+            move |axum::extract::Path(name): axum::extract::Path<String>, headers: http::HeaderMap| async move {
+                assets.file(&name, &headers).await
+            }
+        };
+        router = router.route(&format!("{ASSETS_PATH}{{*name}}"), axum::routing::get(files));
+        if let Some(graphql) = runtime.graphql().cloned() {
+            router = router.layer(axum::Extension(Endpoint {
+                graphql,
+                body: config.body,
+            }));
+        }
+        router.layer(axum::Extension(assets))
+    }
+
+    fn banner(&self, context: &Context, url: &str) {
+        let console = context.console;
+        match (&self.wsgi, &self.graphql) {
+            (Some(wsgi), _) => console.step(format_args!("Serving {wsgi} on {url}/")),
+            (None, _) => console.step(format_args!("Serving on {url}/")),
+        }
+        if let Some(graphql) = &self.graphql {
+            let page = if self.wsgi.is_some() { "/playground" } else { "/" };
+            console.step(format_args!(
+                "GraphQL of {graphql} on {url}/graphql, its playground on {url}{page}"
+            ));
+        }
+        console.step("Ctrl-C stops");
+    }
+}
+
+fn load_wsgi(py: Python<'_>, runtime: &Runtime, path: &str) -> Result<WsgiApp, ProgramError> {
+    let app = resolve(py, path).map_err(|error| resolve_error(py, error))?;
+    WsgiApp::new(runtime, &app).map_err(|error| ProgramError::Load(format!("{path}: {}", error.value(py))))
+}
+
+/// Where the Python package has the playground's files.
+fn playground_directory(py: Python<'_>) -> PathBuf {
+    let package = py
+        .import("puff")
+        .and_then(|puff| puff.getattr("__file__")?.extract::<PathBuf>());
+    // Without the file (a package in a zip) there is no such folder, and the page says so.
+    package
+        .map(|init| init.with_file_name("playground").join("dist"))
+        .unwrap_or_default()
+}

@@ -1,0 +1,231 @@
+//! The native half of the first greenlet (`boot.py`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use parking_lot::Mutex;
+use puff_python::graphql::{GraphQl, GraphQlLoadError, GraphQlOptions};
+use puff_python::import::ResolveError;
+use puff_python::{Root, Runtime, greenlet_async};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use tokio::sync::watch;
+
+use super::command::{Context, Prepared};
+use crate::errors::{BoxError, ConfigError, ProgramError};
+use crate::runtime::{Console, GlobalStateFn, ServicePlan};
+use crate::settings::Settings;
+
+/// Where the program's GraphQL schema is, and how it is served.
+#[derive(Clone)]
+pub(super) struct SchemaSource {
+    path: String,
+    options: GraphQlOptions,
+}
+
+impl SchemaSource {
+    /// The schema that the settings name, if they name one.
+    pub(super) fn from_settings(settings: &Settings) -> Result<Option<SchemaSource>, ConfigError> {
+        let default = GraphQlOptions::default();
+        let options = GraphQlOptions {
+            camel_case: settings.get_or("graphql_camel_case", default.camel_case)?,
+            timeout: settings.get_or("graphql_timeout", default.timeout)?,
+            ..default
+        };
+        Ok(settings
+            .get("graphql")?
+            .map(|path| SchemaSource { path, options }))
+    }
+}
+
+/// A program on its way from the command line to its command.
+#[pyclass(frozen)]
+pub(super) struct Driver {
+    pub(super) program: String,
+    pub(super) console: Console,
+    pub(super) runtime: Runtime,
+    pub(super) embedded: puff_embedded::EmbeddedConfig,
+    pub(super) services: Option<ServicePlan>,
+    pub(super) global_state: Option<GlobalStateFn>,
+    pub(super) graphql: Option<SchemaSource>,
+    pub(super) prepared: Mutex<Option<Prepared>>,
+    pub(super) failure: Arc<Mutex<Option<ProgramError>>>,
+}
+
+impl Driver {
+    /// Keeps an error for `fail`, which prints it; Python only learns that there is one.
+    fn checked<T>(&self, result: Result<T, ProgramError>) -> Option<T> {
+        result.map_err(|error| *self.failure.lock() = Some(error)).ok()
+    }
+
+    fn load_graphql(&self, py: Python<'_>) -> Result<(), ProgramError> {
+        if let Some(SchemaSource { path, options }) = &self.graphql {
+            let loaded = GraphQl::load(py, &self.runtime, path, options.clone());
+            self.runtime
+                .set_graphql(loaded.map_err(|error| load_error(py, error))?);
+        }
+        Ok(())
+    }
+
+    fn begin(&self, py: Python<'_>) -> Result<Root, ProgramError> {
+        self.load_graphql(py)?;
+        let prepared = self.prepared.lock().take();
+        let prepared =
+            prepared.ok_or_else(|| ProgramError::Failed("the program was started twice".into()))?;
+        let context = Context {
+            runtime: self.runtime.clone(),
+            embedded: self.embedded.clone(),
+            console: self.console,
+        };
+        (prepared.start)(py, context)
+    }
+}
+
+type Parts<'py> = (Option<Bound<'py, Task>>, Option<Py<PyAny>>, Option<Py<PyTuple>>);
+
+#[pymethods]
+impl Driver {
+    /// Opens the services that the program wants at once; completes `return_func` with whether that worked.
+    fn open_services(&self, return_func: Py<PyAny>) {
+        let (plan, services, failure) = (
+            self.services.clone(),
+            self.runtime.services().clone(),
+            self.failure.clone(),
+        );
+        greenlet_async(return_func, async move {
+            let Some(plan) = plan else { return Ok(true) };
+            match plan.open_eager(&services).await {
+                Ok(()) => Ok(true),
+                Err(error) => {
+                    *failure.lock() = Some(error);
+                    Ok(false)
+                }
+            }
+        });
+    }
+
+    /// Makes the global state; whether that worked.
+    fn prepare(&self, py: Python<'_>) -> PyResult<bool> {
+        if let Some(make) = &self.global_state {
+            let state = make(py)?;
+            // `into_py` of the prelude has no other way to report a failed conversion.
+            if let Some(error) = PyErr::take(py) {
+                return Err(error);
+            }
+            self.runtime.set_global_state(state);
+        }
+        Ok(true)
+    }
+
+    /// What to import before `start`.
+    fn imports(&self) -> Vec<String> {
+        let prepared = self.prepared.lock();
+        let own = prepared
+            .as_ref()
+            .map(|prepared| prepared.imports.clone())
+            .unwrap_or_default();
+        self.graphql
+            .iter()
+            .map(|schema| schema.path.clone())
+            .chain(own)
+            .collect()
+    }
+
+    /// Starts the command: `(task, None, None)` for Rust, `(None, function, args)` for Python, None for an error.
+    fn start<'py>(&self, py: Python<'py>) -> PyResult<Option<Parts<'py>>> {
+        let Some(root) = self.checked(self.begin(py)) else {
+            return Ok(None);
+        };
+        Ok(Some(match root {
+            Root::Python { callable, args } => (None, Some(callable), Some(args)),
+            Root::Future(future) => {
+                let task = Task::start(&self.runtime, self.program.clone(), self.console, future);
+                (Some(Bound::new(py, task)?), None, None)
+            }
+        }))
+    }
+
+    /// Prints the error that ended the start; its exit status.
+    fn fail(&self) -> i32 {
+        let error = self.failure.lock().take();
+        let error = error.unwrap_or_else(|| ProgramError::Failed("the program did not start".into()));
+        self.console.error(&self.program, &error);
+        error.exit_status().into()
+    }
+
+    /// Says that the import of `path`, whose traceback has been printed, ended the start; the exit status.
+    fn import_failed(&self, path: &str) -> i32 {
+        let error = ProgramError::Load(format!("the import of {path} failed"));
+        *self.failure.lock() = Some(error);
+        self.fail()
+    }
+}
+
+/// The error of loading a schema; what user code raised is printed with its traceback first.
+fn load_error(py: Python<'_>, error: GraphQlLoadError) -> ProgramError {
+    if let GraphQlLoadError::Python(raised) = &error {
+        raised.print(py);
+    }
+    ProgramError::Load(error.to_string())
+}
+
+/// The error of resolving a name, likewise.
+pub(crate) fn resolve_error(py: Python<'_>, error: ResolveError) -> ProgramError {
+    if let ResolveError::Import { source, .. } = &error {
+        source.print(py);
+    }
+    ProgramError::Load(error.to_string())
+}
+
+/// A Rust future as the main task. Waiting for it may be interrupted and taken up again.
+#[pyclass(frozen)]
+pub(super) struct Task {
+    runtime: Runtime,
+    finished: watch::Receiver<bool>,
+    status: Arc<AtomicI32>,
+}
+
+impl Task {
+    fn start(
+        runtime: &Runtime,
+        program: String,
+        console: Console,
+        future: impl Future<Output = Result<i32, BoxError>> + Send + 'static,
+    ) -> Task {
+        let (done, finished) = watch::channel(false);
+        let status = Arc::new(AtomicI32::new(1));
+        let outcome = status.clone();
+        puff_core::task::spawn(runtime.tokio(), "main", async move {
+            // Dropped when the future ends, also by a panic: the wait below ends with the status still 1.
+            let _done = done;
+            let status = future.await.unwrap_or_else(|error| {
+                console.error(&program, error);
+                1
+            });
+            outcome.store(status, Ordering::Release);
+        });
+        Task {
+            runtime: runtime.clone(),
+            finished,
+            status,
+        }
+    }
+}
+
+#[pymethods]
+impl Task {
+    /// Completes `return_func` with the exit status when the future has ended.
+    fn wait(&self, return_func: Py<PyAny>) {
+        let (mut finished, status) = (self.finished.clone(), self.status.clone());
+        greenlet_async(return_func, async move {
+            // Nothing is ever sent: the error is the sender's end.
+            let _ = finished.changed().await;
+            Ok(status.load(Ordering::Acquire))
+        });
+    }
+
+    /// Asks the future to stop gracefully.
+    fn stop(&self) {
+        self.runtime.shutdown().cancel();
+    }
+}

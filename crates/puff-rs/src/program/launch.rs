@@ -1,0 +1,257 @@
+//! From a prepared command to its exit status, inside a running interpreter.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use puff_core::Environment;
+use puff_embedded::EmbeddedConfig;
+use puff_python::{Root, Runtime, run_background, run_main};
+use pyo3::ffi::c_str;
+use pyo3::prelude::*;
+
+use super::command::Prepared;
+use super::driver::{Driver, SchemaSource};
+use crate::errors::{ConfigError, ProgramError};
+use crate::logging;
+use crate::runtime::{Console, RuntimeConfig, ServicePlan, Started};
+use crate::settings::Settings;
+
+/// How long tasks of a program that has ended may take to notice it.
+const LAST_CALL: Duration = Duration::from_secs(2);
+
+/// What a program has to know about the interpreter it runs in.
+pub(crate) struct Host {
+    /// The command that runs the supervisor of private services.
+    pub(super) supervisor: Vec<OsString>,
+    /// Whether the interpreter ends with the program.
+    pub(super) owns_interpreter: bool,
+}
+
+/// A program whose arguments and settings are right.
+pub(crate) struct Launch {
+    name: String,
+    config: RuntimeConfig,
+    directory: PathBuf,
+    prepared: Prepared,
+    plan: ServicePlan,
+    graphql: Option<SchemaSource>,
+    threads: usize,
+    embedded: EmbeddedConfig,
+    console: Console,
+}
+
+impl Launch {
+    /// Interprets the settings that every command shares, and starts logging.
+    pub(super) fn new(
+        name: String,
+        config: RuntimeConfig,
+        settings: Settings,
+        directory: PathBuf,
+        prepared: Prepared,
+    ) -> Result<Launch, ConfigError> {
+        logging::init(&settings, if prepared.server { "info" } else { "warn" })?;
+        let mut plan = ServicePlan::new(&config, &settings)?;
+        if prepared.eager_postgres {
+            plan = plan.with_eager_postgres();
+        }
+        Ok(Launch {
+            graphql: SchemaSource::from_settings(&settings)?.filter(|_| prepared.services),
+            threads: threads(&settings)?,
+            embedded: embedded_config(&settings, &directory),
+            console: Console::new(prepared.server),
+            name,
+            config,
+            directory,
+            prepared,
+            plan,
+        })
+    }
+
+    /// Runs the command on this thread, which becomes the hub; the exit status. Python is attached.
+    pub(super) fn run(mut self, py: Python<'_>, host: Host) -> Result<i32, ProgramError> {
+        self.set_up_python(py)
+            .map_err(|error| raised(py, &error, "Python could not be set up"))?;
+        self.embedded.supervisor = host.supervisor;
+        let tokio = tokio_runtime(self.threads)?;
+        let started = self.plan.build(&self.embedded, self.console);
+        let runtime = Runtime::new(tokio.handle().clone(), started.services.clone());
+        let outcome = self.run_hub(py, &runtime);
+        if host.owns_interpreter {
+            finish_python(py);
+        }
+        runtime.uninstall();
+        end(py, tokio, started);
+        outcome
+    }
+
+    fn run_hub(self, py: Python<'_>, runtime: &Runtime) -> Result<i32, ProgramError> {
+        let run = || {
+            runtime.install()?;
+            let needs_services = self.prepared.services;
+            let driver = Driver {
+                program: self.name,
+                console: self.console,
+                runtime: runtime.clone(),
+                embedded: self.embedded,
+                services: Some(self.plan).filter(|_| needs_services),
+                global_state: self.config.global_state.filter(|_| needs_services),
+                graphql: self.graphql,
+                prepared: Mutex::new(Some(self.prepared)),
+                failure: Arc::default(),
+            };
+            let callable = boot_module(py)?.getattr("run")?.unbind();
+            let args = (Bound::new(py, driver)?,).into_pyobject(py)?.unbind();
+            run_main(py, runtime, Root::Python { callable, args })
+        };
+        run().map_err(|error: PyErr| raised(py, &error, "the program could not be started"))
+    }
+
+    /// The environment and the module path, as the program wants them.
+    fn set_up_python(&mut self, py: Python<'_>) -> PyResult<()> {
+        let environ = py.import("os")?.getattr("environ")?;
+        for (name, value) in &self.config.env {
+            environ.call_method1("setdefault", (name, value))?;
+        }
+        let path = py.import("sys")?.getattr("path")?;
+        let folders = std::iter::once(self.directory.clone()).chain(
+            self.config
+                .python_path
+                .iter()
+                .map(|folder| self.directory.join(folder)),
+        );
+        for (index, folder) in folders.enumerate() {
+            if !path.contains(&folder)? {
+                path.call_method1("insert", (index, folder))?;
+            }
+        }
+        self.embedded.search_dirs = search_dirs(py)?;
+        Ok(())
+    }
+}
+
+/// The runtime that plain Python gets on the first use of a service: everything lazy, until the process ends.
+#[pyclass(frozen)]
+pub(crate) struct Background {
+    parts: Mutex<Option<(Runtime, tokio::runtime::Runtime, Started)>>,
+}
+
+impl Background {
+    /// Starts the runtime of this process and its hub on a thread of its own; `atexit` ends both.
+    ///
+    /// # Errors
+    /// Settings that are not right, or a runtime that runs already.
+    pub(crate) fn start(py: Python<'_>, host: Host) -> Result<(), ProgramError> {
+        let directory = std::env::current_dir().map_err(|error| ProgramError::System {
+            context: "cannot find the working directory",
+            error,
+        })?;
+        let settings = Settings::load(super::utf8_environment(), None, &directory)?;
+        logging::init(&settings, "warn")?;
+        let plan = ServicePlan::new(&RuntimeConfig::default().lazy_services(), &settings)?;
+        let mut embedded = embedded_config(&settings, &directory);
+        embedded.supervisor = host.supervisor;
+        let failed =
+            |error: PyErr| ProgramError::Failed(format!("the runtime could not be started: {error}"));
+        embedded.search_dirs = search_dirs(py).map_err(failed)?;
+        let tokio = tokio_runtime(threads(&settings)?)?;
+        let started = plan.build(&embedded, Console::new(false));
+        let runtime = Runtime::new(tokio.handle().clone(), started.services.clone());
+        let background = Background {
+            parts: Mutex::new(Some((runtime.clone(), tokio, started))),
+        };
+        let start = || {
+            runtime.install()?;
+            // Registered before the hub registers its own end, so that it runs after it.
+            let close = Bound::new(py, background)?.getattr("close")?;
+            py.import("atexit")?.call_method1("register", (close,))?;
+            run_background(py, &runtime)
+        };
+        start().map_err(failed)
+    }
+}
+
+#[pymethods]
+impl Background {
+    /// Ends the runtime; for `atexit`.
+    fn close(&self, py: Python<'_>) {
+        let parts = self.parts.lock().take();
+        if let Some((runtime, tokio, started)) = parts {
+            runtime.shutdown().cancel();
+            runtime.uninstall();
+            end(py, tokio, started);
+        }
+    }
+}
+
+fn embedded_config(settings: &Settings, directory: &Path) -> EmbeddedConfig {
+    EmbeddedConfig {
+        production: Environment::parse(settings.variable("PUFF_ENV")).is_production(),
+        ..EmbeddedConfig::new(directory, Vec::<OsString>::new())
+    }
+}
+
+fn threads(settings: &Settings) -> Result<usize, ConfigError> {
+    // Respects the process's CPU affinity and cgroup, unlike the number of CPUs of the machine.
+    let available = || std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(settings.get("threads")?.unwrap_or_else(available).min(1024))
+}
+
+fn tokio_runtime(threads: usize) -> Result<tokio::runtime::Runtime, ProgramError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("puff-tokio")
+        .enable_all()
+        .build()
+        .map_err(|error| ProgramError::System {
+            context: "cannot start Tokio's threads",
+            error,
+        })
+}
+
+/// The folders of Python packages, where the wheels of private services may lie.
+fn search_dirs(py: Python<'_>) -> PyResult<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for entry in py.import("sys")?.getattr("path")?.try_iter()? {
+        // Anything may be put on sys.path; what is no path is nobody's folder.
+        if let Ok(folder) = entry?.extract::<PathBuf>()
+            && folder.is_dir()
+        {
+            folders.push(folder);
+        }
+    }
+    Ok(folders)
+}
+
+fn boot_module(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    PyModule::from_code(
+        py,
+        c_str!(include_str!("boot.py")),
+        c_str!("puff/boot.py"),
+        c_str!("_puff_boot"),
+    )
+}
+
+fn finish_python(py: Python<'_>) {
+    if let Err(error) = boot_module(py).and_then(|boot| boot.call_method0("finish")) {
+        error.print(py);
+    }
+}
+
+/// Closes the services and stops Tokio, detached: its tasks may be about to attach.
+fn end(py: Python<'_>, tokio: tokio::runtime::Runtime, started: Started) {
+    py.detach(|| {
+        tokio.block_on(async { tokio::time::timeout(LAST_CALL, started.close()).await.is_ok() });
+        tokio.shutdown_timeout(LAST_CALL);
+    });
+}
+
+/// A Python exception where none was expected: printed, and told in one line.
+fn raised(py: Python<'_>, error: &PyErr, context: &str) -> ProgramError {
+    error.print(py);
+    ProgramError::Raised {
+        context: context.to_owned(),
+    }
+}

@@ -1,0 +1,196 @@
+//! The table of settings: from one row come the flag, the environment variable and the key in `puff.toml`.
+
+use clap::Arg;
+
+/// One setting.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name in `puff.toml`, with underscores; the flag has dashes, the variable is `PUFF_` and capitals.
+    pub name: &'static str,
+    /// The placeholder in the help.
+    pub value_name: &'static str,
+    /// The help text.
+    pub help: &'static str,
+    /// The default as the help shows it; the code that resolves the setting holds the value.
+    pub default: Option<&'static str>,
+    /// A variable that is read when the setting's own is not set.
+    pub fallback_variable: Option<&'static str>,
+}
+
+const fn key(name: &'static str, value_name: &'static str, help: &'static str) -> Key {
+    Key {
+        name,
+        value_name,
+        help,
+        default: None,
+        fallback_variable: None,
+    }
+}
+
+impl Key {
+    const fn default(self, default: &'static str) -> Key {
+        Key {
+            default: Some(default),
+            ..self
+        }
+    }
+
+    const fn or_variable(self, variable: &'static str) -> Key {
+        Key {
+            fallback_variable: Some(variable),
+            ..self
+        }
+    }
+
+    /// The environment variable: `PUFF_POSTGRES_URL`.
+    pub fn variable(&self) -> String {
+        format!("PUFF_{}", self.name.to_ascii_uppercase())
+    }
+
+    /// The flag without its dashes: `postgres-url`.
+    pub fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// The option for the command line. It takes any text: values are checked in one place for all sources.
+    pub fn arg(&self) -> Arg {
+        let mut help = format!("{} [env: {}", self.help, self.variable());
+        if let Some(variable) = self.fallback_variable {
+            help.push_str(&format!(", else {variable}"));
+        }
+        help.push(']');
+        if let Some(default) = self.default {
+            help.push_str(&format!(" [default: {default}]"));
+        }
+        Arg::new(self.name)
+            .long(self.flag())
+            .value_name(self.value_name)
+            .help(help)
+    }
+}
+
+/// Settings of the runtime; every command has them.
+pub static RUNTIME_KEYS: &[Key] = &[
+    key("threads", "N", "Tokio's worker threads").default("as many as there are CPUs for the process"),
+    key(
+        "log",
+        "FILTER",
+        "What is logged to stderr: a level, or a filter such as info,puff_rs=debug",
+    )
+    .default("info for servers, warn for the rest")
+    .or_variable("RUST_LOG"),
+    key(
+        "postgres_url",
+        "URL",
+        "PostgreSQL to use instead of a private one",
+    )
+    .or_variable("DATABASE_URL"),
+    key("postgres_pool_size", "N", "Most connections to PostgreSQL").default("10"),
+    key("redis_url", "URL", "Redis to use instead of a private Valkey").or_variable("REDIS_URL"),
+    key("pubsub_url", "URL", "Redis for pub-sub").default("the one of --redis-url"),
+];
+
+/// What a stock server or a GraphQL command loads.
+pub static APP_KEYS: &[Key] = &[
+    key(
+        "wsgi",
+        "MODULE:APP",
+        "The WSGI application to serve, for example blog.wsgi:application",
+    ),
+    key(
+        "graphql",
+        "MODULE:SCHEMA",
+        "The class of the GraphQL schema, for example blog.schema:Schema",
+    ),
+];
+
+/// How the GraphQL schema is served.
+pub static GRAPHQL_KEYS: &[Key] = &[
+    key(
+        "graphql_camel_case",
+        "BOOL",
+        "Show Python's snake_case names as camelCase",
+    )
+    .default("false"),
+    key("graphql_timeout", "TIME", "How long one GraphQL request may take").default("60s"),
+];
+
+/// Settings of a server.
+pub static SERVER_KEYS: &[Key] = &[
+    key("bind", "HOST:PORT", "Where to listen").default("127.0.0.1:8000"),
+    key(
+        "max_requests",
+        "N",
+        "Most requests worked on at a time; more wait",
+    )
+    .default("4096"),
+    key(
+        "queue_timeout",
+        "TIME",
+        "How long a request waits for its turn before it gets a 503",
+    )
+    .default("10s"),
+    key(
+        "header_timeout",
+        "TIME",
+        "How long a client may take for the head of a request, or idle",
+    )
+    .default("30s"),
+    key(
+        "body_timeout",
+        "TIME",
+        "How long a client may take for the body of a request",
+    )
+    .default("30s"),
+    key(
+        "max_body",
+        "SIZE",
+        "Largest body of a request to Python or GraphQL; larger ones get a 413",
+    )
+    .default("16MiB"),
+    key(
+        "shutdown_timeout",
+        "TIME",
+        "How long running requests may take to finish after Ctrl-C",
+    )
+    .default("10s"),
+];
+
+/// Every setting there is.
+pub fn all_keys() -> impl Iterator<Item = &'static Key> {
+    RUNTIME_KEYS
+        .iter()
+        .chain(APP_KEYS)
+        .chain(GRAPHQL_KEYS)
+        .chain(SERVER_KEYS)
+}
+
+/// The key called `name`.
+pub fn find(name: &str) -> Option<&'static Key> {
+    all_keys().find(|key| key.name == name)
+}
+
+/// A known key that `name` may be a misspelling of: equal but for case and dashes, or at most two edits away.
+pub fn similar(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    all_keys()
+        .map(|key| (edit_distance(&name, key.name), key.name))
+        .min()
+        .filter(|(distance, _)| *distance <= 2)
+        .map(|(_, known)| known)
+}
+
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,238 @@
+//! Settings from four layers: flags, environment variables, `puff.toml`, the program's own code.
+//!
+//! A value in an earlier layer wins; an environment variable that is set but empty counts as not set.
+//! All of it is read once, at the start, and handed on as values: nothing below asks the environment.
+
+mod file;
+pub mod keys;
+mod value;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+
+pub use file::CONFIG_FILE;
+pub use value::{BindAddress, ByteSize, SettingValue};
+
+use crate::errors::ConfigError;
+
+/// The layers of one run, read but not yet interpreted.
+#[derive(Debug, Default, Clone)]
+pub struct Settings {
+    flags: HashMap<&'static str, String>,
+    environment: HashMap<String, String>,
+    file: HashMap<String, String>,
+    file_path: PathBuf,
+    program: HashMap<&'static str, String>,
+}
+
+impl Settings {
+    /// Settings of `environment` and of the file.
+    ///
+    /// The file is `explicit_file` if given (it must exist then), else `PUFF_CONFIG` likewise, else
+    /// `puff.toml` in `directory` if there is one.
+    ///
+    /// # Errors
+    /// A file that is missing, unreadable, not TOML, or that has a key no command knows.
+    pub fn load(
+        environment: impl IntoIterator<Item = (String, String)>,
+        explicit_file: Option<&str>,
+        directory: &Path,
+    ) -> Result<Settings, ConfigError> {
+        let environment: HashMap<_, _> = environment
+            .into_iter()
+            .filter(|(_, value)| !value.trim().is_empty())
+            .collect();
+        let named = explicit_file
+            .or(environment.get("PUFF_CONFIG").map(String::as_str))
+            .map(PathBuf::from);
+        let file_path = named.clone().unwrap_or_else(|| directory.join(CONFIG_FILE));
+        let file = if named.is_some() || file_path.exists() {
+            file::read(&file_path)?
+        } else {
+            HashMap::new()
+        };
+        Ok(Settings {
+            environment,
+            file,
+            file_path,
+            ..Settings::default()
+        })
+    }
+
+    /// Adds the flags that clap found; `matches` may lack any of the known options.
+    pub fn with_flags(mut self, matches: &ArgMatches) -> Settings {
+        for key in keys::all_keys() {
+            if let Ok(Some(value)) = matches.try_get_one::<String>(key.name) {
+                self.flags.insert(key.name, value.clone());
+            }
+        }
+        self
+    }
+
+    /// Sets the value that the program's code gives to `name`, the weakest layer.
+    pub fn with_program_value(mut self, name: &'static str, value: Option<String>) -> Settings {
+        if let Some(value) = value {
+            self.program.insert(name, value);
+        }
+        self
+    }
+
+    /// The value of the setting `name`, `None` if no layer has one.
+    ///
+    /// # Errors
+    /// A value that does not parse; the message names the flag, the variable or the file it came from.
+    pub fn get<T: SettingValue>(&self, name: &'static str) -> Result<Option<T>, ConfigError> {
+        let Some((text, source)) = self.find(name) else {
+            return Ok(None);
+        };
+        match T::parse(text) {
+            Some(value) => Ok(Some(value)),
+            None => Err(ConfigError::Invalid {
+                source_name: source,
+                value: text.to_owned(),
+                expected: T::EXPECTED,
+            }),
+        }
+    }
+
+    /// The value of the setting `name`, or `default`.
+    ///
+    /// # Errors
+    /// As [`Settings::get`].
+    pub fn get_or<T: SettingValue>(&self, name: &'static str, default: T) -> Result<T, ConfigError> {
+        Ok(self.get(name)?.unwrap_or(default))
+    }
+
+    /// The value of the setting `name` as `parse` understands it. For values with secrets: an error shows what
+    /// `parse` says, not the value.
+    ///
+    /// # Errors
+    /// What `parse` says, with the name of the source.
+    pub fn get_with<T, E: std::fmt::Display>(
+        &self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some((text, source_name)) = self.find(name) else {
+            return Ok(None);
+        };
+        parse(text.trim())
+            .map(Some)
+            .map_err(|error| ConfigError::Rejected {
+                source_name,
+                reason: error.to_string(),
+            })
+    }
+
+    /// The environment variable `name`, if it is set and not empty.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str)
+    }
+
+    fn find(&self, name: &'static str) -> Option<(&str, String)> {
+        let key = keys::find(name)?;
+        if let Some(text) = self.flags.get(name) {
+            return Some((text, format!("--{}", key.flag())));
+        }
+        let variables = [Some(key.variable()), key.fallback_variable.map(str::to_owned)];
+        for variable in variables.into_iter().flatten() {
+            if let Some(text) = self.environment.get(&variable) {
+                return Some((text, variable));
+            }
+        }
+        if let Some(text) = self.file.get(name) {
+            return Some((text, format!("{}: {name}", self.file_path.display())));
+        }
+        self.program
+            .get(name)
+            .map(|text| (text.as_str(), format!("the program's {name}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
+    }
+
+    fn matches(args: &[&str]) -> ArgMatches {
+        let command = keys::all_keys().fold(clap::Command::new("t"), |command, key| command.arg(key.arg()));
+        command.get_matches_from(args)
+    }
+
+    #[test]
+    fn flags_beat_variables_beat_the_file_beats_the_program() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(
+            dir.path().join(CONFIG_FILE),
+            "bind = '127.0.0.1:3'\nthreads = 3\nmax_body = '3k'\n",
+        )
+        .unwrap();
+        let settings = Settings::load(
+            environment(&[("PUFF_BIND", "127.0.0.1:2"), ("PUFF_THREADS", "2")]),
+            None,
+            dir.path(),
+        )
+        .unwrap()
+        .with_flags(&matches(&["t", "--bind", "127.0.0.1:1"]))
+        .with_program_value("max_requests", Some("4".into()))
+        .with_program_value("threads", Some("4".into()));
+        let bind: BindAddress = settings.get("bind").unwrap().unwrap();
+        assert_eq!(bind.socket_addr().port(), 1);
+        assert_eq!(settings.get::<usize>("threads").unwrap(), Some(2));
+        assert_eq!(
+            settings.get::<ByteSize>("max_body").unwrap(),
+            Some(ByteSize(3072))
+        );
+        assert_eq!(settings.get::<usize>("max_requests").unwrap(), Some(4));
+        assert_eq!(settings.get::<String>("wsgi").unwrap(), None);
+    }
+
+    #[test]
+    fn the_usual_variables_are_the_second_choice() {
+        let dir = tempfile::tempdir().unwrap();
+        let both = environment(&[
+            ("DATABASE_URL", "postgres://other"),
+            ("PUFF_POSTGRES_URL", "postgres://own"),
+        ]);
+        let settings = Settings::load(both, None, dir.path()).unwrap();
+        assert_eq!(
+            settings.get::<String>("postgres_url").unwrap().as_deref(),
+            Some("postgres://own")
+        );
+        let one = environment(&[("DATABASE_URL", "postgres://other"), ("PUFF_POSTGRES_URL", " ")]);
+        let settings = Settings::load(one, None, dir.path()).unwrap();
+        assert_eq!(
+            settings.get::<String>("postgres_url").unwrap().as_deref(),
+            Some("postgres://other")
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_source() {
+        let dir = tempfile::tempdir().unwrap();
+        let from_variable =
+            Settings::load(environment(&[("PUFF_THREADS", "many")]), None, dir.path()).unwrap();
+        let error = from_variable.get::<usize>("threads").unwrap_err().to_string();
+        assert_eq!(error, "PUFF_THREADS: \"many\" is not a whole number above 0");
+        let from_flag = Settings::default().with_flags(&matches(&["t", "--threads", "0"]));
+        let error = from_flag.get::<usize>("threads").unwrap_err().to_string();
+        assert_eq!(error, "--threads: \"0\" is not a whole number above 0");
+    }
+
+    #[test]
+    fn a_named_file_must_exist() {
+        let dir = tempfile::tempdir().unwrap();
+        let named = environment(&[("PUFF_CONFIG", "/nonexistent/puff.toml")]);
+        let error = Settings::load(named, None, dir.path()).unwrap_err().to_string();
+        assert!(error.starts_with("/nonexistent/puff.toml: "), "{error}");
+        assert!(Settings::load(environment(&[]), Some("nothing.toml"), dir.path()).is_err());
+    }
+}

@@ -1,0 +1,197 @@
+//! Bodies: requests read whole within limits, responses of every source as one type.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body as AxumBody;
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Frame, SizeHint};
+use puff_python::wsgi::WsgiBody;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::config::BodyLimits;
+use crate::errors::BoxError;
+
+/// Why a request body was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Longer than the limit.
+    #[error("the request body is too large")]
+    TooLarge,
+    /// Slower than the limit.
+    #[error("the request body took too long to arrive")]
+    TooSlow,
+    /// The client went away or broke the protocol.
+    #[error("the request body broke off")]
+    Broken,
+}
+
+impl BodyError {
+    /// The status that tells the client.
+    pub fn status(self) -> StatusCode {
+        match self {
+            BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            BodyError::Broken => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// Reads `body` whole. A request without a body costs nothing; one that announces too much is not read.
+///
+/// # Errors
+/// [`BodyError`]; the connection should then be closed, as bytes of the body may be on their way.
+pub async fn read_body<B>(headers: &HeaderMap, body: B, limits: BodyLimits) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limits.bytes as u64) {
+        return Err(BodyError::TooLarge);
+    }
+    let collecting = Limited::new(body, limits.bytes).collect();
+    match tokio::time::timeout(limits.time, collecting).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
+        Ok(Err(_)) => Err(BodyError::Broken),
+        Err(_) => Err(BodyError::TooSlow),
+    }
+}
+
+/// A short plain-text answer of the server's own.
+pub(crate) fn text_response<B: From<String>>(status: StatusCode, text: impl Into<String>) -> Response<B> {
+    let mut text = text.into();
+    text.push('\n');
+    let mut response = Response::new(B::from(text));
+    *response.status_mut() = status;
+    let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
+    response
+}
+
+/// The body of an answer on its way to the client.
+///
+/// It holds the request's turn until the last byte is out, so that slow readers count as running.
+pub(crate) struct ServerBody {
+    source: Source,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+enum Source {
+    Wsgi(WsgiBody),
+    Router(AxumBody),
+}
+
+impl ServerBody {
+    pub(crate) fn wsgi(body: WsgiBody, turn: OwnedSemaphorePermit) -> ServerBody {
+        ServerBody {
+            source: Source::Wsgi(body),
+            _turn: Some(turn),
+        }
+    }
+
+    pub(crate) fn router(body: AxumBody, turn: OwnedSemaphorePermit) -> ServerBody {
+        ServerBody {
+            source: Source::Router(body),
+            _turn: Some(turn),
+        }
+    }
+}
+
+impl From<String> for ServerBody {
+    fn from(text: String) -> Self {
+        ServerBody {
+            source: Source::Router(AxumBody::from(text)),
+            _turn: None,
+        }
+    }
+}
+
+impl Body for ServerBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.source {
+            Source::Wsgi(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Source::Router(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Wsgi(body) => body.is_end_stream(),
+            Source::Router(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Wsgi(body) => body.size_hint(),
+            Source::Router(body) => body.size_hint(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::{Full, StreamBody};
+
+    use super::*;
+
+    const LIMITS: BodyLimits = BodyLimits {
+        bytes: 10,
+        time: Duration::from_millis(50),
+    };
+
+    #[tokio::test]
+    async fn bodies_up_to_the_limit_pass() {
+        let read = read_body(
+            &HeaderMap::new(),
+            Full::new(Bytes::from_static(b"0123456789")),
+            LIMITS,
+        )
+        .await;
+        assert_eq!(read.unwrap(), "0123456789");
+        let read = read_body(
+            &HeaderMap::new(),
+            Full::new(Bytes::from_static(b"0123456789+")),
+            LIMITS,
+        )
+        .await;
+        assert_eq!(read.unwrap_err(), BodyError::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn an_announced_excess_is_refused_unread() {
+        let headers = HeaderMap::from_iter([(CONTENT_LENGTH, http::HeaderValue::from_static("11"))]);
+        let never = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, BoxError>>());
+        assert_eq!(
+            read_body(&headers, never, LIMITS).await.unwrap_err(),
+            BodyError::TooLarge
+        );
+    }
+
+    #[tokio::test]
+    async fn a_stalled_body_times_out() {
+        let never = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, BoxError>>());
+        assert_eq!(
+            read_body(&HeaderMap::new(), never, LIMITS).await.unwrap_err(),
+            BodyError::TooSlow
+        );
+    }
+}
