@@ -1,0 +1,281 @@
+//! A backend of closures and rows in memory, which counts what it is asked.
+#![allow(dead_code, unreachable_pub, missing_docs)]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use puff_graphql::{
+    Backend, Call, CellType, Engine, FieldError, FieldResolver, Join, Request, ResolverId, ResolverKind, Resolved,
+    Response, Rows, ScalarType, Schema, SchemaOptions, Spread, SqlParam, SqlResolver, SqlResult, Statement, Value,
+};
+use serde_json::Value as Json;
+
+type Resolver = Box<dyn Fn(Call<Memory>) -> Result<Resolved<Memory>, FieldError> + Send + Sync>;
+type Loader = Box<dyn Fn(&[Value]) -> Result<MemoryRows, FieldError> + Send + Sync>;
+
+pub struct Memory {
+    resolvers: Vec<Resolver>,
+    loaders: HashMap<String, Loader>,
+    pub log: Mutex<Vec<String>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct MemoryRows {
+    columns: Vec<(String, CellType)>,
+    rows: Vec<Vec<Option<String>>>,
+}
+
+impl Rows for MemoryRows {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+    fn columns(&self) -> usize {
+        self.columns.len()
+    }
+    fn column_name(&self, column: usize) -> &str {
+        &self.columns[column].0
+    }
+    fn column_type(&self, column: usize) -> CellType {
+        self.columns[column].1
+    }
+    fn cell(&self, row: usize, column: usize) -> Option<&[u8]> {
+        self.rows[row][column].as_deref().map(str::as_bytes)
+    }
+}
+
+impl Backend for Memory {
+    type Context = String;
+    type Rows = MemoryRows;
+    type Param = Value;
+    type Objects = Arc<Vec<Json>>;
+
+    async fn resolve(&self, call: Call<Self>) -> Result<Resolved<Self>, FieldError> {
+        let parents = call.parents.as_ref().map_or("root".to_owned(), |parents| parents.len().to_string());
+        self.log.lock().unwrap().push(format!("{} {parents}", call.field));
+        tokio::task::yield_now().await;
+        (self.resolvers[call.id.0 as usize])(call)
+    }
+
+    async fn load(&self, _: &String, statement: Statement<Self>) -> Result<MemoryRows, FieldError> {
+        self.log.lock().unwrap().push(format!("SQL {}", statement.sql));
+        tokio::task::yield_now().await;
+        match self.loaders.get(&*statement.sql) {
+            Some(loader) => loader(&statement.params),
+            None => Err(FieldError::new("SQL_ERROR", format!("relation \"{}\" does not exist", statement.sql))),
+        }
+    }
+
+    fn param(&self, value: &Value) -> Result<Value, FieldError> {
+        Ok(value.clone())
+    }
+}
+
+pub struct World {
+    sdl: String,
+    options: SchemaOptions,
+    fields: Vec<FieldResolver>,
+    resolvers: Vec<Resolver>,
+    loaders: HashMap<String, Loader>,
+}
+
+impl World {
+    pub fn new(sdl: &str) -> Self {
+        Self {
+            sdl: sdl.into(),
+            options: SchemaOptions::default(),
+            fields: Vec::new(),
+            resolvers: Vec::new(),
+            loaders: HashMap::new(),
+        }
+    }
+
+    pub fn options(mut self, options: SchemaOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    fn field(mut self, field: &str, kind: ResolverKind) -> Self {
+        let (type_name, field_name) = field.split_once('.').unwrap();
+        self.fields.push(FieldResolver { type_name: type_name.into(), field_name: field_name.into(), kind });
+        self
+    }
+
+    pub fn call(
+        mut self,
+        field: &str,
+        resolver: impl Fn(Call<Memory>) -> Result<Resolved<Memory>, FieldError> + Send + Sync + 'static,
+    ) -> Self {
+        self.resolvers.push(Box::new(resolver));
+        let id = ResolverId(self.resolvers.len() as u32 - 1);
+        self.field(field, ResolverKind::Call(id))
+    }
+
+    pub fn constant(self, field: &str, sql: &str, params: Vec<SqlParam>, join: Option<Join>) -> Self {
+        self.field(field, ResolverKind::Sql(SqlResolver { sql: sql.into(), params, join }))
+    }
+
+    pub fn attribute(self, field: &str, name: &str) -> Self {
+        self.field(field, ResolverKind::Attribute(name.into()))
+    }
+
+    pub fn load(
+        mut self,
+        sql: &str,
+        loader: impl Fn(&[Value]) -> Result<MemoryRows, FieldError> + Send + Sync + 'static,
+    ) -> Self {
+        self.loaders.insert(sql.into(), Box::new(loader));
+        self
+    }
+
+    pub fn rows(self, sql: &str, columns: &str, cells: &[&[&str]]) -> Self {
+        let rows = rows(columns, cells);
+        self.load(sql, move |_| Ok(rows.clone()))
+    }
+
+    pub fn engine(self) -> Engine<Memory> {
+        let schema = Schema::build(&self.sdl, self.fields, self.options).unwrap();
+        let backend = Memory { resolvers: self.resolvers, loaders: self.loaders, log: Mutex::default() };
+        Engine::new(schema, Arc::new(backend))
+    }
+}
+
+/// Rows from text: `columns` is `name:type ...`; the cell `NULL` is null.
+pub fn rows(columns: &str, cells: &[&[&str]]) -> MemoryRows {
+    let column = |text: &str| {
+        let (name, kind) = text.split_once(':').unwrap_or((text, "text"));
+        let (scalar, is_array) = kind.strip_suffix("[]").map_or((kind, false), |scalar| (scalar, true));
+        let scalar = match scalar {
+            "bool" => ScalarType::Bool,
+            "int2" => ScalarType::Int2,
+            "int4" => ScalarType::Int4,
+            "int8" => ScalarType::Int8,
+            "float8" => ScalarType::Float8,
+            "numeric" => ScalarType::Numeric,
+            "json" => ScalarType::Json,
+            "uuid" => ScalarType::Uuid,
+            "bpchar" => ScalarType::Bpchar,
+            "timestamptz" => ScalarType::TimestampTz,
+            "text" => ScalarType::Text,
+            other => panic!("unknown type {other}"),
+        };
+        (name.to_owned(), if is_array { CellType::Array(scalar) } else { CellType::Scalar(scalar) })
+    };
+    let cell = |text: &&str| (*text != "NULL").then(|| (*text).to_owned());
+    MemoryRows {
+        columns: columns.split(' ').map(column).collect(),
+        rows: cells.iter().map(|row| row.iter().map(cell).collect()).collect(),
+    }
+}
+
+pub fn sql(text: &str) -> Result<Resolved<Memory>, FieldError> {
+    sql_with(text, Vec::new(), None)
+}
+
+pub fn sql_with(text: &str, params: Vec<Value>, join: Option<Join>) -> Result<Resolved<Memory>, FieldError> {
+    let statement = Statement { sql: text.into(), params };
+    Ok(Resolved::Sql(SqlResult { statement, join, parent_values: None }))
+}
+
+pub fn joined(text: &str, parent_key: &str, child_key: &str) -> Result<Resolved<Memory>, FieldError> {
+    sql_with(text, Vec::new(), Some(join(parent_key, child_key)))
+}
+
+pub fn join(parent_keys: &str, child_keys: &str) -> Join {
+    let names = |keys: &str| keys.split(' ').map(str::to_owned).collect();
+    Join { parent_keys: names(parent_keys), child_keys: names(child_keys) }
+}
+
+/// One value: of a root, or shared by all parents.
+pub fn value(value: Value) -> Result<Resolved<Memory>, FieldError> {
+    Ok(Resolved::Values { values: vec![value], spread: Spread::Shared })
+}
+
+pub fn values(values: Vec<Value>) -> Result<Resolved<Memory>, FieldError> {
+    Ok(Resolved::Values { values, spread: Spread::PerParent })
+}
+
+/// Host objects, here JSON, read as an adapter would read them.
+pub fn objects(call: &Call<Memory>, per_parent: Vec<Json>, spread: Spread) -> Result<Resolved<Memory>, FieldError> {
+    let puff_graphql::WantedKind::Objects(wanted) = &call.wanted.kind else { panic!("a leaf") };
+    Ok(Resolved::Objects { objects: host::nested(wanted, per_parent), spread })
+}
+
+pub mod host {
+    use std::sync::Arc;
+
+    use puff_graphql::{Column, FieldError, Nested, Slot, Table, Value, WantedKind, WantedObjects};
+    use serde_json::Value as Json;
+
+    use super::Memory;
+
+    pub fn nested(wanted: &WantedObjects, places: Vec<Json>) -> Nested<Memory> {
+        let mut objects = Vec::new();
+        let slots = places.iter().map(|place| slot(place, &mut objects)).collect();
+        Nested { slots, table: Arc::new(table(wanted, objects)) }
+    }
+
+    fn slot(place: &Json, objects: &mut Vec<Json>) -> Slot {
+        match place {
+            Json::Null => Slot::Null,
+            Json::String(message) => Slot::Error(Box::new(FieldError::new("HOST", message.as_str()))),
+            Json::Array(items) if items.iter().all(Json::is_object) => {
+                let start = objects.len() as u32;
+                objects.extend(items.iter().cloned());
+                Slot::Range { start, end: objects.len() as u32 }
+            }
+            Json::Array(items) => Slot::List(items.iter().map(|item| slot(item, objects)).collect()),
+            object => {
+                objects.push(object.clone());
+                Slot::Object(objects.len() as u32 - 1)
+            }
+        }
+    }
+
+    fn table(wanted: &WantedObjects, objects: Vec<Json>) -> Table<Memory> {
+        let type_of = |object: &Json| object["__typename"].as_str().map(Arc::<str>::from);
+        let columns = wanted
+            .fields
+            .iter()
+            .map(|field| {
+                let read = |object: &Json| {
+                    let ours = !wanted.is_abstract || type_of(object).is_some_and(|name| field.types.contains(&name));
+                    if ours { object[&*field.attribute].clone() } else { Json::Null }
+                };
+                match &field.value.kind {
+                    WantedKind::Leaf { .. } => Column::Values(objects.iter().map(|o| Value::from(read(o))).collect()),
+                    WantedKind::Objects(inner) => Column::Objects(nested(inner, objects.iter().map(read).collect())),
+                }
+            })
+            .collect();
+        let types = if wanted.is_abstract { objects.iter().filter_map(type_of).collect() } else { Vec::new() };
+        Table { len: objects.len(), columns, types, objects: wanted.keep_objects.then(|| Arc::new(objects)) }
+    }
+}
+
+pub async fn ask(engine: &Engine<Memory>, query: &str) -> Json {
+    json(&respond(engine, query, Json::Null).await)
+}
+
+pub async fn ask_with(engine: &Engine<Memory>, query: &str, variables: Json) -> Json {
+    json(&respond(engine, query, variables).await)
+}
+
+pub async fn respond(engine: &Engine<Memory>, query: &str, variables: Json) -> Response {
+    let variables = variables.as_object().cloned().unwrap_or_default();
+    engine.execute(Request { query: query.into(), variables, ..Request::default() }, String::new()).await
+}
+
+pub fn json(response: &Response) -> Json {
+    serde_json::from_slice(&response.body)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&response.body)))
+}
+
+pub fn log(engine: &Engine<Memory>) -> Vec<String> {
+    let mut log = engine.backend().log.lock().unwrap();
+    std::mem::take(&mut *log)
+}
+
+/// The first error's message.
+pub fn message(answer: &Json) -> &str {
+    answer["errors"][0]["message"].as_str().unwrap()
+}
