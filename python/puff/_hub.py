@@ -19,7 +19,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -299,10 +299,17 @@ def exit_status(function: Callable[[], object]) -> int:
         return _exit_code(error.code)
     except KeyboardInterrupt:
         return 130
-    except BaseException:
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+    except BaseException as error:
+        sys.excepthook(type(error), error, _users_part(error.__traceback__))
         return 1
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
+
+
+def _users_part(traceback: TracebackType | None) -> TracebackType | None:
+    """The traceback without the frames of this module, which tell the user nothing."""
+    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
+        traceback = traceback.tb_next
+    return traceback
 
 
 def _exit_code(code: object) -> int:

@@ -23,8 +23,12 @@ pub(crate) fn into_pyerr(error: BoxError) -> PyErr {
     };
     if let Some(io) = error.downcast_ref::<std::io::Error>() {
         return match io.raw_os_error() {
-            // OSError(errno, text) picks FileNotFoundError and its like by itself.
-            Some(errno) => PyOSError::new_err((errno, io.to_string())),
+            // OSError(errno, text) picks FileNotFoundError and its like by itself, and shows the number.
+            Some(errno) => {
+                let text = io.to_string();
+                let end = text.find(" (os error").unwrap_or(text.len());
+                PyOSError::new_err((errno, text[..end].to_owned()))
+            }
             None => PyOSError::new_err(io.to_string()),
         };
     }
