@@ -1,0 +1,83 @@
+# Each target is a thin line over the real tool. PYTHON= chooses the interpreter, PORT= the demo's port;
+# PUFF_* variables pass through.
+PYTHON ?= python3
+PORT ?= 7777
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+
+# Rust is built against the venv's Python, and finds that venv's packages when it embeds Python.
+export PYO3_PYTHON := $(BIN)/python
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export PUFF_TEST_SITE_DIR ?= $(shell $(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" 2>/dev/null)
+
+RUST := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs' -o -name 'Cargo.toml' -o -name '*.py')
+FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*')
+CARGO_TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --all-targets")
+
+.PHONY: help demo build wheel test test-rust test-python lint format bench clean
+
+help: ## what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+$(VENV)/.tools: pyproject.toml examples/demo/pyproject.toml
+	@echo "Creating $(VENV) with the Python packages of the project"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+python/puff/playground/dist/index.html: $(FRONTEND) | $(VENV)/.tools
+	@echo "Bundling the playground"
+	@$(BIN)/python frontend/build.py --venv-python $(BIN)/python
+	@touch $@
+
+# The extension module has a target folder of its own: it is linked without libpython, programs with it,
+# and one folder for both would build PyO3 and all that follows anew at each turn.
+$(VENV)/.package: $(RUST) python/puff/playground/dist/index.html | $(VENV)/.tools
+	@echo "Building the package (the first time this compiles everything: some minutes)"
+	@$(BIN)/maturin develop --quiet --release --extras embedded --target-dir target/extension
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable examples/demo
+	@touch $@
+
+demo: $(VENV)/.package ## builds, starts private PostgreSQL and Valkey, loads data, serves
+	@cd examples/demo && $(BIN)/puff run puff_demo.data.load && exec $(BIN)/puff runserver --bind 127.0.0.1:$(PORT)
+
+build: $(VENV)/.package ## the venv with the package, and the release binaries
+	@cargo build --quiet --release --bins
+	@scripts/sizes.sh
+
+wheel: python/puff/playground/dist/index.html | $(VENV)/.tools ## a wheel in target/wheels/
+	@$(BIN)/maturin build --quiet --release --target-dir target/extension --out target/wheels
+	@ls -1 target/wheels/*.whl
+
+test: test-rust test-python ## all tests: Rust, Python, whole stack
+
+test-rust: $(VENV)/.package
+	cargo $(CARGO_TEST) --workspace
+	cargo test --quiet --workspace --doc
+
+test-python: $(VENV)/.package
+	@scripts/browser.sh
+	$(BIN)/pytest -n 2 --dist loadfile
+
+lint: $(VENV)/.package ## formatters, clippy, rustdoc, ruff, mypy, stubs, floors
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest puff._puff
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/floors.py
+
+format: $(VENV)/.tools ## formats Rust and Python
+	cargo fmt --all
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(VENV)/.tools ## the benchmarks, as ratios against peers in one run
+	@benches/run.sh
+
+clean: ## removes what was built; private databases stay
+	rm -rf target $(VENV) python/puff/playground/dist
