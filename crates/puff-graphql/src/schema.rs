@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use hashbrown::HashMap;
 
 use crate::backend::{Join, ResolverId};
 use crate::document::TypeSystem;
@@ -33,7 +33,7 @@ pub(crate) struct SchemaInner {
     pub(crate) types: TypeSystem,
     pub(crate) options: SchemaOptions,
     sdl: String,
-    resolvers: FxHashMap<String, FxHashMap<String, ResolverKind>>,
+    resolvers: HashMap<String, HashMap<String, ResolverKind>>,
 }
 
 /// Where the value of one field comes from. A field without one is the column or attribute of its name.
@@ -92,7 +92,7 @@ impl Schema {
         options: SchemaOptions,
     ) -> Result<Self, SchemaError> {
         let types = TypeSystem::parse(sdl)?;
-        let mut by_type: FxHashMap<String, FxHashMap<String, ResolverKind>> = FxHashMap::default();
+        let mut by_type: HashMap<String, HashMap<String, ResolverKind>> = HashMap::default();
         for FieldResolver {
             type_name,
             field_name,

@@ -3,9 +3,11 @@
 
 mod support;
 
-use puff_graphql::{Outcome, Request, SqlParam, Spread, Value};
+use puff_graphql::{Outcome, Request, Spread, SqlParam, Value};
 use serde_json::json;
-use support::{World, ask, ask_with, join, joined, json as parsed, log, objects, respond, sql, value, values};
+use support::{
+    World, ask, ask_with, join, joined, json as parsed, log, objects, respond, sql, value, values,
+};
 
 const BLOG: &str = "
     type Query { authors: [Author!]!, author(id: ID!): Author, hello: String }
@@ -23,7 +25,11 @@ fn blog() -> World {
         .call("Author.latest", |_| joined("posts", "id", "author_id"))
         .call("Post.author", |_| joined("authors", "author_id", "id"))
         .call("Post.comments", |_| joined("comments", "id", "post_id"))
-        .rows("authors", "id:int8 name", &[&["1", "Ann"], &["2", "Bob"], &["3", "Cy"]])
+        .rows(
+            "authors",
+            "id:int8 name",
+            &[&["1", "Ann"], &["2", "Bob"], &["3", "Cy"]],
+        )
         .rows(
             "posts",
             "id:int4 title author_id:int4",
@@ -35,13 +41,21 @@ fn blog() -> World {
                 &["14", "nobody's", "99"],
             ],
         )
-        .rows("comments", "id:int4 post_id:int8 body", &[&["7", "12", "x"], &["8", "10", "y"], &["9", "12", "z"]])
+        .rows(
+            "comments",
+            "id:int4 post_id:int8 body",
+            &[&["7", "12", "x"], &["8", "10", "y"], &["9", "12", "z"]],
+        )
 }
 
 #[tokio::test]
 async fn three_levels_are_three_calls_and_three_statements() {
     let engine = blog().engine();
-    let answer = ask(&engine, "{ authors { name posts { id title comments { body } } } }").await;
+    let answer = ask(
+        &engine,
+        "{ authors { name posts { id title comments { body } } } }",
+    )
+    .await;
     assert_eq!(
         answer,
         json!({"data": {"authors": [
@@ -70,7 +84,11 @@ async fn three_levels_are_three_calls_and_three_statements() {
 #[tokio::test]
 async fn a_single_object_by_join_is_the_first_row_or_null_and_shared_parents_are_asked_once() {
     let engine = blog().engine();
-    let answer = ask(&engine, "{ authors { latest { id author { name posts { id } } } } }").await;
+    let answer = ask(
+        &engine,
+        "{ authors { latest { id author { name posts { id } } } } }",
+    )
+    .await;
     assert_eq!(
         answer["data"],
         json!({"authors": [
@@ -140,7 +158,11 @@ async fn skip_and_include_are_decided_per_request() {
 #[tokio::test]
 async fn no_parents_means_no_call() {
     let engine = blog().rows("authors", "id:int8 name", &[]).engine();
-    let answer = ask(&engine, "{ authors { name posts { comments { id } } } author(id: 1) { posts { id } } }").await;
+    let answer = ask(
+        &engine,
+        "{ authors { name posts { comments { id } } } author(id: 1) { posts { id } } }",
+    )
+    .await;
     assert_eq!(answer, json!({"data": {"authors": [], "author": null}}));
     assert_eq!(log(&engine).len(), 4);
 }
@@ -164,18 +186,34 @@ async fn host_objects_with_nested_objects_and_resolvers_below() {
         objects(&call, vec![shops], Spread::Shared)
     })
     .call("Query.grid", |call| {
-        objects(&call, vec![json!([[{"x": 1}, null], null, [], [{"x": 2}]])], Spread::Shared)
+        objects(
+            &call,
+            vec![json!([[{"x": 1}, null], null, [], [{"x": 2}]])],
+            Spread::Shared,
+        )
     })
     .attribute("Address.country", "land")
-    .call("Shop.count", |call| values((0..call.parents.unwrap().len()).map(|n| Value::Int(n as i64)).collect()))
+    .call("Shop.count", |call| {
+        values(
+            (0..call.parents.unwrap().len())
+                .map(|n| Value::Int(n as i64))
+                .collect(),
+        )
+    })
     .constant(
         "Room.guests",
         "guests",
-        vec![SqlParam::ParentValues("id".into()), SqlParam::Constant(Value::Int(5))],
+        vec![
+            SqlParam::ParentValues("id".into()),
+            SqlParam::Constant(Value::Int(5)),
+        ],
         Some(join("id", "room")),
     )
     .load("guests", |params| {
-        assert_eq!(params[0], Value::List(vec![Value::Int(1), Value::Int(2), Value::Int(3)]));
+        assert_eq!(
+            params[0],
+            Value::List(vec![Value::Int(1), Value::Int(2), Value::Int(3)])
+        );
         assert_eq!(params[1], Value::Int(5));
         Ok(support::rows("room:int4 name", &[&["3", "Zoe"], &["1", "Max"]]))
     })
@@ -201,7 +239,8 @@ async fn host_objects_with_nested_objects_and_resolvers_below() {
 
 #[tokio::test]
 async fn mutations_run_one_after_the_other_and_queries_together() {
-    let sdl = "type Query { a: Int, b: Int } type Mutation { a: Thing, b: Thing } type Thing { id: Int, sub: Int }";
+    let sdl =
+        "type Query { a: Int, b: Int } type Mutation { a: Thing, b: Thing } type Thing { id: Int, sub: Int }";
     let world = || {
         World::new(sdl)
             .call("Query.a", |_| value(Value::Int(1)))
@@ -232,7 +271,13 @@ async fn mutations_run_one_after_the_other_and_queries_together() {
         ]
     );
     let refused = engine
-        .execute(Request { read_only: true, ..Request::new("mutation { a { id } }") }, String::new())
+        .execute(
+            Request {
+                read_only: true,
+                ..Request::new("mutation { a { id } }")
+            },
+            String::new(),
+        )
         .await;
     assert!(matches!(refused.outcome, Outcome::Refused(_)));
 }
@@ -288,7 +333,11 @@ async fn join_keys_compare_by_value() {
             .rows("c", &format!("k:{child_type} v:int4"), &[&[child_value, "1"]])
             .engine();
         let wanted = if is_match { json!([{"v": 1}]) } else { json!([]) };
-        assert_eq!(ask(&engine, "{ p { c { v } } }").await["data"]["p"][0]["c"], wanted, "{parent} and {child}");
+        assert_eq!(
+            ask(&engine, "{ p { c { v } } }").await["data"]["p"][0]["c"],
+            wanted,
+            "{parent} and {child}"
+        );
     }
 }
 
@@ -300,7 +349,11 @@ async fn composite_keys_and_leaf_fields_from_sql() {
         .call("P.all", |_| joined("c", "a", "x"))
         .call("P.total", |_| sql("total"))
         .rows("p", "a:int4 b", &[&["1", "x"], &["1", "y"], &["2", "NULL"]])
-        .rows("c", "x:int4 y n:int8", &[&["1", "y", "5"], &["1", "x", "6"], &["2", "z", "7"]])
+        .rows(
+            "c",
+            "x:int4 y n:int8",
+            &[&["1", "y", "5"], &["1", "x", "6"], &["2", "z", "7"]],
+        )
         .rows("total", "count:int8", &[&["42"]])
         .engine();
     let answer = ask(&engine, "{ p { n all total } }").await;
@@ -349,8 +402,13 @@ async fn cells_become_json_by_the_fields_type() {
         ]],
     )
     .engine();
-    let body =
-        respond(&engine, "{ row { i big f num s b id e j jnum ints deep any t nums js list } }", json!({})).await.body;
+    let body = respond(
+        &engine,
+        "{ row { i big f num s b id e j jnum ints deep any t nums js list } }",
+        json!({}),
+    )
+    .await
+    .body;
     assert_eq!(
         std::str::from_utf8(&body).unwrap(),
         concat!(
@@ -372,10 +430,16 @@ async fn plan_and_trace_show_the_layers() {
         "query\n  authors[]  <- Query.authors\n    authors[].posts[]  <- Author.posts  (id)\n      \
          authors[].posts[].comments[]  <- Post.comments  (body)\n"
     );
-    let request = Request { trace: true, ..Request::new(query) };
+    let request = Request {
+        trace: true,
+        ..Request::new(query)
+    };
     let trace = engine.execute(request, String::new()).await.trace.unwrap();
-    let layers: Vec<_> =
-        trace.layers.iter().map(|layer| (&*layer.path, layer.sql.as_deref(), layer.parents, layer.rows)).collect();
+    let layers: Vec<_> = trace
+        .layers
+        .iter()
+        .map(|layer| (&*layer.path, layer.sql.as_deref(), layer.parents, layer.rows))
+        .collect();
     assert_eq!(
         layers,
         [
@@ -394,7 +458,12 @@ async fn parents_give_their_values() {
             let parents = call.parents.unwrap();
             let lists = parents.values(&["name", "id"])?;
             assert_eq!(lists[1], [Value::Int(1), Value::Null]);
-            values(lists[0].iter().map(|name| Value::str(name.as_str().unwrap().to_uppercase())).collect())
+            values(
+                lists[0]
+                    .iter()
+                    .map(|name| Value::str(name.as_str().unwrap().to_uppercase()))
+                    .collect(),
+            )
         })
         .rows("p", "id:int4 name", &[&["1", "a"], &["NULL", "b"]])
         .engine();
@@ -422,7 +491,11 @@ async fn interfaces_and_unions_take_their_type_from_the_data() {
         .rows(
             "rows",
             "__typename id:int4 lives:int4 name",
-            &[&["Cat", "1", "7", "NULL"], &["Dog", "2", "NULL", "Rex"], &["Cat", "3", "9", "NULL"]],
+            &[
+                &["Cat", "1", "7", "NULL"],
+                &["Dog", "2", "NULL", "Rex"],
+                &["Cat", "3", "9", "NULL"],
+            ],
         )
         .rows("toys", "owner:int4 name", &[&["2", "bone"], &["3", "mouse"]])
         .engine();
@@ -442,7 +515,10 @@ async fn interfaces_and_unions_take_their_type_from_the_data() {
         }})
     );
     let calls = log(&engine);
-    assert!(calls.contains(&"Cat.toys 2".to_owned()) && calls.contains(&"Dog.toys 1".to_owned()), "{calls:?}");
+    assert!(
+        calls.contains(&"Cat.toys 2".to_owned()) && calls.contains(&"Dog.toys 1".to_owned()),
+        "{calls:?}"
+    );
 }
 
 #[tokio::test]

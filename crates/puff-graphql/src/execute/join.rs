@@ -142,10 +142,21 @@ pub(crate) fn group<B: Backend>(
     }
     let mut offsets = vec![0_u32; groups.len() + 1];
     let mut group_of_row = vec![NONE; rows.len()];
+    // Rows often come sorted by their key: then the row before says which group it is.
+    let mut last: Option<(Cow<'_, [u8]>, Option<u32>)> = None;
     for (row, place) in group_of_row.iter_mut().enumerate() {
-        if let Some(key) = key(sides.iter().map(|side| side.1.read(row, row)))
-            && let Some(&group) = groups.get(&key)
-        {
+        let Some(key) = key(sides.iter().map(|side| side.1.read(row, row))) else {
+            continue;
+        };
+        let group = match &last {
+            Some((same, group)) if *same == key => *group,
+            _ => {
+                let group = groups.get(&key).copied();
+                last = Some((key, group));
+                group
+            }
+        };
+        if let Some(group) = group {
             *place = group;
             offsets[group as usize + 1] += 1;
         }

@@ -6,7 +6,7 @@ pub(crate) mod join;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use parking_lot::Mutex;
@@ -22,7 +22,7 @@ use crate::plan::input::Variables;
 use crate::plan::{FieldPlan, ObjectPlan, Output, Plan, PlannedResolver, ResolverPlan, Source};
 use crate::rows::Rows;
 use crate::schema::{SqlParam, SqlResolver};
-use crate::table::{Column, Shape};
+use crate::table::{Column, Shape, Slot};
 use crate::value::{Arguments, Value};
 use crate::write::cell::CellWriter;
 
@@ -185,8 +185,8 @@ impl<'x, B: Backend> Execution<'x, B> {
             sql: None,
             params: 0,
             rows: 0,
-            resolve: std::time::Duration::ZERO,
-            load: std::time::Duration::ZERO,
+            resolve: Duration::ZERO,
+            load: Duration::ZERO,
             error: None,
         };
         let result = self.solve(field, resolver, parents, &mut trace).await;
@@ -390,10 +390,7 @@ enum Solved<B: Backend> {
 }
 
 enum Place {
-    Slots {
-        slots: Vec<crate::table::Slot>,
-        spread: Spread,
-    },
+    Slots { slots: Vec<Slot>, spread: Spread },
     Rows(Grouping),
 }
 
@@ -428,11 +425,12 @@ fn of_variant<B: Backend>(
 
 /// Each value once, without nulls, in order of first occurrence.
 fn distinct(values: Vec<Value>) -> Vec<Value> {
-    let mut seen = hashbrown::HashSet::with_capacity(values.len());
+    let mut numbers = hashbrown::HashSet::with_capacity(values.len());
+    let mut texts = hashbrown::HashSet::new();
     let mut keep = |value: &Value| match value {
         Value::Null => false,
-        Value::Int(number) => seen.insert(number.to_string()),
-        Value::Str(text) | Value::Big(text) => seen.insert(text.to_string()),
+        Value::Int(number) => numbers.insert(*number),
+        Value::Str(text) | Value::Big(text) => texts.insert(text.clone()),
         _ => true,
     };
     values.into_iter().filter(|value| keep(value)).collect()

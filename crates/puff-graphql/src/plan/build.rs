@@ -8,7 +8,7 @@ use apollo_compiler::ast::{OperationType, Type};
 use apollo_compiler::executable::{Field, SelectionSet};
 use apollo_compiler::parser::SourceMap;
 use apollo_compiler::schema::ExtendedType;
-use rustc_hash::FxHashMap;
+use hashbrown::HashMap;
 
 use super::collect::{Collector, Guard, Occurrence, too_large};
 use super::input::{compile_arguments, compile_variables};
@@ -58,7 +58,7 @@ impl Plan {
             collector,
             sources: &document.sources,
             conditions: Vec::new(),
-            names: FxHashMap::default(),
+            names: HashMap::default(),
             fields: 0,
         };
         let set = &operation.selection_set;
@@ -113,7 +113,7 @@ struct Builder<'d> {
     sources: &'d SourceMap,
     conditions: Vec<Condition>,
     /// Names that occur often, shared.
-    names: FxHashMap<String, Arc<str>>,
+    names: HashMap<String, Arc<str>>,
     fields: usize,
 }
 

@@ -3,7 +3,7 @@
 use apollo_compiler::ast::{DirectiveList, Value as Literal};
 use apollo_compiler::executable::{Field, FragmentMap, Selection, SelectionSet};
 use apollo_compiler::{Name, Node};
-use rustc_hash::{FxHashMap, FxHashSet};
+use hashbrown::{HashMap, HashSet};
 
 use crate::document::TypeSystem;
 use crate::error::{RequestError, RequestErrorCode};
@@ -21,7 +21,7 @@ pub(super) type Occurrence<'d> = (&'d Node<Field>, Guard);
 pub(super) struct Collector<'d> {
     pub(super) types: &'d TypeSystem,
     pub(super) fragments: &'d FragmentMap,
-    pub(super) variables: FxHashMap<&'d str, usize>,
+    pub(super) variables: HashMap<&'d str, usize>,
     /// How many more selections may be visited.
     pub(super) budget: usize,
 }
@@ -30,8 +30,8 @@ pub(super) struct Collector<'d> {
 #[derive(Default)]
 pub(super) struct Collected<'d> {
     order: Vec<Vec<Occurrence<'d>>>,
-    by_key: FxHashMap<&'d str, usize>,
-    visited: FxHashSet<(&'d Name, Guard)>,
+    by_key: HashMap<&'d str, usize>,
+    visited: HashSet<(&'d Name, Guard)>,
 }
 
 impl<'d> Collector<'d> {

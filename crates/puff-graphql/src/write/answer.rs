@@ -21,6 +21,9 @@ struct Null;
 
 type Written = Result<(), Null>;
 
+/// Most bytes that are reserved because the last answer had so many: the next may be small.
+const MAX_RESERVED: usize = 1 << 20;
+
 const ONE: &Shape = &Shape::One { nullable: true };
 
 /// Writes the whole answer; returns it with the number of errors.
@@ -29,10 +32,7 @@ pub(crate) fn write_answer<B: Backend>(
     root: &BoundObject<B>,
     introspected: &[(String, Vec<u8>)],
 ) -> (Vec<u8>, usize) {
-    let expected = execution
-        .plan
-        .expected_bytes()
-        .min(execution.options.max_response_bytes);
+    let expected = execution.plan.expected_bytes().min(MAX_RESERVED);
     let mut out = Vec::with_capacity(expected + expected / 8 + 64);
     out.extend_from_slice(b"{\"data\":");
     let start = out.len();

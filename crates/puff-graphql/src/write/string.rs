@@ -34,36 +34,35 @@ fn suspicious(word: u64) -> bool {
 pub(crate) fn json_string(out: &mut Vec<u8>, text: &[u8]) {
     out.reserve(text.len() + 2);
     out.push(b'"');
-    json_string_content(out, text);
+    // Bytes that stand for themselves are copied in runs as long as possible.
+    let mut run = 0;
+    let mut at = 0;
+    loop {
+        while let Some(chunk) = text[at..].first_chunk::<8>()
+            && !suspicious(u64::from_le_bytes(*chunk))
+        {
+            at += 8;
+        }
+        while at < text.len() && ESCAPE[text[at] as usize] == 0 {
+            at += 1;
+        }
+        out.extend_from_slice(&text[run..at]);
+        let Some(&byte) = text.get(at) else { break };
+        escape(out, byte);
+        at += 1;
+        run = at;
+    }
     out.push(b'"');
 }
 
-/// Appends the inside of a JSON string.
-pub(crate) fn json_string_content(out: &mut Vec<u8>, text: &[u8]) {
-    let mut chunks = text.chunks_exact(8);
-    for chunk in &mut chunks {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(chunk);
-        if suspicious(u64::from_le_bytes(bytes)) {
-            escaped(out, chunk);
-        } else {
-            out.extend_from_slice(chunk);
+fn escape(out: &mut Vec<u8>, byte: u8) {
+    match ESCAPE[byte as usize] {
+        b'u' => {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            out.extend_from_slice(b"\\u00");
+            out.extend([HEX[(byte >> 4) as usize], HEX[(byte & 15) as usize]]);
         }
-    }
-    escaped(out, chunks.remainder());
-}
-
-fn escaped(out: &mut Vec<u8>, bytes: &[u8]) {
-    for &byte in bytes {
-        match ESCAPE[byte as usize] {
-            0 => out.push(byte),
-            b'u' => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                out.extend_from_slice(b"\\u00");
-                out.extend([HEX[(byte >> 4) as usize], HEX[(byte & 15) as usize]]);
-            }
-            letter => out.extend([b'\\', letter]),
-        }
+        letter => out.extend([b'\\', letter]),
     }
 }
 

@@ -1,12 +1,14 @@
 //! A backend of closures and rows in memory, which counts what it is asked.
-#![allow(dead_code, unreachable_pub, missing_docs)]
+// Each test crate uses a part of it; helpers are not `#[test]` functions, which lints excuse by themselves.
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use puff_graphql::{
-    Backend, Call, CellType, Engine, FieldError, FieldResolver, Join, Request, ResolverId, ResolverKind, Resolved,
-    Response, Rows, ScalarType, Schema, SchemaOptions, Spread, SqlParam, SqlResolver, SqlResult, Statement, Value,
+    Backend, Call, CellType, Engine, FieldError, FieldResolver, Join, Request, Resolved, ResolverId,
+    ResolverKind, Response, Rows, ScalarType, Schema, SchemaOptions, Spread, SqlParam, SqlResolver,
+    SqlResult, Statement, Value,
 };
 use serde_json::Value as Json;
 
@@ -50,7 +52,10 @@ impl Backend for Memory {
     type Objects = Arc<Vec<Json>>;
 
     async fn resolve(&self, call: Call<Self>) -> Result<Resolved<Self>, FieldError> {
-        let parents = call.parents.as_ref().map_or("root".to_owned(), |parents| parents.len().to_string());
+        let parents = call
+            .parents
+            .as_ref()
+            .map_or("root".to_owned(), |parents| parents.len().to_string());
         self.log.lock().unwrap().push(format!("{} {parents}", call.field));
         tokio::task::yield_now().await;
         (self.resolvers[call.id.0 as usize])(call)
@@ -61,7 +66,10 @@ impl Backend for Memory {
         tokio::task::yield_now().await;
         match self.loaders.get(&*statement.sql) {
             Some(loader) => loader(&statement.params),
-            None => Err(FieldError::new("SQL_ERROR", format!("relation \"{}\" does not exist", statement.sql))),
+            None => Err(FieldError::new(
+                "SQL_ERROR",
+                format!("relation \"{}\" does not exist", statement.sql),
+            )),
         }
     }
 
@@ -96,7 +104,11 @@ impl World {
 
     fn field(mut self, field: &str, kind: ResolverKind) -> Self {
         let (type_name, field_name) = field.split_once('.').unwrap();
-        self.fields.push(FieldResolver { type_name: type_name.into(), field_name: field_name.into(), kind });
+        self.fields.push(FieldResolver {
+            type_name: type_name.into(),
+            field_name: field_name.into(),
+            kind,
+        });
         self
     }
 
@@ -111,7 +123,14 @@ impl World {
     }
 
     pub fn constant(self, field: &str, sql: &str, params: Vec<SqlParam>, join: Option<Join>) -> Self {
-        self.field(field, ResolverKind::Sql(SqlResolver { sql: sql.into(), params, join }))
+        self.field(
+            field,
+            ResolverKind::Sql(SqlResolver {
+                sql: sql.into(),
+                params,
+                join,
+            }),
+        )
     }
 
     pub fn attribute(self, field: &str, name: &str) -> Self {
@@ -134,7 +153,11 @@ impl World {
 
     pub fn engine(self) -> Engine<Memory> {
         let schema = Schema::build(&self.sdl, self.fields, self.options).unwrap();
-        let backend = Memory { resolvers: self.resolvers, loaders: self.loaders, log: Mutex::default() };
+        let backend = Memory {
+            resolvers: self.resolvers,
+            loaders: self.loaders,
+            log: Mutex::default(),
+        };
         Engine::new(schema, Arc::new(backend))
     }
 }
@@ -143,7 +166,9 @@ impl World {
 pub fn rows(columns: &str, cells: &[&[&str]]) -> MemoryRows {
     let column = |text: &str| {
         let (name, kind) = text.split_once(':').unwrap_or((text, "text"));
-        let (scalar, is_array) = kind.strip_suffix("[]").map_or((kind, false), |scalar| (scalar, true));
+        let (scalar, is_array) = kind
+            .strip_suffix("[]")
+            .map_or((kind, false), |scalar| (scalar, true));
         let scalar = match scalar {
             "bool" => ScalarType::Bool,
             "int2" => ScalarType::Int2,
@@ -158,7 +183,14 @@ pub fn rows(columns: &str, cells: &[&[&str]]) -> MemoryRows {
             "text" => ScalarType::Text,
             other => panic!("unknown type {other}"),
         };
-        (name.to_owned(), if is_array { CellType::Array(scalar) } else { CellType::Scalar(scalar) })
+        (
+            name.to_owned(),
+            if is_array {
+                CellType::Array(scalar)
+            } else {
+                CellType::Scalar(scalar)
+            },
+        )
     };
     let cell = |text: &&str| (*text != "NULL").then(|| (*text).to_owned());
     MemoryRows {
@@ -172,8 +204,15 @@ pub fn sql(text: &str) -> Result<Resolved<Memory>, FieldError> {
 }
 
 pub fn sql_with(text: &str, params: Vec<Value>, join: Option<Join>) -> Result<Resolved<Memory>, FieldError> {
-    let statement = Statement { sql: text.into(), params };
-    Ok(Resolved::Sql(SqlResult { statement, join, parent_values: None }))
+    let statement = Statement {
+        sql: text.into(),
+        params,
+    };
+    Ok(Resolved::Sql(SqlResult {
+        statement,
+        join,
+        parent_values: None,
+    }))
 }
 
 pub fn joined(text: &str, parent_key: &str, child_key: &str) -> Result<Resolved<Memory>, FieldError> {
@@ -182,22 +221,40 @@ pub fn joined(text: &str, parent_key: &str, child_key: &str) -> Result<Resolved<
 
 pub fn join(parent_keys: &str, child_keys: &str) -> Join {
     let names = |keys: &str| keys.split(' ').map(str::to_owned).collect();
-    Join { parent_keys: names(parent_keys), child_keys: names(child_keys) }
+    Join {
+        parent_keys: names(parent_keys),
+        child_keys: names(child_keys),
+    }
 }
 
 /// One value: of a root, or shared by all parents.
 pub fn value(value: Value) -> Result<Resolved<Memory>, FieldError> {
-    Ok(Resolved::Values { values: vec![value], spread: Spread::Shared })
+    Ok(Resolved::Values {
+        values: vec![value],
+        spread: Spread::Shared,
+    })
 }
 
 pub fn values(values: Vec<Value>) -> Result<Resolved<Memory>, FieldError> {
-    Ok(Resolved::Values { values, spread: Spread::PerParent })
+    Ok(Resolved::Values {
+        values,
+        spread: Spread::PerParent,
+    })
 }
 
 /// Host objects, here JSON, read as an adapter would read them.
-pub fn objects(call: &Call<Memory>, per_parent: Vec<Json>, spread: Spread) -> Result<Resolved<Memory>, FieldError> {
-    let puff_graphql::WantedKind::Objects(wanted) = &call.wanted.kind else { panic!("a leaf") };
-    Ok(Resolved::Objects { objects: host::nested(wanted, per_parent), spread })
+pub fn objects(
+    call: &Call<Memory>,
+    per_parent: Vec<Json>,
+    spread: Spread,
+) -> Result<Resolved<Memory>, FieldError> {
+    let puff_graphql::WantedKind::Objects(wanted) = &call.wanted.kind else {
+        panic!("a leaf")
+    };
+    Ok(Resolved::Objects {
+        objects: host::nested(wanted, per_parent),
+        spread,
+    })
 }
 
 pub mod host {
@@ -211,7 +268,10 @@ pub mod host {
     pub fn nested(wanted: &WantedObjects, places: Vec<Json>) -> Nested<Memory> {
         let mut objects = Vec::new();
         let slots = places.iter().map(|place| slot(place, &mut objects)).collect();
-        Nested { slots, table: Arc::new(table(wanted, objects)) }
+        Nested {
+            slots,
+            table: Arc::new(table(wanted, objects)),
+        }
     }
 
     fn slot(place: &Json, objects: &mut Vec<Json>) -> Slot {
@@ -221,7 +281,10 @@ pub mod host {
             Json::Array(items) if items.iter().all(Json::is_object) => {
                 let start = objects.len() as u32;
                 objects.extend(items.iter().cloned());
-                Slot::Range { start, end: objects.len() as u32 }
+                Slot::Range {
+                    start,
+                    end: objects.len() as u32,
+                }
             }
             Json::Array(items) => Slot::List(items.iter().map(|item| slot(item, objects)).collect()),
             object => {
@@ -238,17 +301,35 @@ pub mod host {
             .iter()
             .map(|field| {
                 let read = |object: &Json| {
-                    let ours = !wanted.is_abstract || type_of(object).is_some_and(|name| field.types.contains(&name));
-                    if ours { object[&*field.attribute].clone() } else { Json::Null }
+                    let ours = !wanted.is_abstract
+                        || type_of(object).is_some_and(|name| field.types.contains(&name));
+                    if ours {
+                        object[&*field.attribute].clone()
+                    } else {
+                        Json::Null
+                    }
                 };
                 match &field.value.kind {
-                    WantedKind::Leaf { .. } => Column::Values(objects.iter().map(|o| Value::from(read(o))).collect()),
-                    WantedKind::Objects(inner) => Column::Objects(nested(inner, objects.iter().map(read).collect())),
+                    WantedKind::Leaf { .. } => {
+                        Column::Values(objects.iter().map(|o| Value::from(read(o))).collect())
+                    }
+                    WantedKind::Objects(inner) => {
+                        Column::Objects(nested(inner, objects.iter().map(read).collect()))
+                    }
                 }
             })
             .collect();
-        let types = if wanted.is_abstract { objects.iter().filter_map(type_of).collect() } else { Vec::new() };
-        Table { len: objects.len(), columns, types, objects: wanted.keep_objects.then(|| Arc::new(objects)) }
+        let types = if wanted.is_abstract {
+            objects.iter().filter_map(type_of).collect()
+        } else {
+            Vec::new()
+        };
+        Table {
+            len: objects.len(),
+            columns,
+            types,
+            objects: wanted.keep_objects.then(|| Arc::new(objects)),
+        }
     }
 }
 
@@ -262,7 +343,16 @@ pub async fn ask_with(engine: &Engine<Memory>, query: &str, variables: Json) -> 
 
 pub async fn respond(engine: &Engine<Memory>, query: &str, variables: Json) -> Response {
     let variables = variables.as_object().cloned().unwrap_or_default();
-    engine.execute(Request { query: query.into(), variables, ..Request::default() }, String::new()).await
+    engine
+        .execute(
+            Request {
+                query: query.into(),
+                variables,
+                ..Request::default()
+            },
+            String::new(),
+        )
+        .await
 }
 
 pub fn json(response: &Response) -> Json {

@@ -3,7 +3,7 @@
 use apollo_compiler::Node;
 use apollo_compiler::ast::{InputValueDefinition, Type, Value as Literal};
 use apollo_compiler::schema::ExtendedType;
-use rustc_hash::FxHashMap;
+use hashbrown::HashMap;
 
 use super::{Input, Template, default_value};
 use crate::document::TypeSystem;
@@ -17,7 +17,7 @@ const MAX_NESTING: usize = 200;
 pub(super) struct Compiler<'c> {
     pub(super) types: &'c TypeSystem,
     /// The numbers of variables; `None` where no variable may occur.
-    pub(super) variables: Option<&'c FxHashMap<&'c str, usize>>,
+    pub(super) variables: Option<&'c HashMap<&'c str, usize>>,
 }
 
 impl Compiler<'_> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use apollo_compiler::Node;
 use apollo_compiler::ast::{InputValueDefinition, Type, VariableDefinition};
 use apollo_compiler::executable::Field;
-use rustc_hash::FxHashMap;
+use hashbrown::HashMap;
 use serde_json::{Map, Value as Json};
 
 use self::literal::Compiler;
@@ -61,7 +61,7 @@ pub(crate) struct VariablePlan {
 pub(super) fn compile_arguments(
     types: &TypeSystem,
     field: &Node<Field>,
-    variables: &FxHashMap<&str, usize>,
+    variables: &HashMap<&str, usize>,
 ) -> Result<ArgumentsPlan, RequestError> {
     let definitions = &field.definition.arguments;
     let compiler = Compiler {
