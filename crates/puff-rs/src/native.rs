@@ -26,7 +26,7 @@ fn start_background(py: Python<'_>) -> PyResult<()> {
 #[pyfunction]
 fn supervise(py: Python<'_>, argv: Vec<OsString>) -> i32 {
     // An `ExitCode` does not tell its number; all that matters here is success or not.
-    let code = py.detach(|| puff_embedded::supervisor::main(argv.into_iter()));
+    let code = py.detach(|| puff_embedded::supervisor::main(argv));
     i32::from(code != std::process::ExitCode::SUCCESS)
 }
 

@@ -139,8 +139,7 @@ impl Call {
         let response = graphql
             .execute(self.request, RequestContext::new(self.headers))
             .await;
-        let answer: serde_json::Value = serde_json::from_slice(&response.body)?;
-        print(&serde_json::to_string_pretty(&answer)?)?;
+        print(&indented(&String::from_utf8_lossy(&response.body)))?;
         Ok(i32::from(response.outcome != Outcome::Executed { errors: 0 }))
     }
 
@@ -185,4 +184,74 @@ fn header(text: &str) -> Option<(HeaderName, HeaderValue)> {
 fn print(text: &str) -> Result<i32, BoxError> {
     writeln!(std::io::stdout().lock(), "{}", text.trim_end())?;
     Ok(0)
+}
+
+/// `json` with line breaks and indentation. A value tree would lose the order of the fields, which is the
+/// query's own.
+fn indented(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() * 2);
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let mut characters = json.chars().peekable();
+    while let Some(character) = characters.next() {
+        if in_string {
+            out.push(character);
+            in_string = escaped || character != '"';
+            escaped = !escaped && character == '\\';
+            continue;
+        }
+        let line = |out: &mut String, depth: usize| {
+            out.push('\n');
+            out.extend(std::iter::repeat_n("  ", depth));
+        };
+        match character {
+            '{' | '[' => {
+                out.push(character);
+                if let Some(end) = characters.next_if(|next| matches!(next, '}' | ']')) {
+                    out.push(end);
+                } else {
+                    depth += 1;
+                    line(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut out, depth);
+                out.push(character);
+            }
+            ',' => {
+                out.push(character);
+                line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            ' ' | '\n' | '\t' | '\r' => {}
+            _ => {
+                in_string = character == '"';
+                out.push(character);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_indented_in_their_own_order() {
+        let json = r#"{"b":[1,{"a":"x\\\"{,:"}],"a":[],"c":{}}"#;
+        let expected = "{\n  \"b\": [\n    1,\n    {\n      \"a\": \"x\\\\\\\"{,:\"\n    }\n  ],\n  \"a\": [],\n  \"c\": {}\n}";
+        assert_eq!(indented(json), expected);
+    }
+
+    #[test]
+    fn headers_are_a_name_and_a_value() {
+        let (name, value) = header("Authorization: Bearer a:b").unwrap();
+        assert_eq!(
+            (name.as_str(), value.to_str().unwrap()),
+            ("authorization", "Bearer a:b")
+        );
+        assert!(header("no colon").is_none());
+        assert!(header("bad name: x").is_none());
+    }
 }

@@ -24,7 +24,13 @@ def run(driver):
     if root is None:
         return driver.fail()
     task, function, args = root
-    return function(*args) if task is None else _attend(task)
+    if task is not None:
+        return _attend(task)
+    try:
+        return function(*args)
+    except Exception as error:
+        _print(error)
+        return 1
 
 
 def _import(path):
@@ -53,13 +59,15 @@ def _print(error):
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None and _is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
-    if isinstance(error, SyntaxError):
-        trace = None  # the frames are the import system's; the error itself names file and line
-    traceback.print_exception(type(error), error, trace)
+    if trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
+        trace = None  # a SyntaxError: the error itself names file and line
+    sys.excepthook(type(error), error.with_traceback(trace), trace)
 
 
 def _is_ours(filename):
-    return filename == __file__ or filename.startswith("<frozen importlib") or "/importlib/" in filename
+    return filename.startswith(("puff/", "<frozen importlib", "<frozen runpy")) or filename.endswith(
+        ("/importlib/__init__.py", "/runpy.py")
+    )
 
 
 def _attend(task):

@@ -123,7 +123,9 @@ impl Launch {
                 .map(|folder| self.directory.join(folder)),
         );
         for (index, folder) in folders.enumerate() {
-            if !path.contains(&folder)? {
+            // As a str: the import system passes over `pathlib.Path`, which a `PathBuf` would become.
+            let folder = folder.as_os_str();
+            if !path.contains(folder)? {
                 path.call_method1("insert", (index, folder))?;
             }
         }
