@@ -5,7 +5,6 @@
 use apollo_compiler::collections::HashMap;
 use apollo_compiler::executable::Operation;
 use apollo_compiler::parser::{Parser, SourceMap, SourceSpan};
-use apollo_compiler::request::coerce_variable_values;
 use apollo_compiler::response::{GraphQLError, JsonMap};
 use apollo_compiler::schema::{ExtendedType, Implementers};
 use apollo_compiler::validation::{DiagnosticList, Valid};
@@ -160,23 +159,21 @@ impl TypeSystem {
     }
 
     /// Answers `__schema` and `__type`: response name and JSON text of each.
+    ///
+    /// `variables` is the JSON object of the coerced variables.
     pub(crate) fn introspect(
         &self,
         document: &Valid<ExecutableDocument>,
         operation: &Operation,
-        variables: &serde_json::Map<String, serde_json::Value>,
+        variables: &[u8],
     ) -> Result<Vec<(String, Vec<u8>)>, RequestError> {
-        let bad = |error: apollo_compiler::request::RequestError| {
-            RequestError::new(RequestErrorCode::BadVariables, error.message().to_string())
-        };
-        let mut given = JsonMap::new();
-        for (name, value) in variables {
-            given.insert(name.as_str(), value.clone().into());
-        }
-        let coerced = coerce_variable_values(&self.schema, operation, &given).map_err(bad)?;
+        let bad = |message: String| RequestError::new(RequestErrorCode::BadVariables, message);
+        let variables =
+            serde_json::from_slice::<JsonMap>(variables).map_err(|error| bad(error.to_string()))?;
+        let coerced = Valid::assume_valid(variables);
         let answer =
             introspection::partial_execute(&self.schema, &self.implementers, document, operation, &coerced)
-                .map_err(bad)?;
+                .map_err(|error| bad(error.message().to_string()))?;
         let fields = answer.data.unwrap_or_default();
         Ok(fields
             .into_iter()

@@ -11,7 +11,7 @@ use crate::error::{RequestError, RequestErrorCode};
 use crate::execute::Execution;
 use crate::explain::{PlanDescription, Trace};
 use crate::plan::Plan;
-use crate::plan::input::coerce_variables;
+use crate::plan::input::{coerce_variables, variables_json};
 use crate::request::{Outcome, Request, Response};
 use crate::schema::Schema;
 use crate::write::answer::write_answer;
@@ -92,7 +92,11 @@ impl<B: Backend> Engine<B> {
         let types = &self.schema.inner.types;
         let variables = coerce_variables(types, &plan.variables, &request.variables)?;
         let introspected = match &plan.introspection {
-            Some(kept) => types.introspect(&kept.document, &kept.operation, &request.variables)?,
+            Some(kept) => {
+                let given = variables_json(&plan.variables, &variables)
+                    .map_err(|error| RequestError::new(RequestErrorCode::BadVariables, error.message))?;
+                types.introspect(&kept.document, &kept.operation, &given)?
+            }
             None => Vec::new(),
         };
         let execution = Execution {

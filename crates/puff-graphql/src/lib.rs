@@ -5,6 +5,28 @@
 //! per document; the plan runs breadth first: each field with a resolver is asked once for all the objects it
 //! belongs to, however many they are; what it returns is kept as it came (rows as PostgreSQL's text) and
 //! written as JSON in one pass at the end.
+//!
+//! # How SQL cells become JSON
+//!
+//! The field's type decides, with the column's type:
+//!
+//! | field | column | answer |
+//! |---|---|---|
+//! | `Int` | whole numbers | the number; beyond 32 bits a field error |
+//! | `Float` | numbers | the number as PostgreSQL prints it; `NaN` and the infinities are field errors |
+//! | `String`, `ID` | any | PostgreSQL's text as a string (`true` and `false` for `bool`) |
+//! | `Boolean` | `bool`, numbers | the truth value; a number is true unless zero |
+//! | an enum | text | the name, if the enum has it |
+//! | a scalar of the schema | numbers, `bool`, `json` | as they are, without a look at them |
+//! | a scalar of the schema | anything else | PostgreSQL's text as a string |
+//! | a list | arrays, `json` | a list; elements as above |
+//!
+//! # Parents and joins
+//!
+//! Join keys compare by value: whole numbers of all widths, `numeric` without trailing zeros, text exactly,
+//! `bpchar` without trailing blanks; null equals nothing. A field that is not a list takes the first row or null.
+//! A leaf field with a statement of its own takes the column of its name, else the first that is no join key.
+//! A row type that is an interface or union needs a column `__typename`.
 
 mod array;
 mod backend;

@@ -56,7 +56,8 @@ pub struct Wanted {
 pub enum WantedKind {
     /// A scalar or an enum value, to be given as a [`Value`].
     Leaf {
-        /// The scalar's or enum's name in the schema.
+        /// The scalar's or enum's name in the schema; empty for a key that only a statement below needs and
+        /// that the schema does not declare: any plain value does.
         type_name: Arc<str>,
     },
     /// Objects, to be given as a [`Table`].
@@ -108,6 +109,8 @@ pub enum Column<B: Backend> {
 }
 
 /// Objects in their places: which slot holds which object of a table.
+///
+/// Each object of the table should stand in a slot: all of them are parents of the fields below.
 pub struct Nested<B: Backend> {
     /// One slot per owner (per object of the outer table, per parent, or just one).
     pub slots: Vec<Slot>,

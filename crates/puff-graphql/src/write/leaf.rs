@@ -95,7 +95,7 @@ pub(super) fn leaf_value(out: &mut Vec<u8>, leaf: &Leaf, value: &Value) -> Resul
 }
 
 /// Appends any value as JSON. On an error a piece of it may have been appended.
-pub(super) fn json_value(out: &mut Vec<u8>, value: &Value) -> Result<(), FieldError> {
+pub(crate) fn json_value(out: &mut Vec<u8>, value: &Value) -> Result<(), FieldError> {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),

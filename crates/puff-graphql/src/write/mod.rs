@@ -3,5 +3,5 @@
 pub(crate) mod answer;
 pub(crate) mod cell;
 pub(crate) mod errors;
-mod leaf;
+pub(crate) mod leaf;
 pub(crate) mod string;

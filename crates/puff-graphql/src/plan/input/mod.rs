@@ -15,6 +15,7 @@ use self::literal::Compiler;
 use crate::document::TypeSystem;
 use crate::error::{FieldError, RequestError, RequestErrorCode};
 use crate::value::{Arguments, Value};
+use crate::write::leaf::json_value;
 
 /// The coerced variables of a request by number; `None` where none was given and there is no default.
 pub(crate) type Variables = Vec<Option<Value>>;
@@ -228,6 +229,17 @@ pub(crate) fn coerce_variables(
             problems,
         })
     }
+}
+
+/// Coerced variables as a JSON object, for introspection, which has its own values.
+pub(crate) fn variables_json(plans: &[VariablePlan], variables: &Variables) -> Result<Vec<u8>, FieldError> {
+    let given = plans.iter().zip(variables);
+    let fields = given
+        .filter_map(|(plan, value)| Some((plan.name.clone(), value.clone()?)))
+        .collect();
+    let mut json = Vec::new();
+    json_value(&mut json, &Value::Object(fields))?;
+    Ok(json)
 }
 
 /// The default value of an argument or input field, coerced.
