@@ -335,7 +335,7 @@ impl Actor {
         };
         self.shared.status.store(status.to_byte(), Ordering::Release);
         if let (Kind::Query(running), Some(error)) = (&front.kind, front.error()) {
-            let undescribed = running.prepares && running.statement.columns.get().is_none();
+            let undescribed = running.prepares && !running.statement.is_described();
             let outdated = running.is_outdated(error);
             let repeat = running.may_repeat(error, status) && !running.reply.is_closed();
             if undescribed || outdated {
@@ -355,8 +355,9 @@ impl Actor {
 
     /// Sends a query again with a freshly prepared statement.
     fn repeat(&mut self, mut running: Box<RunningQuery>) {
+        running.repeated |= running.statement.is_described();
         (running.statement, running.prepares) = self.statement_for(&running.query);
-        (running.prepared, running.repeated) = (false, true);
+        running.prepared = false;
         let start = self.outgoing.len();
         let encoded = self.encode(&running);
         self.push(InFlight::new(Kind::Query(running)), encoded, start);

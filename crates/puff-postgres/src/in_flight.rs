@@ -35,7 +35,7 @@ pub(crate) struct RunningQuery {
     pub(crate) prepared: bool,
     /// Whether the server has begun to run the statement.
     pub(crate) bound: bool,
-    /// Whether this is the second try.
+    /// Whether the server has refused an outdated statement before: it gets no third chance.
     pub(crate) repeated: bool,
 }
 
@@ -51,8 +51,12 @@ impl RunningQuery {
     }
 
     /// Whether the request may be sent again after `error`.
+    ///
+    /// If the request that should have prepared the statement failed, those behind it try again however often:
+    /// each round one of them prepares it, and gets an answer of its own.
     pub(crate) fn may_repeat(&self, error: &Error, status: TransactionStatus) -> bool {
-        self.is_outdated(error) && !self.repeated && status == TransactionStatus::Idle
+        let first = !self.repeated || !self.statement.is_described();
+        self.is_outdated(error) && first && status == TransactionStatus::Idle
     }
 }
 

@@ -256,8 +256,10 @@ impl Inner {
     /// the next, instead of leaving a half-open socket at each time-out. Each ends by serving a waiter or by
     /// reporting its failure to one.
     fn open_for_waiters(self: &Arc<Self>) {
-        // Never spawn under the lock: a runtime that shuts down drops the task at once, and its `Place` with it.
-        while let Some(runtime) = self.state.lock().begin_connecting(self.max_size()) {
+        // A statement of its own, for the lock ends with it: never spawn under the lock, because a runtime that
+        // has shut down drops the task at once, and its `Place` locks again.
+        let next = || self.state.lock().begin_connecting(self.max_size());
+        while let Some(runtime) = next() {
             let mut place = Place::new(self);
             place.connecting = true;
             puff_core::task::spawn(&runtime, "postgres pool connect", async move {
@@ -425,6 +427,13 @@ impl State {
 
     /// Reserves a place for a new connection if a waiter needs one, and names the runtime to open it on.
     fn begin_connecting(&mut self, max_size: usize) -> Option<Handle> {
+        while self
+            .waiters
+            .front()
+            .is_some_and(|waiter| waiter.sender.is_closed())
+        {
+            self.waiters.pop_front();
+        }
         if self.closed || self.size >= max_size {
             return None;
         }

@@ -26,6 +26,11 @@ pub(crate) struct Statement {
 }
 
 impl Statement {
+    /// Whether the server has prepared the statement and told its columns.
+    pub(crate) fn is_described(&self) -> bool {
+        self.columns.get().is_some()
+    }
+
     pub(crate) fn columns(&self) -> Option<Arc<[Column]>> {
         self.columns.get().cloned().flatten()
     }

@@ -1,0 +1,12 @@
+//! The client against a real, private PostgreSQL.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, and so may its helpers")]
+
+mod authentication;
+mod faults;
+mod pipeline;
+mod pool;
+mod query;
+mod statements;
+mod support;
+mod transaction;
