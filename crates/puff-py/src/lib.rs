@@ -1,12 +1,9 @@
 //! The extension module `_puff` of the Python package: the stock runtime inside somebody else's interpreter.
-
-use pyo3::prelude::*;
+//!
+//! All of it is `puff-rs`; this crate makes the shared library, which exports `PyInit__puff`, and chooses the
+//! allocator. `puff._native` is its only importer.
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Rust's half of the package `puff`; `puff._native` is its only importer.
-#[pymodule]
-fn _puff(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    puff_rs::native_module(module)
-}
+pub use puff_rs::_puff;

@@ -43,7 +43,7 @@ pub mod web;
 
 pub use axum;
 pub use clap;
-pub use native::native_module;
+pub use native::_puff;
 pub use tracing;
 
 /// Random ids, secrets and bytes.

@@ -30,19 +30,14 @@ fn supervise(py: Python<'_>, argv: Vec<OsString>) -> i32 {
     i32::from(code != std::process::ExitCode::SUCCESS)
 }
 
-/// Fills the native module: for the extension module of the wheel, and for a binary that embeds Python.
+/// The native module `_puff`: registered by an embedding binary before Python starts, and what the extension
+/// module of the wheel exports.
 ///
-/// # Errors
-/// Only if Python runs out of memory.
-pub fn native_module(module: &Bound<'_, PyModule>) -> PyResult<()> {
+/// There is this one definition for both, since each brings the symbol `PyInit__puff`.
+#[pymodule]
+pub fn _puff(module: &Bound<'_, PyModule>) -> PyResult<()> {
     puff_python::populate(module)?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_function(wrap_pyfunction!(start_background, module)?)?;
     module.add_function(wrap_pyfunction!(supervise, module)?)
-}
-
-/// The module that an embedding binary registers before Python starts.
-#[pymodule]
-pub(crate) fn _puff(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    native_module(module)
 }
