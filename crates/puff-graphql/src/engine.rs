@@ -17,6 +17,57 @@ use crate::schema::Schema;
 use crate::write::answer::write_answer;
 
 /// A schema with a backend: answers requests. Clones are cheap and share the plan cache.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use puff_graphql::*;
+///
+/// /// Knows one resolver and no database.
+/// struct Greeter;
+///
+/// struct NoRows;
+/// # impl Rows for NoRows {
+/// #     fn len(&self) -> usize { 0 }
+/// #     fn columns(&self) -> usize { 0 }
+/// #     fn column_name(&self, _: usize) -> &str { "" }
+/// #     fn column_type(&self, _: usize) -> CellType { CellType::Scalar(ScalarType::Text) }
+/// #     fn cell(&self, _: usize, _: usize) -> Option<&[u8]> { None }
+/// # }
+///
+/// impl Backend for Greeter {
+///     type Context = ();
+///     type Rows = NoRows;
+///     type Param = Value;
+///     type Objects = ();
+///
+///     async fn resolve(&self, call: Call<Self>) -> Result<Resolved<Self>, FieldError> {
+///         let name = call.arguments.get("name").and_then(Value::as_str).unwrap_or("world");
+///         Ok(Resolved::Values { values: vec![Value::str(format!("hello {name}"))], spread: Spread::Shared })
+///     }
+///
+///     async fn load(&self, _: &(), _: Statement<Self>) -> Result<NoRows, FieldError> {
+///         Err(FieldError::new("SQL_ERROR", "there is no database"))
+///     }
+///
+///     fn param(&self, value: &Value) -> Result<Value, FieldError> {
+///         Ok(value.clone())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), SchemaError> {
+/// let hello = FieldResolver {
+///     type_name: "Query".into(),
+///     field_name: "hello".into(),
+///     kind: ResolverKind::Call(ResolverId(0)),
+/// };
+/// let schema = Schema::build("type Query { hello(name: String): String }", vec![hello], SchemaOptions::default())?;
+/// let engine = Engine::new(schema, Arc::new(Greeter));
+/// let response = engine.execute(Request::new("{ hello(name: \"Puff\") }"), ()).await;
+/// assert_eq!(&response.body[..], br#"{"data":{"hello":"hello Puff"}}"#);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Engine<B: Backend> {
     schema: Schema,
     backend: Arc<B>,

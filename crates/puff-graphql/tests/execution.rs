@@ -156,6 +156,21 @@ async fn skip_and_include_are_decided_per_request() {
 }
 
 #[tokio::test]
+async fn fields_stand_where_they_first_count() {
+    let engine = blog().engine();
+    let query = "query($no: Boolean!) { hello @include(if: $no) __typename hello }";
+    let body = |no: bool| respond(&engine, query, json!({ "no": no }));
+    assert_eq!(
+        &body(false).await.body[..],
+        br#"{"data":{"__typename":"Query","hello":"world"}}"#
+    );
+    assert_eq!(
+        &body(true).await.body[..],
+        br#"{"data":{"hello":"world","__typename":"Query"}}"#
+    );
+}
+
+#[tokio::test]
 async fn no_parents_means_no_call() {
     let engine = blog().rows("authors", "id:int8 name", &[]).engine();
     let answer = ask(

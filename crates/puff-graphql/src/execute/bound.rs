@@ -15,9 +15,16 @@ use crate::write::cell::CellWriter;
 /// Objects with what their fields are bound to.
 pub(crate) struct BoundObject<B: Backend> {
     pub(crate) source: Objects<B>,
-    /// As [`ObjectPlan::variants`], with one entry per field.
-    pub(crate) variants: Vec<Vec<Bound<B>>>,
+    /// As [`ObjectPlan::variants`].
+    pub(crate) variants: Vec<BoundVariant<B>>,
     pub(crate) types: TypeOf,
+}
+
+/// The fields of objects of one type.
+pub(crate) struct BoundVariant<B: Backend> {
+    pub(crate) fields: Vec<Bound<B>>,
+    /// The numbers of the fields in the order of the answer, if it is not that of the plan.
+    pub(crate) order: Option<Vec<usize>>,
 }
 
 /// Where the data of objects is.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 
-use self::bound::{Bound, BoundObject, Layer, LayerData, Objects, Positions, TypeOf};
+use self::bound::{Bound, BoundObject, BoundVariant, Layer, LayerData, Objects, Positions, TypeOf};
 use self::bound::{bind_to_rows, check_table, fits_rows, misfit, value_column, variant_of};
 use self::join::{Grouping, group};
 use crate::backend::{Backend, Call, Indexes, ParentSource, Parents, Resolved, Spread, SqlResult, Statement};
@@ -19,7 +19,7 @@ use crate::error::FieldError;
 use crate::explain::LayerTrace;
 use crate::options::SchemaOptions;
 use crate::plan::input::Variables;
-use crate::plan::{FieldPlan, ObjectPlan, Output, Plan, PlannedResolver, ResolverPlan, Source};
+use crate::plan::{FieldPlan, ObjectPlan, Output, Plan, PlannedResolver, ResolverPlan, Source, Variant};
 use crate::rows::Rows;
 use crate::schema::{SqlParam, SqlResolver};
 use crate::table::{Column, Shape, Slot};
@@ -59,18 +59,38 @@ impl<'x, B: Backend> Execution<'x, B> {
         if !self.plan.is_mutation {
             return self.bind(plan, Objects::Root, Indexes::All(1)).await;
         }
-        let mut fields = Vec::new();
-        for field in plan.variants.iter().flat_map(|variant| &variant.fields) {
-            fields.push(match self.start(plan, field, &Objects::Root, &Indexes::All(1)) {
-                Started::Bound(bound) => bound,
-                Started::Running(future) => future.await,
-            });
+        let mut variants = Vec::with_capacity(plan.variants.len());
+        for variant in &plan.variants {
+            let order = self.order(variant);
+            let mut fields: Vec<_> = variant.fields.iter().map(|_| Bound::Skipped).collect();
+            let in_turn = order.clone().unwrap_or_else(|| (0..fields.len()).collect());
+            for number in in_turn {
+                fields[number] =
+                    match self.start(plan, &variant.fields[number], &Objects::Root, &Indexes::All(1)) {
+                        Started::Bound(bound) => bound,
+                        Started::Running(future) => future.await,
+                    };
+            }
+            variants.push(BoundVariant { fields, order });
         }
         BoundObject {
             source: Objects::Root,
-            variants: vec![fields],
+            variants,
             types: TypeOf::Only,
         }
+    }
+
+    /// The order of a variant's fields for these variables, if it is not that of the plan.
+    fn order(&self, variant: &Variant) -> Option<Vec<usize>> {
+        let mut order = Vec::with_capacity(variant.fields.len());
+        let mut placed = vec![false; variant.fields.len()];
+        for (field, condition) in variant.order.as_ref()? {
+            let counts = condition.is_none_or(|condition| self.flags[condition]);
+            if counts && !std::mem::replace(&mut placed[*field], true) {
+                order.push(*field);
+            }
+        }
+        Some(order)
     }
 
     pub(crate) fn skips(&self, field: &FieldPlan) -> bool {
@@ -99,7 +119,10 @@ impl<'x, B: Backend> Execution<'x, B> {
                     }
                 });
             }
-            variants.push(fields);
+            variants.push(BoundVariant {
+                fields,
+                order: self.order(variant),
+            });
         }
         let mut bound = BoundObject {
             source,
@@ -109,7 +132,7 @@ impl<'x, B: Backend> Execution<'x, B> {
         Box::pin(async move {
             // One alone needs no set of futures around it.
             if let [(variant, field, future)] = &mut running[..] {
-                bound.variants[*variant][*field] = future.await;
+                bound.variants[*variant].fields[*field] = future.await;
                 return bound;
             }
             let places: Vec<_> = running
@@ -118,7 +141,7 @@ impl<'x, B: Backend> Execution<'x, B> {
                 .collect();
             let results = join_all(running.into_iter().map(|(_, _, future)| future)).await;
             for ((variant, field), result) in places.into_iter().zip(results) {
-                bound.variants[variant][field] = result;
+                bound.variants[variant].fields[field] = result;
             }
             bound
         })

@@ -159,9 +159,11 @@ impl<'d> Builder<'d> {
                 }
                 fields.push(field);
             }
+            let order = self.order(&collected);
             variants.push(Variant {
                 type_name: self.name(&object),
                 fields,
+                order,
             });
         }
         let plan = ObjectPlan {
@@ -193,7 +195,7 @@ impl<'d> Builder<'d> {
                 "the operation selects more than {most} fields"
             )));
         }
-        let (first, _) = &occurrences[0];
+        let first = occurrences[0].field;
         let key = first.response_name().as_str();
         let mut key_json = Vec::with_capacity(key.len() + 3);
         json_string(&mut key_json, key.as_bytes());
@@ -260,12 +262,12 @@ impl<'d> Builder<'d> {
         }
         // What is below a field counts when its own occurrence counts. If all occurrences count together the
         // field's own condition says it already.
-        let same = occurrences.iter().all(|(_, guard)| *guard == occurrences[0].1);
+        let same = occurrences.iter().all(|one| one.guard == occurrences[0].guard);
         let sets: Vec<_> = occurrences
             .iter()
-            .filter_map(|(field, guard)| {
-                let guard = if same { Guard::new() } else { guard.clone() };
-                Some((field.selection_set.as_ref()?, guard))
+            .filter_map(|one| {
+                let guard = if same { Guard::new() } else { one.guard.clone() };
+                Some((one.field.selection_set.as_ref()?, guard))
             })
             .collect();
         let (object, wanted) = self.object(type_name, &sets, depth + 1, path)?;
@@ -373,10 +375,14 @@ impl<'d> Builder<'d> {
     }
 
     fn condition(&mut self, occurrences: &[Occurrence<'d>]) -> Option<usize> {
-        if occurrences.iter().any(|(_, guard)| guard.is_empty()) {
+        self.any_of(occurrences.iter().map(|one| one.guard.clone()).collect())
+    }
+
+    /// The number of a condition; `None` if it always holds.
+    fn any_of(&mut self, mut condition: Condition) -> Option<usize> {
+        if condition.iter().any(Vec::is_empty) {
             return None;
         }
-        let mut condition: Condition = occurrences.iter().map(|(_, guard)| guard.clone()).collect();
         condition.sort_unstable();
         condition.dedup();
         let known = self.conditions.iter().position(|other| *other == condition);
@@ -384,6 +390,30 @@ impl<'d> Builder<'d> {
             self.conditions.push(condition);
             self.conditions.len() - 1
         }))
+    }
+
+    /// Which occurrences decide the order of fields, if that depends on variables: a field stands where its
+    /// first occurrence that counts stands.
+    fn order(&mut self, collected: &[Vec<Occurrence<'d>>]) -> Option<Vec<(usize, Option<usize>)>> {
+        if collected
+            .iter()
+            .all(|occurrences| occurrences.len() == 1 || occurrences[0].guard.is_empty())
+        {
+            return None;
+        }
+        let mut all: Vec<_> = collected
+            .iter()
+            .enumerate()
+            .flat_map(|(field, occurrences)| {
+                occurrences.iter().map(move |one| (one.number, field, &one.guard))
+            })
+            .collect();
+        all.sort_unstable_by_key(|(number, ..)| *number);
+        Some(
+            all.into_iter()
+                .map(|(_, field, guard)| (field, self.any_of(vec![guard.clone()])))
+                .collect(),
+        )
     }
 
     fn name(&mut self, name: &str) -> Arc<str> {

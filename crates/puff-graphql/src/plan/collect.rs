@@ -14,8 +14,14 @@ const MAX_FRAGMENT_NESTING: usize = 256;
 /// Variables with the value they must have, sorted; empty means always.
 pub(super) type Guard = Vec<(usize, bool)>;
 
-/// One occurrence of a field, and when it counts.
-pub(super) type Occurrence<'d> = (&'d Node<Field>, Guard);
+/// One occurrence of a field.
+pub(super) struct Occurrence<'d> {
+    pub(super) field: &'d Node<Field>,
+    /// When it counts.
+    pub(super) guard: Guard,
+    /// Its place among all occurrences.
+    pub(super) number: usize,
+}
 
 /// Collects fields for the planner.
 pub(super) struct Collector<'d> {
@@ -29,7 +35,8 @@ pub(super) struct Collector<'d> {
 /// The fields of one object by response name, in order of their first occurrence.
 #[derive(Default)]
 pub(super) struct Collected<'d> {
-    order: Vec<Vec<Occurrence<'d>>>,
+    fields: Vec<Vec<Occurrence<'d>>>,
+    occurrences: usize,
     by_key: HashMap<&'d str, usize>,
     visited: HashSet<(&'d Name, Guard)>,
 }
@@ -45,7 +52,7 @@ impl<'d> Collector<'d> {
         for (set, guard) in sets {
             self.visit(object, set, guard, &mut found, 0)?;
         }
-        Ok(found.order)
+        Ok(found.fields)
     }
 
     fn visit(
@@ -70,10 +77,15 @@ impl<'d> Collector<'d> {
                 Selection::Field(field) => {
                     let key = field.response_name().as_str();
                     let place = *found.by_key.entry(key).or_insert_with(|| {
-                        found.order.push(Vec::new());
-                        found.order.len() - 1
+                        found.fields.push(Vec::new());
+                        found.fields.len() - 1
                     });
-                    found.order[place].push((field, guard));
+                    found.fields[place].push(Occurrence {
+                        field,
+                        guard,
+                        number: found.occurrences,
+                    });
+                    found.occurrences += 1;
                 }
                 Selection::InlineFragment(fragment) => {
                     if fragment

@@ -54,6 +54,9 @@ pub(crate) struct ObjectPlan {
 pub(crate) struct Variant {
     pub(crate) type_name: Arc<str>,
     pub(crate) fields: Vec<FieldPlan>,
+    /// Where the order of fields depends on variables: their numbers with conditions, to be taken in this
+    /// order, each field where its condition holds first.
+    pub(crate) order: Option<Vec<(usize, Option<usize>)>>,
 }
 
 pub(crate) struct FieldPlan {

@@ -136,7 +136,13 @@ impl<B: Backend> Writer<'_, B> {
         };
         self.out.push(b'{');
         let mut is_first = true;
-        for (field, bound_field) in variant.fields.iter().zip(bounds) {
+        let count = bounds.order.as_ref().map_or(variant.fields.len(), Vec::len);
+        for place_in_order in 0..count {
+            let number = bounds
+                .order
+                .as_ref()
+                .map_or(place_in_order, |order| order[place_in_order]);
+            let field = &variant.fields[number];
             if self.execution.skips(field) {
                 continue;
             }
@@ -149,7 +155,7 @@ impl<B: Backend> Writer<'_, B> {
                 parent: place.map(|(_, path)| path),
                 step: Step::Key(&field.key),
             };
-            self.field(field, bound_field, bound, index, &path)?;
+            self.field(field, &bounds.fields[number], bound, index, &path)?;
         }
         self.out.push(b'}');
         Ok(())
