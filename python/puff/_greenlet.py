@@ -129,7 +129,11 @@ class Greenlet(Generic[T]):
         """
         if self._waiters is None:
             return
-        current_hub().call_in_hub(_kill, self)
+        hub = current_hub()
+        if self._raw is None and hub.on_thread():
+            self._finish(_UNSET, GreenletExit())  # it has not begun, and now never will
+        else:
+            hub.call_in_hub(_kill, self)
 
 
 def _kill(target: Greenlet[Any]) -> None:
