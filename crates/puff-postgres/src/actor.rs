@@ -33,6 +33,8 @@ use crate::{DbError, TransactionStatus, cancel};
 
 /// How many requests may wait for the task, and how many for the server.
 pub(crate) const MAX_QUEUED: usize = 128;
+/// What the write buffer begins with.
+const OUTGOING_SIZE: usize = 4096;
 /// No request is taken from the queue while more than this waits to be written.
 const MAX_OUTGOING: usize = 1024 * 1024;
 /// How long the end of a session may take before the socket is simply dropped.
@@ -115,7 +117,7 @@ impl Actor {
         let actor = Self {
             stream,
             decoder,
-            outgoing: BytesMut::with_capacity(4096),
+            outgoing: BytesMut::with_capacity(OUTGOING_SIZE),
             requests,
             in_flight: VecDeque::new(),
             statements: StatementCache::new(config.statement_cache_size),
@@ -179,11 +181,18 @@ impl Actor {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.outgoing.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
         while !self.outgoing.is_empty() {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.outgoing))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.outgoing.advance(written),
             }
+        }
+        if self.outgoing.try_reclaim(MAX_OUTGOING + 1) {
+            // A huge request has been written: do not keep its memory for the rest of the connection's life.
+            self.outgoing = BytesMut::with_capacity(OUTGOING_SIZE);
         }
         Poll::Ready(Ok(()))
     }

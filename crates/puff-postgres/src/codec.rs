@@ -22,6 +22,8 @@ const MIN_SPARE: usize = 8 * 1024;
 /// Rows up to this size are copied out of the read buffer, so that a small answer does not hold 64 KiB and
 /// the buffer can be used again. Copying them costs less than a fresh buffer.
 const COPY_LIMIT: usize = 16 * 1024;
+/// A buffer that has grown beyond this is given back when it is empty.
+const MAX_IDLE: usize = 4 * BUFFER_SIZE;
 /// PostgreSQL builds no message larger than 1 GiB, its limit of one allocation.
 const MAX_MESSAGE: usize = 0x4000_0000;
 /// The length that stands for SQL's null: -1.
@@ -130,6 +132,10 @@ impl Decoder {
 
     /// Sees to it that the next read brings something sizable.
     fn make_room(&mut self, rows: Option<&mut RowsBuilder>) {
+        if self.buffer.is_empty() && self.buffer.try_reclaim(MAX_IDLE + 1) {
+            // A huge message has been read: do not keep its memory for the rest of the connection's life.
+            self.buffer = BytesMut::with_capacity(BUFFER_SIZE);
+        }
         if self.buffer.capacity() - self.buffer.len() >= MIN_SPARE {
             return;
         }

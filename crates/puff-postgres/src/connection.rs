@@ -91,6 +91,9 @@ impl Connection {
     /// sent again, unless a transaction is open: that has failed then, as PostgreSQL has it. A repeated
     /// statement may run after statements that were sent behind it.
     ///
+    /// There is no limit of time in it: wrap it in `tokio::time::timeout`, or give the session a
+    /// `statement_timeout` by [`Config::options`].
+    ///
     /// # Errors
     /// [`Error::Db`] with the server's report; [`Error::InvalidInput`] for what cannot be sent, such as a
     /// NUL; [`Error::Unsupported`] for `COPY` from or to the client; [`Error::Io`], [`Error::Closed`] and

@@ -26,8 +26,9 @@ pub enum Error {
         /// What the system says.
         source: Arc<io::Error>,
     },
-    /// The server refuses the user, or wants to know the password in a way that is not offered.
-    #[error("PostgreSQL at {address} refuses the user \"{user}\": {reason}")]
+    /// The user cannot prove who they are: no password is configured, or the server asks for it in a way that
+    /// is not offered, or does not prove that it knows it. A wrong password is the server's own report, `Db`.
+    #[error("cannot log in to PostgreSQL at {address} as \"{user}\": {reason}")]
     Auth {
         /// Host and port, or the path of the socket.
         address: String,

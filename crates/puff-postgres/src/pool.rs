@@ -20,9 +20,13 @@ use crate::TransactionStatus;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error::Error;
+use place::Place;
+use state::{Idle, Member, State, Waiter};
 
+mod place;
 mod pool_config;
 mod pooled_connection;
+mod state;
 mod status;
 
 pub use pool_config::{PoolConfig, Reset};
@@ -64,43 +68,6 @@ struct Inner {
     drained: Notify,
 }
 
-#[derive(Default)]
-struct State {
-    /// The end is the one that was used last.
-    idle: VecDeque<Idle>,
-    /// Everything that counts against the maximum: idle, in use, being cleaned, being opened or closed.
-    size: usize,
-    /// Those of `size` that are being opened.
-    connecting: usize,
-    waiters: VecDeque<Waiter>,
-    /// Whether the task that retires idle connections runs.
-    reaping: bool,
-    closed: bool,
-}
-
-/// A caller in the line, and where a connection for it can be opened.
-struct Waiter {
-    sender: oneshot::Sender<Result<PooledConnection, Error>>,
-    runtime: Handle,
-}
-
-/// A connection with its age.
-struct Member {
-    connection: Connection,
-    expires: Option<Instant>,
-}
-
-impl Member {
-    fn is_usable(&self, now: Instant) -> bool {
-        !self.connection.is_closed() && self.expires.is_none_or(|expires| now < expires)
-    }
-}
-
-struct Idle {
-    member: Member,
-    since: Instant,
-}
-
 impl Pool {
     /// A pool that opens its first connection when it is first asked for one.
     pub fn new(server: Config, config: PoolConfig) -> Self {
@@ -126,27 +93,30 @@ impl Pool {
     pub async fn get(&self) -> Result<PooledConnection, Error> {
         let limit = self.0.config.acquire_timeout;
         let deadline = Instant::now() + limit;
+        let late = || Error::PoolTimeout {
+            waited: limit,
+            status: self.status(),
+        };
         loop {
             let (connection, idle_for) = match self.0.take_or_wait()? {
                 Turn::Now(connection, idle_for) => (connection, idle_for),
                 Turn::Wait(turn) => match timeout_at(deadline, turn).await {
                     // A sender is dropped without a word only together with the whole runtime.
                     Ok(turn) => (turn.map_err(|_| Error::PoolClosed)??, Duration::ZERO),
-                    Err(_) => {
-                        return Err(Error::PoolTimeout {
-                            waited: limit,
-                            status: self.status(),
-                        });
-                    }
+                    Err(_) => return Err(late()),
                 },
             };
             if idle_for < self.0.config.check_after_idle {
                 return Ok(connection);
             }
-            match timeout(CHECK_LIMIT, connection.sync()).await {
+            let check = (Instant::now() + CHECK_LIMIT).min(deadline);
+            match timeout_at(check, connection.sync()).await {
                 Ok(Ok(())) => return Ok(connection),
                 // A firewall may have forgotten the connection: the next one may be better.
                 _ => connection.discard(),
+            }
+            if Instant::now() >= deadline {
+                return Err(late());
             }
         }
     }
@@ -260,19 +230,15 @@ impl Inner {
         // has shut down drops the task at once, and its `Place` locks again.
         let next = || self.state.lock().begin_connecting(self.max_size());
         while let Some(runtime) = next() {
-            let mut place = Place::new(self);
-            place.connecting = true;
+            let (pool, mut place) = (self.clone(), Place::connecting(self));
             puff_core::task::spawn(&runtime, "postgres pool connect", async move {
-                let Some(pool) = place.pool.clone() else { return };
                 match Connection::connect_shared(pool.server.clone()).await {
                     Ok(connection) => {
-                        place.connected();
                         let expires = pool.config.max_lifetime.map(|limit| {
                             // Connections that were opened together shall not all leave together.
                             Instant::now() + limit.mul_f64(rand::rng().random_range(0.9..1.1))
                         });
-                        place.keep();
-                        pool.put(Member { connection, expires });
+                        pool.put(Member { connection, expires }, Some(place));
                     }
                     Err(error) => {
                         tracing::debug!("a pool could not open a connection: {error}");
@@ -297,22 +263,20 @@ impl Inner {
             && connection.transaction_status() == TransactionStatus::Idle
             && !self.needs_reset(connection)
         {
-            return self.put(member);
+            return self.put(member, None);
         }
         let place = Place::new(self);
         let runtime = connection.runtime().clone();
         let pool = self.clone();
         puff_core::task::spawn(&runtime, "postgres pool clean", async move {
             let cleaned = timeout(CLEAN_LIMIT, pool.clean(&member.connection)).await;
-            place.keep();
             match cleaned {
-                Ok(Ok(())) => pool.put(member),
-                Ok(Err(error)) => {
-                    tracing::debug!("a returned connection could not be cleaned: {error}");
-                    pool.retire(member);
-                }
-                Err(_) => pool.retire(member),
+                Ok(Ok(())) => return pool.put(member, Some(place)),
+                Ok(Err(error)) => tracing::debug!("a returned connection could not be cleaned: {error}"),
+                Err(_) => tracing::debug!("a returned connection could not be cleaned in time"),
             }
+            place.keep();
+            pool.retire(member);
         });
     }
 
@@ -331,10 +295,16 @@ impl Inner {
         Ok(())
     }
 
-    /// Gives a clean connection to the first in line, or keeps it for later.
-    fn put(self: &Arc<Self>, member: Member) {
+    /// Gives a clean connection to the first in line, or keeps it for later. Its place, if a task held it
+    /// meanwhile, goes along.
+    fn put(self: &Arc<Self>, member: Member, place: Option<Place>) {
         let now = Instant::now();
         let mut state = self.state.lock();
+        if let Some(place) = place {
+            // Together with serving the waiter, or another connection would be opened for it in between.
+            state.connecting -= usize::from(place.connecting);
+            place.keep();
+        }
         if state.closed || !member.is_usable(now) {
             drop(state);
             return self.retire(member);
@@ -405,104 +375,5 @@ impl Inner {
 async fn reap_idle(pool: Weak<Inner>) {
     while let Some(next) = pool.upgrade().and_then(|pool| pool.retire_old()) {
         tokio::time::sleep_until(next).await;
-    }
-}
-
-impl State {
-    fn join_line(&mut self, waiter: Waiter) {
-        // Those who gave up leave their place behind; clearing them out at each doubling costs next to nothing.
-        if self.waiters.len() >= self.waiters.capacity() {
-            self.forget_leavers();
-        }
-        self.waiters.push_back(waiter);
-    }
-
-    fn forget_leavers(&mut self) {
-        self.waiters.retain(|waiter| !waiter.sender.is_closed());
-    }
-
-    fn next_waiter(&mut self) -> Option<Waiter> {
-        std::iter::from_fn(|| self.waiters.pop_front()).find(|waiter| !waiter.sender.is_closed())
-    }
-
-    /// Reserves a place for a new connection if a waiter needs one, and names the runtime to open it on.
-    fn begin_connecting(&mut self, max_size: usize) -> Option<Handle> {
-        while self
-            .waiters
-            .front()
-            .is_some_and(|waiter| waiter.sender.is_closed())
-        {
-            self.waiters.pop_front();
-        }
-        if self.closed || self.size >= max_size {
-            return None;
-        }
-        let runtime = self.waiters.get(self.connecting)?.runtime.clone();
-        self.size += 1;
-        self.connecting += 1;
-        Some(runtime)
-    }
-}
-
-/// A connection's place among the pool's maximum, given free when this is dropped: also when a task ends in
-/// its middle because the runtime does.
-struct Place {
-    pool: Option<Arc<Inner>>,
-    /// Whether a connection is being opened for it; if that comes to nothing, a waiter is told.
-    connecting: bool,
-    failure: Option<Error>,
-}
-
-impl Place {
-    fn new(pool: &Arc<Inner>) -> Self {
-        Self {
-            pool: Some(pool.clone()),
-            connecting: false,
-            failure: None,
-        }
-    }
-
-    fn connected(&mut self) {
-        if let Some(pool) = &self.pool
-            && std::mem::take(&mut self.connecting)
-        {
-            pool.state.lock().connecting -= 1;
-        }
-    }
-
-    fn failed(&mut self, error: Error) {
-        self.failure = Some(error);
-    }
-
-    /// The place stays taken; its connection goes on to somebody who will give it free.
-    fn keep(mut self) {
-        self.pool = None;
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let Some(pool) = self.pool.take() else { return };
-        let waiter = {
-            let mut state = pool.state.lock();
-            state.size -= 1;
-            state.connecting -= usize::from(self.connecting);
-            // Each failed attempt takes a waiter out of the line, so attempts come to an end.
-            if self.connecting {
-                state.next_waiter()
-            } else {
-                None
-            }
-        };
-        if let Some(waiter) = waiter {
-            let stopped = || Error::Closed {
-                reason: "its runtime was shut down".to_owned(),
-            };
-            let _ = waiter
-                .sender
-                .send(Err(self.failure.take().unwrap_or_else(stopped)));
-        }
-        pool.open_for_waiters();
-        pool.drained.notify_waiters();
     }
 }

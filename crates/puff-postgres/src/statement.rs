@@ -7,6 +7,9 @@ use rustc_hash::FxHashMap;
 use crate::oid::Oid;
 use crate::rows::Column;
 
+/// A longer text is not kept: it is likely one with its values written into it, and never comes again.
+const MAX_KEPT_SQL: usize = 64 * 1024;
+
 /// What makes two queries share a prepared statement.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StatementKey {
@@ -74,7 +77,7 @@ impl StatementCache {
     /// Looking for the oldest walks the whole cache: 256 comparisons per eviction are nothing beside the
     /// round trip that a new statement costs, and hits stay free of list keeping.
     pub(crate) fn insert(&mut self, key: &Arc<StatementKey>) -> (Arc<Statement>, Option<Arc<Statement>>) {
-        if self.capacity == 0 {
+        if self.capacity == 0 || key.sql.len() > MAX_KEPT_SQL {
             let statement = Statement {
                 name: String::new(),
                 columns: OnceLock::new(),
@@ -160,5 +163,13 @@ mod tests {
         let mut cache = StatementCache::new(0);
         assert_eq!(cache.insert(&key("1")).0.name, "");
         assert!(cache.get(&key("1")).is_none());
+    }
+
+    #[test]
+    fn very_long_texts_are_not_kept() {
+        let mut cache = StatementCache::new(2);
+        let long = key(&"1".repeat(MAX_KEPT_SQL + 1));
+        assert_eq!(cache.insert(&long).0.name, "");
+        assert!(cache.get(&long).is_none());
     }
 }
