@@ -3,10 +3,10 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
+use puff_core::task::panic_message;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use puff_core::task::panic_message;
 
 use crate::errors::into_pyerr;
 use crate::waiter::Waiter;
@@ -35,7 +35,13 @@ where
     F: Future<Output = Result<T, BoxError>> + Send + 'static,
     T: for<'py> IntoPyObject<'py> + Send + 'static,
 {
-    let waiter = Python::attach(|py| return_func.bind(py).cast::<Waiter>().map(|w| w.clone().unbind()).ok());
+    let waiter = Python::attach(|py| {
+        return_func
+            .bind(py)
+            .cast::<Waiter>()
+            .map(|w| w.clone().unbind())
+            .ok()
+    });
     match waiter {
         Some(waiter) => start(waiter, future),
         None => tracing::error!(

@@ -44,7 +44,9 @@ pub fn run_main(py: Python<'_>, runtime: &Runtime, root: Root) -> PyResult<i32> 
     let status = match root {
         Root::Python { callable, args } => module.call_method1("run_main", (native, callable, args))?,
         Root::Future(future) => {
-            let root = FutureRoot { future: Mutex::new(Some(future)) };
+            let root = FutureRoot {
+                future: Mutex::new(Some(future)),
+            };
             module.call_method1("run_future", (native, Bound::new(py, root)?))?
         }
     };
@@ -57,7 +59,8 @@ pub fn run_main(py: Python<'_>, runtime: &Runtime, root: Root) -> PyResult<i32> 
 /// As [`run_main`].
 pub fn run_background(py: Python<'_>, runtime: &Runtime) -> PyResult<()> {
     let native = Bound::new(py, NativeHub::new(runtime))?;
-    py.import("puff._hub")?.call_method1("run_background", (native,))?;
+    py.import("puff._hub")?
+        .call_method1("run_background", (native,))?;
     Ok(())
 }
 
@@ -70,7 +73,10 @@ pub(crate) struct NativeHub {
 
 impl NativeHub {
     fn new(runtime: &Runtime) -> NativeHub {
-        NativeHub { reactor: runtime.reactor().clone(), runtime: runtime.clone() }
+        NativeHub {
+            reactor: runtime.reactor().clone(),
+            runtime: runtime.clone(),
+        }
     }
 }
 
@@ -121,7 +127,9 @@ impl NativeHub {
     /// Completes `waiter` with None after `seconds`.
     fn wake_after(&self, waiter: Py<Waiter>, seconds: f64) -> PyResult<()> {
         if seconds.is_nan() {
-            return Err(pyo3::exceptions::PyValueError::new_err("the number of seconds is not a number (NaN)"));
+            return Err(pyo3::exceptions::PyValueError::new_err(
+                "the number of seconds is not a number (NaN)",
+            ));
         }
         self.reactor.wake_at(deadline(seconds), waiter);
         Ok(())
@@ -144,7 +152,9 @@ impl NativeHub {
         socket.set_nonblocking(true)?;
         let reactor = self.reactor.clone();
         self.reactor.tokio().spawn(async move {
-            let Ok(mut socket) = tokio::net::UnixStream::from_std(socket) else { return };
+            let Ok(mut socket) = tokio::net::UnixStream::from_std(socket) else {
+                return;
+            };
             let mut buffer = [0; 64];
             while matches!(socket.read(&mut buffer).await, Ok(read) if read > 0) {
                 reactor.wake();

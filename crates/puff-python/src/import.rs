@@ -49,9 +49,13 @@ pub enum ResolveError {
 /// # Errors
 /// [`ResolveError`], told apart by what the user has to mend.
 pub fn resolve<'py>(py: Python<'py>, path: &str) -> Result<Bound<'py, PyAny>, ResolveError> {
-    let malformed = || ResolveError::Malformed { path: path.to_owned() };
-    let (module, attribute) =
-        path.split_once(':').or_else(|| path.rsplit_once('.')).ok_or_else(malformed)?;
+    let malformed = || ResolveError::Malformed {
+        path: path.to_owned(),
+    };
+    let (module, attribute) = path
+        .split_once(':')
+        .or_else(|| path.rsplit_once('.'))
+        .ok_or_else(malformed)?;
     let is_name = |part: &str| !part.is_empty() && !part.contains([' ', ':', '/']);
     if !module.split('.').all(is_name) || !attribute.split('.').all(is_name) {
         return Err(malformed());
@@ -66,7 +70,10 @@ pub fn resolve<'py>(py: Python<'py>, path: &str) -> Result<Bound<'py, PyAny>, Re
                     attribute: attribute.to_owned(),
                 }
             } else {
-                ResolveError::Import { module: module.to_owned(), source: error }
+                ResolveError::Import {
+                    module: module.to_owned(),
+                    source: error,
+                }
             }
         })?;
     }
@@ -82,9 +89,15 @@ fn import<'py>(py: Python<'py>, path: &str, module: &str) -> Result<Bound<'py, P
         match missing {
             // `a.b` asked for, `a` or `a.b` missing; another name is a missing import inside the module.
             Some(name) if module == name || module.starts_with(&format!("{name}.")) => {
-                ResolveError::NoModule { path: path.to_owned(), module: name }
+                ResolveError::NoModule {
+                    path: path.to_owned(),
+                    module: name,
+                }
             }
-            _ => ResolveError::Import { module: module.to_owned(), source: error },
+            _ => ResolveError::Import {
+                module: module.to_owned(),
+                source: error,
+            },
         }
     })
 }

@@ -68,14 +68,19 @@ fn virtual_env_python() -> Option<PathBuf> {
 }
 
 fn c_string(text: &std::ffi::OsStr) -> Result<CString, InterpreterError> {
-    CString::new(text.as_bytes())
-        .map_err(|error| InterpreterError::Nul(OsString::from_vec(error.into_vec())))
+    CString::new(text.as_bytes()).map_err(|error| InterpreterError::Nul(OsString::from_vec(error.into_vec())))
 }
 
 #[allow(unsafe_code)]
 fn initialize(options: &EmbedOptions) -> Result<(), InterpreterError> {
-    let program = virtual_env_python().map(|python| c_string(python.as_os_str())).transpose()?;
-    let argv = options.argv.iter().map(|arg| c_string(arg)).collect::<Result<Vec<_>, _>>()?;
+    let program = virtual_env_python()
+        .map(|python| c_string(python.as_os_str()))
+        .transpose()?;
+    let argv = options
+        .argv
+        .iter()
+        .map(|arg| c_string(arg))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut argv: Vec<*const std::ffi::c_char> = argv.iter().map(|arg| arg.as_ptr()).collect();
     // SAFETY: the calls are those of CPython's "Python Initialization Configuration", in its order: the
     // config is initialised before any other use, cleared once at the end, and the C strings live until
@@ -102,7 +107,9 @@ fn initialize(options: &EmbedOptions) -> Result<(), InterpreterError> {
             let message = if status.err_msg.is_null() {
                 "no reason given".to_owned()
             } else {
-                std::ffi::CStr::from_ptr(status.err_msg).to_string_lossy().into_owned()
+                std::ffi::CStr::from_ptr(status.err_msg)
+                    .to_string_lossy()
+                    .into_owned()
             };
             return Err(InterpreterError::Start(message));
         }

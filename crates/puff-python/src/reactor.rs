@@ -122,7 +122,11 @@ impl Reactor {
             let sequence = timers.sequence;
             timers.sequence += 1;
             let first = timers.heap.peek().is_none_or(|next| due < next.due);
-            timers.heap.push(Timer { due, sequence, waiter });
+            timers.heap.push(Timer {
+                due,
+                sequence,
+                waiter,
+            });
             first
         };
         if first {
@@ -181,6 +185,8 @@ fn park(until: Option<Instant>) {
 /// The instant `seconds` from now; a negative or absurdly long wait is brought into range.
 pub(crate) fn deadline(seconds: f64) -> Instant {
     const FOREVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
-    let wait = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(FOREVER).min(FOREVER);
+    let wait = Duration::try_from_secs_f64(seconds.max(0.0))
+        .unwrap_or(FOREVER)
+        .min(FOREVER);
     Instant::now() + wait
 }

@@ -93,7 +93,9 @@ impl Runtime {
     pub fn install(&self) -> PyResult<()> {
         let mut slot = INSTALLED.write();
         if slot.is_some() {
-            return Err(PyRuntimeError::new_err("a Puff runtime is running in this process already"));
+            return Err(PyRuntimeError::new_err(
+                "a Puff runtime is running in this process already",
+            ));
         }
         *slot = Some(self.clone());
         Ok(())

@@ -55,12 +55,20 @@ struct Lazy<T> {
 
 impl<T: Clone> Lazy<T> {
     fn new(name: &'static str, how: &'static str, opener: Option<Opener<T>>) -> Lazy<T> {
-        Lazy { name, how, opener, cell: OnceCell::new() }
+        Lazy {
+            name,
+            how,
+            opener,
+            cell: OnceCell::new(),
+        }
     }
 
     async fn get(&self) -> Result<T, ServiceError> {
         let Some(opener) = &self.opener else {
-            return Err(ServiceError::NotConfigured { service: self.name, how: self.how });
+            return Err(ServiceError::NotConfigured {
+                service: self.name,
+                how: self.how,
+            });
         };
         self.cell.get_or_try_init(|| opener()).await.cloned()
     }

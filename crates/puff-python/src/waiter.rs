@@ -36,7 +36,12 @@ enum State {
 
 impl Waiter {
     pub(crate) fn new(reactor: Arc<Reactor>, greenlet: Option<Py<PyAny>>) -> Waiter {
-        Waiter { reactor, greenlet, state: Mutex::new(State::Pending(None)), done: Condvar::new() }
+        Waiter {
+            reactor,
+            greenlet,
+            state: Mutex::new(State::Pending(None)),
+            done: Condvar::new(),
+        }
     }
 
     pub(crate) fn reactor(&self) -> &Arc<Reactor> {
@@ -91,7 +96,10 @@ impl Waiter {
 
     /// Completes the wait with an exception.
     fn fail(slf: Py<Self>, error: Py<PyAny>) {
-        Waiter::complete(slf, Box::new(move |py| Err(PyErr::from_value(error.into_bound(py)))));
+        Waiter::complete(
+            slf,
+            Box::new(move |py| Err(PyErr::from_value(error.into_bound(py)))),
+        );
     }
 
     /// The result; raises what the operation raised. For the resumed greenlet or thread, once.
@@ -99,9 +107,9 @@ impl Waiter {
         let state = std::mem::replace(&mut *self.state.lock(), State::Finished);
         match state {
             State::Done(outcome) => outcome(py),
-            State::Pending(_) | State::Finished => {
-                Err(PyRuntimeError::new_err("this wait has no result: it was cancelled or already taken"))
-            }
+            State::Pending(_) | State::Finished => Err(PyRuntimeError::new_err(
+                "this wait has no result: it was cancelled or already taken",
+            )),
         }
     }
 
@@ -131,7 +139,8 @@ impl Waiter {
                     return true;
                 }
                 let tick = Instant::now() + TICK;
-                self.done.wait_until(&mut state, deadline.map_or(tick, |d| d.min(tick)));
+                self.done
+                    .wait_until(&mut state, deadline.map_or(tick, |d| d.min(tick)));
                 !matches!(*state, State::Pending(_))
             });
             if finished {

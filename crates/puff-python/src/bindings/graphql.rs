@@ -1,10 +1,10 @@
 //! GraphQL called in process.
 
+use puff_graphql::Request;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
-use puff_graphql::Request;
 
 use crate::graphql::{GraphQl, RequestContext};
 use crate::greenlet::start;

@@ -1,8 +1,8 @@
 //! Statements from Python on the program's pool.
 
+use puff_postgres::{Param, Rows};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
-use puff_postgres::{Param, Rows};
 
 use crate::convert::{cell_to_object, objects_to_params};
 use crate::greenlet::{BoxError, start};
@@ -19,12 +19,18 @@ impl<'py> IntoPyObject<'py> for Dicts {
 
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
         let columns = self.0.columns();
-        let names: Vec<_> = columns.iter().map(|column| PyString::intern(py, &column.name)).collect();
+        let names: Vec<_> = columns
+            .iter()
+            .map(|column| PyString::intern(py, &column.name))
+            .collect();
         let list = PyList::empty(py);
         for row in 0..self.0.len() {
             let dict = PyDict::new(py);
             for (index, column) in columns.iter().enumerate() {
-                dict.set_item(&names[index], cell_to_object(py, column.type_oid, self.0.cell(row, index))?)?;
+                dict.set_item(
+                    &names[index],
+                    cell_to_object(py, column.type_oid, self.0.cell(row, index))?,
+                )?;
             }
             list.append(dict)?;
         }
@@ -41,7 +47,10 @@ async fn query(runtime: Runtime, sql: String, params: Vec<Param>) -> Result<Rows
 #[pyfunction]
 fn postgres_query(sql: String, params: &Bound<'_, PyAny>, waiter: Py<Waiter>) -> PyResult<()> {
     let (runtime, params) = (Runtime::current()?, objects_to_params(params)?);
-    start(waiter, async move { Ok(Dicts(query(runtime, sql, params).await?)) });
+    start(
+        waiter,
+        async move { Ok(Dicts(query(runtime, sql, params).await?)) },
+    );
     Ok(())
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use puff_redis::{Error, Event, PubSubConnection};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
-use puff_redis::{Error, Event, PubSubConnection};
 
 use crate::greenlet::{BoxError, start};
 use crate::runtime::Runtime;
@@ -82,7 +82,9 @@ fn pubsub_connect(id: Option<String>, waiter: Py<Waiter>) -> PyResult<()> {
             Some(id) => pubsub.connection_with_id(&id)?,
             None => pubsub.connection(),
         };
-        Ok(PubSubHandle { connection: Arc::new(connection) })
+        Ok(PubSubHandle {
+            connection: Arc::new(connection),
+        })
     });
     Ok(())
 }

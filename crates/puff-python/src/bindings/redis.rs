@@ -1,11 +1,11 @@
 //! Redis commands from Python.
 
 use bytes::Bytes;
+use puff_redis::Reply;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PySet};
-use puff_redis::Reply;
 
 use crate::greenlet::start;
 use crate::runtime::Runtime;
@@ -25,7 +25,12 @@ impl<'py> IntoPyObject<'py> for PyReply {
 }
 
 fn convert<'py>(py: Python<'py>, reply: Reply) -> PyResult<Bound<'py, PyAny>> {
-    let all = |replies: Vec<Reply>| replies.into_iter().map(|each| convert(py, each)).collect::<PyResult<Vec<_>>>();
+    let all = |replies: Vec<Reply>| {
+        replies
+            .into_iter()
+            .map(|each| convert(py, each))
+            .collect::<PyResult<Vec<_>>>()
+    };
     match reply {
         Reply::Nil => Ok(py.None().into_bound(py)),
         Reply::Int(number) => number.into_bound_py_any(py),
@@ -42,13 +47,16 @@ fn convert<'py>(py: Python<'py>, reply: Reply) -> PyResult<Bound<'py, PyAny>> {
         }
         Reply::Double(number) => number.into_bound_py_any(py),
         Reply::Bool(flag) => flag.into_bound_py_any(py),
-        Reply::BigNumber(digits) => {
-            py.get_type::<PyInt>().call1((String::from_utf8_lossy(&digits).into_owned(),))
-        }
-        Reply::Failed { code, message } => {
-            Ok(PyRuntimeError::new_err(format!("{code} {message}")).into_value(py).into_bound(py).into_any())
-        }
-        other => Err(PyRuntimeError::new_err(format!("a reply of an unknown kind: {other:?}"))),
+        Reply::BigNumber(digits) => py
+            .get_type::<PyInt>()
+            .call1((String::from_utf8_lossy(&digits).into_owned(),)),
+        Reply::Failed { code, message } => Ok(PyRuntimeError::new_err(format!("{code} {message}"))
+            .into_value(py)
+            .into_bound(py)
+            .into_any()),
+        other => Err(PyRuntimeError::new_err(format!(
+            "a reply of an unknown kind: {other:?}"
+        ))),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The engine's plain values as Python objects and back.
 
+use puff_graphql::Value;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
-use puff_graphql::Value;
 
 use super::types;
 
@@ -69,7 +69,10 @@ pub(crate) fn object_to_value(object: &Bound<'_, PyAny>) -> PyResult<Value> {
         return Ok(Value::str(text.to_str()?));
     }
     if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
-        let items = object.try_iter()?.map(|item| object_to_value(&item?)).collect::<PyResult<_>>()?;
+        let items = object
+            .try_iter()?
+            .map(|item| object_to_value(&item?))
+            .collect::<PyResult<_>>()?;
         return Ok(Value::List(items));
     }
     if let Ok(mapping) = object.cast::<PyMapping>() {

@@ -1,9 +1,9 @@
 //! Cells in PostgreSQL's text format as Python objects.
 
+use puff_postgres::oid;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
-use puff_postgres::oid;
 
 use super::types;
 
@@ -58,7 +58,10 @@ fn scalar<'py>(py: Python<'py>, type_oid: oid::Oid, text: &str) -> PyResult<Boun
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.strip_prefix("\\x")?.as_bytes();
     let nibble = |digit: u8| (digit as char).to_digit(16).map(|value| value as u8);
-    digits.chunks(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(*pair.get(1)?)?)).collect()
+    digits
+        .chunks(2)
+        .map(|pair| Some(nibble(pair[0])? << 4 | nibble(*pair.get(1)?)?))
+        .collect()
 }
 
 /// `2024-05-06`, `07:08:09.1`, `2024-05-06 07:08:09.1+05:30`; None for what Python cannot hold.
@@ -111,7 +114,11 @@ struct Clock {
 
 fn parse_date(text: &str) -> Option<(i32, u32, u32)> {
     let mut parts = text.split('-');
-    let date = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let date = (
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+    );
     parts.next().is_none().then_some(date)
 }
 
@@ -126,7 +133,13 @@ fn parse_time(text: &str) -> Option<Clock> {
     let seconds = parts.next()?;
     let (second, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
     let microsecond = format!("{fraction:0<6}").parse().ok()?;
-    Some(Clock { hour, minute, second: second.parse().ok()?, microsecond, offset })
+    Some(Clock {
+        hour,
+        minute,
+        second: second.parse().ok()?,
+        microsecond,
+        offset,
+    })
 }
 
 fn parse_offset(text: &str) -> Option<i32> {

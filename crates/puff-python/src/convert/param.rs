@@ -1,9 +1,11 @@
 //! Python objects as statement parameters, in PostgreSQL's text format.
 
+use puff_postgres::Param;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMemoryView, PyString, PyTuple};
-use puff_postgres::Param;
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMemoryView, PyString, PyTuple,
+};
 
 use super::types;
 
@@ -38,9 +40,10 @@ fn object_to_param(object: &Bound<'_, PyAny>) -> PyResult<Param> {
         return Ok(Param::from(bytes.as_bytes()));
     }
     if object.is_instance_of::<PyByteArray>() || object.is_instance_of::<PyMemoryView>() {
-        let bytes: Vec<u8> = object.call_method0("__bytes__").or_else(|_| {
-            object.py().get_type::<PyBytes>().call1((object,))
-        })?.extract()?;
+        let bytes: Vec<u8> = object
+            .call_method0("__bytes__")
+            .or_else(|_| object.py().get_type::<PyBytes>().call1((object,)))?
+            .extract()?;
         return Ok(Param::from(bytes.as_slice()));
     }
     if is_array(object) {
@@ -133,7 +136,10 @@ fn write_array(array: &Bound<'_, PyAny>, text: &mut String) -> PyResult<()> {
             quote(string.to_str()?, text);
         } else {
             let param = object_to_param(&element)?;
-            quote(&String::from_utf8_lossy(param.value.as_deref().unwrap_or_default()), text);
+            quote(
+                &String::from_utf8_lossy(param.value.as_deref().unwrap_or_default()),
+                text,
+            );
         }
     }
     text.push('}');

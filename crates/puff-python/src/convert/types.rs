@@ -28,7 +28,10 @@ classes! {
 /// `json.dumps(object)` as text.
 pub(super) fn json_dumps(object: &Bound<'_, PyAny>) -> PyResult<String> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    DUMPS.import(object.py(), "json", "dumps")?.call1((object,))?.extract()
+    DUMPS
+        .import(object.py(), "json", "dumps")?
+        .call1((object,))?
+        .extract()
 }
 
 /// `json.loads(text)`.

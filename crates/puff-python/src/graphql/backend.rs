@@ -40,7 +40,11 @@ pub(super) struct Resolver {
 }
 
 impl PythonBackend {
-    pub(super) fn new(py: Python<'_>, runtime: &Runtime, resolvers: Vec<Resolver>) -> PyResult<PythonBackend> {
+    pub(super) fn new(
+        py: Python<'_>,
+        runtime: &Runtime,
+        resolvers: Vec<Resolver>,
+    ) -> PyResult<PythonBackend> {
         let module = py.import("puff.graphql._execute")?;
         Ok(PythonBackend {
             reactor: runtime.reactor().clone(),
@@ -62,10 +66,17 @@ impl Backend for PythonBackend {
 
     async fn resolve(&self, call: Call<Self>) -> Result<Resolved<Self>, FieldError> {
         let (sender, receiver) = oneshot::channel();
-        let job = ResolveJob { shared: self.shared.clone(), call, sender };
+        let job = ResolveJob {
+            shared: self.shared.clone(),
+            call,
+            sender,
+        };
         self.reactor.push(Event::Job(Box::new(job)));
         receiver.await.unwrap_or_else(|_| {
-            Err(FieldError::new("RESOLVER_ENDED", "the resolver was ended before it returned"))
+            Err(FieldError::new(
+                "RESOLVER_ENDED",
+                "the resolver was ended before it returned",
+            ))
         })
     }
 
@@ -122,7 +133,10 @@ fn param(value: &Value) -> Result<Param, FieldError> {
             Param::text(text)
         }
         Value::Object(_) => {
-            return Err(FieldError::new("BAD_PARAMETER", "an object cannot be a statement's parameter"));
+            return Err(FieldError::new(
+                "BAD_PARAMETER",
+                "an object cannot be a statement's parameter",
+            ));
         }
         Value::Error(error) => return Err((**error).clone()),
     })
@@ -143,7 +157,8 @@ fn write_items(items: &[Value], text: &mut String) -> Result<(), FieldError> {
             Value::Str(_) | Value::Json(_) => {
                 let element = param(item)?;
                 text.push('"');
-                for character in String::from_utf8_lossy(element.value.as_deref().unwrap_or_default()).chars() {
+                for character in String::from_utf8_lossy(element.value.as_deref().unwrap_or_default()).chars()
+                {
                     if matches!(character, '"' | '\\') {
                         text.push('\\');
                     }
@@ -153,7 +168,9 @@ fn write_items(items: &[Value], text: &mut String) -> Result<(), FieldError> {
             }
             other => {
                 let element = param(other)?;
-                text.push_str(&String::from_utf8_lossy(element.value.as_deref().unwrap_or_default()));
+                text.push_str(&String::from_utf8_lossy(
+                    element.value.as_deref().unwrap_or_default(),
+                ));
             }
         }
     }

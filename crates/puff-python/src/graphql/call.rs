@@ -83,7 +83,11 @@ impl ResolverCall {
     /// The resolver raised `error`.
     fn fail(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> PyResult<()> {
         let text = error.str()?.to_string();
-        let message = if text.is_empty() { error.get_type().name()?.to_string() } else { text };
+        let message = if text.is_empty() {
+            error.get_type().name()?.to_string()
+        } else {
+            text
+        };
         let _ = py;
         self.send(Err(FieldError::new("RESOLVER_ERROR", message)));
         Ok(())
@@ -111,10 +115,11 @@ impl ResolverCall {
 
     /// The four forms of a resolver's result.
     fn interpret(&self, result: &Bound<'_, PyAny>) -> PyResult<Resolved<PythonBackend>> {
-        let form = result
-            .cast::<PyTuple>()
-            .ok()
-            .filter(|tuple| tuple.get_item(0).is_ok_and(|first| first.is_instance_of::<PyEllipsis>()));
+        let form = result.cast::<PyTuple>().ok().filter(|tuple| {
+            tuple
+                .get_item(0)
+                .is_ok_and(|first| first.is_instance_of::<PyEllipsis>())
+        });
         let Some(form) = form else {
             return self.value(result);
         };
@@ -136,9 +141,13 @@ impl ResolverCall {
 
     /// A value, objects, or one of either per parent.
     fn value(&self, value: &Bound<'_, PyAny>) -> PyResult<Resolved<PythonBackend>> {
-        let per_parent = self.call.parents.as_ref().filter(|_| self.resolver().is_ok_and(|r| r.takes_parents));
+        let per_parent = self
+            .call
+            .parents
+            .as_ref()
+            .filter(|_| self.resolver().is_ok_and(|r| r.takes_parents));
         let Some(parents) = per_parent else {
-            return resolved(&[value.clone()], &self.call, Spread::Shared);
+            return resolved(std::slice::from_ref(value), &self.call, Spread::Shared);
         };
         let values: Vec<Bound<'_, PyAny>> = match value.cast::<PyList>() {
             Ok(list) => list.iter().collect(),
@@ -169,19 +178,29 @@ impl ResolverCall {
     ) -> PyResult<Resolved<PythonBackend>> {
         let sql = form.get_item(1)?;
         let Ok(sql) = sql.cast::<PyString>() else {
-            return Err(self.wrong(&format!("a {} where SQL text belongs", sql.get_type().qualname()?)));
+            return Err(self.wrong(&format!(
+                "a {} where SQL text belongs",
+                sql.get_type().qualname()?
+            )));
         };
         let params = objects_to_params(&form.get_item(2)?)?;
         let mut result = SqlResult {
-            statement: Statement { sql: sql.to_str()?.into(), params },
+            statement: Statement {
+                sql: sql.to_str()?.into(),
+                params,
+            },
             join: None,
             parent_values: None,
         };
         if let Some((parent_keys, child_keys)) = keys {
             let names = |keys: &Bound<'_, PyAny>| {
-                keys.extract::<Vec<String>>().map_err(|_| self.wrong("join keys that are no lists of strings"))
+                keys.extract::<Vec<String>>()
+                    .map_err(|_| self.wrong("join keys that are no lists of strings"))
             };
-            let join = Join { parent_keys: names(&parent_keys)?, child_keys: names(&child_keys)? };
+            let join = Join {
+                parent_keys: names(&parent_keys)?,
+                child_keys: names(&child_keys)?,
+            };
             if join.parent_keys.len() != join.child_keys.len() || join.parent_keys.is_empty() {
                 return Err(self.wrong("join keys of different or no length"));
             }
@@ -193,9 +212,15 @@ impl ResolverCall {
 
     /// The join keys of parents that are Python objects; rows the engine reads itself.
     fn parent_values(&self, py: Python<'_>, names: &[String]) -> PyResult<Option<Vec<Vec<Value>>>> {
-        let Some(parents) = &self.call.parents else { return Ok(None) };
-        let ParentSource::Table { table, .. } = parents.source() else { return Ok(None) };
-        let Some(objects) = &table.objects else { return Ok(None) };
+        let Some(parents) = &self.call.parents else {
+            return Ok(None);
+        };
+        let ParentSource::Table { table, .. } = parents.source() else {
+            return Ok(None);
+        };
+        let Some(objects) = &table.objects else {
+            return Ok(None);
+        };
         let columns = names.iter().map(|name| {
             let name = PyString::new(py, name);
             parents

@@ -28,7 +28,12 @@ struct Inner {
 impl RequestContext {
     /// A request with these HTTP headers.
     pub fn new(headers: HeaderMap) -> RequestContext {
-        RequestContext { inner: Arc::new(Inner { headers, state: Mutex::new(None) }) }
+        RequestContext {
+            inner: Arc::new(Inner {
+                headers,
+                state: Mutex::new(None),
+            }),
+        }
     }
 }
 
@@ -50,7 +55,13 @@ impl Context {
     /// The bearer token of the `Authorization` header, or None.
     #[getter]
     fn auth_token(&self) -> Option<&str> {
-        let value = self.request.inner.headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+        let value = self
+            .request
+            .inner
+            .headers
+            .get(http::header::AUTHORIZATION)?
+            .to_str()
+            .ok()?;
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     }
@@ -61,8 +72,9 @@ impl Context {
         let dict = PyDict::new(py);
         for name in self.request.inner.headers.keys() {
             let values = self.request.inner.headers.get_all(name).iter();
-            let text: Vec<String> =
-                values.map(|value| value.as_bytes().iter().map(|byte| *byte as char).collect()).collect();
+            let text: Vec<String> = values
+                .map(|value| value.as_bytes().iter().map(|byte| *byte as char).collect())
+                .collect();
             dict.set_item(name.as_str(), text.join(", "))?;
         }
         Ok(dict)
@@ -71,7 +83,12 @@ impl Context {
     /// A dict for the resolvers of this request to share.
     #[getter]
     fn state(&self, py: Python<'_>) -> Py<PyDict> {
-        self.request.inner.state.lock().get_or_insert_with(|| PyDict::new(py).unbind()).clone_ref(py)
+        self.request
+            .inner
+            .state
+            .lock()
+            .get_or_insert_with(|| PyDict::new(py).unbind())
+            .clone_ref(py)
     }
 
     /// `parent_values(["id", ...])`: one tuple per parent with the values of these columns or attributes.
@@ -83,14 +100,18 @@ impl Context {
         py: Python<'py>,
         names: Vec<Bound<'py, PyString>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let Some(parents) = &self.parents else { return Ok(PyList::empty(py)) };
+        let Some(parents) = &self.parents else {
+            return Ok(PyList::empty(py));
+        };
         let mut columns = Vec::with_capacity(names.len());
         for name in &names {
             columns.push(parent_column(py, parents, name)?);
         }
         let list = PyList::empty(py);
         for position in 0..parents.len() {
-            let values = columns.iter_mut().map(|column| std::mem::replace(&mut column[position], py.None()));
+            let values = columns
+                .iter_mut()
+                .map(|column| std::mem::replace(&mut column[position], py.None()));
             list.append(PyTuple::new(py, values)?)?;
         }
         Ok(list)
@@ -126,9 +147,9 @@ fn parent_column(
                 .map(|index| Ok(attribute(objects[index].bind(py), name)?.unbind()))
                 .collect(),
             None => {
-                let values = parents.values(&[text]).map_err(|error| {
-                    pyo3::exceptions::PyLookupError::new_err(error.message)
-                })?;
+                let values = parents
+                    .values(&[text])
+                    .map_err(|error| pyo3::exceptions::PyLookupError::new_err(error.message))?;
                 values
                     .into_iter()
                     .flatten()

@@ -20,12 +20,14 @@ pub(super) fn resolved(
     spread: Spread,
 ) -> PyResult<Resolved<PythonBackend>> {
     Ok(match &call.wanted.kind {
-        WantedKind::Leaf { .. } => {
-            Resolved::Values { values: values.iter().map(leaf).collect(), spread }
-        }
-        WantedKind::Objects(wanted) => {
-            Resolved::Objects { objects: nested(values, &call.wanted.shape, wanted)?, spread }
-        }
+        WantedKind::Leaf { .. } => Resolved::Values {
+            values: values.iter().map(leaf).collect(),
+            spread,
+        },
+        WantedKind::Objects(wanted) => Resolved::Objects {
+            objects: nested(values, &call.wanted.shape, wanted)?,
+            spread,
+        },
     })
 }
 
@@ -58,13 +60,24 @@ fn nested(
     wanted: &WantedObjects,
 ) -> PyResult<Nested<PythonBackend>> {
     let mut objects = Vec::new();
-    let slots = values.iter().map(|value| place(value, shape, &mut objects)).collect();
+    let slots = values
+        .iter()
+        .map(|value| place(value, shape, &mut objects))
+        .collect();
     let py = values.first().map(Bound::py);
     let table = match py {
         Some(py) => table(py, objects, wanted)?,
-        None => Table { len: 0, columns: Vec::new(), objects: None, types: Vec::new() },
+        None => Table {
+            len: 0,
+            columns: Vec::new(),
+            objects: None,
+            types: Vec::new(),
+        },
     };
-    Ok(Nested { slots, table: Arc::new(table) })
+    Ok(Nested {
+        slots,
+        table: Arc::new(table),
+    })
 }
 
 /// Puts a value (an object, or lists of objects) into its slot.
@@ -86,7 +99,10 @@ fn place<'py>(value: &Bound<'py, PyAny>, shape: &Shape, objects: &mut Vec<Bound<
             let plain = matches!(**item, Shape::One { .. }) && !items.iter().any(|item| item.is_none());
             if plain {
                 objects.extend(items);
-                return Slot::Range { start, end: objects.len() as u32 };
+                return Slot::Range {
+                    start,
+                    end: objects.len() as u32,
+                };
             }
             Slot::List(items.iter().map(|each| place(each, item, objects)).collect())
         }
@@ -101,10 +117,16 @@ fn list_items<'py>(value: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>
         return Ok(tuple.iter().collect());
     }
     if value.is_instance_of::<PyString>() || value.is_instance_of::<PyDict>() {
-        return Err(PyTypeError::new_err(format!("a list was expected, not {}", value.get_type().qualname()?)));
+        return Err(PyTypeError::new_err(format!(
+            "a list was expected, not {}",
+            value.get_type().qualname()?
+        )));
     }
     let items = value.try_iter().map_err(|_| {
-        let name = value.get_type().qualname().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+        let name = value
+            .get_type()
+            .qualname()
+            .map_or_else(|_| "?".to_owned(), |name| name.to_string());
         PyTypeError::new_err(format!("a list was expected, not {name}"))
     })?;
     items.collect()
@@ -138,8 +160,15 @@ fn table(
         Vec::new()
     };
     let len = objects.len();
-    let objects = wanted.keep_objects.then(|| objects.into_iter().map(Bound::unbind).collect());
-    Ok(Table { len, columns, objects, types })
+    let objects = wanted
+        .keep_objects
+        .then(|| objects.into_iter().map(Bound::unbind).collect());
+    Ok(Table {
+        len,
+        columns,
+        objects,
+        types,
+    })
 }
 
 /// An attribute that holds objects; one that cannot be read is its owner's error.
@@ -156,5 +185,8 @@ fn column<'py>(
             Err(error) => Slot::Error(Box::new(field_error(py, &error))),
         })
         .collect();
-    Ok(Nested { slots, table: Arc::new(table(py, objects, inner)?) })
+    Ok(Nested {
+        slots,
+        table: Arc::new(table(py, objects, inner)?),
+    })
 }

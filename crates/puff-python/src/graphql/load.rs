@@ -60,7 +60,9 @@ pub(super) fn load(
     let class = module.call_method1("load_schema", (path,)).map_err(authors)?;
     let keywords = pyo3::types::PyDict::new(py);
     keywords.set_item("camel_case", options.camel_case)?;
-    let definition = module.call_method("build_schema", (class,), Some(&keywords)).map_err(authors)?;
+    let definition = module
+        .call_method("build_schema", (class,), Some(&keywords))
+        .map_err(authors)?;
     let sdl: String = definition.getattr("sdl")?.extract()?;
     let mut resolvers = Vec::new();
     let mut fields = Vec::new();
@@ -79,7 +81,11 @@ pub(super) fn load(
     }
     for entry in definition.getattr("attributes")?.try_iter()? {
         let (type_name, field_name, attribute): (String, String, String) = entry?.extract()?;
-        fields.push(FieldResolver { type_name, field_name, kind: ResolverKind::Attribute(attribute) });
+        fields.push(FieldResolver {
+            type_name,
+            field_name,
+            kind: ResolverKind::Attribute(attribute),
+        });
     }
     Ok((Schema::build(&sdl, fields, options.schema)?, resolvers))
 }
@@ -95,6 +101,9 @@ fn resolver_kind(entry: &Bound<'_, PyAny>, id: ResolverId) -> PyResult<ResolverK
     Ok(ResolverKind::Sql(SqlResolver {
         sql: sql.into(),
         params: parent_keys.iter().cloned().map(SqlParam::ParentValues).collect(),
-        join: (!parent_keys.is_empty()).then_some(Join { parent_keys, child_keys }),
+        join: (!parent_keys.is_empty()).then_some(Join {
+            parent_keys,
+            child_keys,
+        }),
     }))
 }

@@ -10,9 +10,7 @@ mod rows;
 use std::sync::Arc;
 use std::time::Duration;
 
-use puff_graphql::{
-    Engine, PlanDescription, Request, RequestError, RequestErrorCode, Response, Schema,
-};
+use puff_graphql::{Engine, PlanDescription, Request, RequestError, RequestErrorCode, Response, Schema};
 use pyo3::prelude::*;
 
 use backend::PythonBackend;
@@ -42,7 +40,10 @@ impl GraphQl {
         let timeout = options.timeout;
         let (schema, resolvers) = load::load(py, path, options)?;
         let backend = PythonBackend::new(py, runtime, resolvers)?;
-        Ok(GraphQl { engine: Engine::new(schema, Arc::new(backend)), timeout })
+        Ok(GraphQl {
+            engine: Engine::new(schema, Arc::new(backend)),
+            timeout,
+        })
     }
 
     /// Answers one request. Runs on Tokio; resolvers run on the hub, statements on the pool.

@@ -11,7 +11,11 @@ pub(crate) struct PgRows {
 
 impl PgRows {
     pub(super) fn new(rows: puff_postgres::Rows) -> PgRows {
-        let types = rows.columns().iter().map(|column| cell_type(column.type_oid)).collect();
+        let types = rows
+            .columns()
+            .iter()
+            .map(|column| cell_type(column.type_oid))
+            .collect();
         PgRows { rows, types }
     }
 
