@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ._hub import current_hub
+from ._native import native
 
 if TYPE_CHECKING:
     from ._puff import WsgiRequest
@@ -23,12 +24,11 @@ def handler(app: WsgiApp) -> Callable[[WsgiRequest], None]:
         try:
             result = app(request.environ, request)
             kind = type(result)
-            if kind is list or kind is tuple:
-                request.respond(result)
-            else:
+            # Most applications return a list of one piece; it is sent in one go.
+            if (kind is not list and kind is not tuple) or not request.respond(result):
                 _iterate(request, result)
-        except ConnectionResetError:
-            pass  # the client has gone; nobody is left to answer
+        except native.ClientGone:
+            request.abort()  # nobody is left to answer
         except BaseException as error:
             # After the headers this cuts the connection, so that the client sees that the body is not whole.
             request.abort()
@@ -42,8 +42,7 @@ def handler(app: WsgiApp) -> Callable[[WsgiRequest], None]:
 def _iterate(request: WsgiRequest, result: Any) -> None:
     try:
         for chunk in result:
-            while not request.send(chunk):
-                current_hub().wait_for(request.drained)
+            write(request, chunk)
         request.finish()
     finally:
         close = getattr(result, "close", None)
@@ -51,3 +50,7 @@ def _iterate(request: WsgiRequest, result: Any) -> None:
             close()
 
 
+def write(request: WsgiRequest, data: bytes) -> None:
+    """Sends a piece of the body, once the client has taken enough of those before. `start_response` returns it."""
+    while not request.send(data):
+        current_hub().wait_for(request.drained)

@@ -1,6 +1,8 @@
 //! The body of a WSGI response: nothing, one piece, or a stream with backpressure.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -22,17 +24,45 @@ pub struct WsgiBody {
 #[derive(Debug)]
 enum Kind {
     Full(Option<Bytes>),
-    Stream { chunks: mpsc::Receiver<Result<Bytes, Aborted>>, left: Option<u64> },
+    Stream {
+        chunks: mpsc::Receiver<Bytes>,
+        left: Option<u64>,
+        whole: Whole,
+    },
+}
+
+/// Set when the application has sent all it had. A stream that ends without it broke off: the application
+/// raised, or its greenlet was ended, and a clean end would pass half a body for a whole one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Whole(Arc<AtomicBool>);
+
+impl Whole {
+    /// Before the stream's sender is dropped.
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl WsgiBody {
     /// One piece.
     pub fn full(bytes: Bytes) -> WsgiBody {
-        WsgiBody { kind: Kind::Full((!bytes.is_empty()).then_some(bytes)) }
+        WsgiBody {
+            kind: Kind::Full((!bytes.is_empty()).then_some(bytes)),
+        }
     }
 
-    pub(super) fn stream(chunks: mpsc::Receiver<Result<Bytes, Aborted>>, length: Option<u64>) -> WsgiBody {
-        WsgiBody { kind: Kind::Stream { chunks, left: length } }
+    pub(super) fn stream(chunks: mpsc::Receiver<Bytes>, length: Option<u64>, whole: Whole) -> WsgiBody {
+        WsgiBody {
+            kind: Kind::Stream {
+                chunks,
+                left: length,
+                whole,
+            },
+        }
     }
 }
 
@@ -46,16 +76,15 @@ impl Body for WsgiBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         match &mut self.kind {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Kind::Stream { chunks, left } => match std::task::ready!(chunks.poll_recv(context)) {
-                None if left.is_some_and(|left| left > 0) => Poll::Ready(Some(Err(Aborted))),
-                None => Poll::Ready(None),
-                Some(Ok(chunk)) => {
+            Kind::Stream { chunks, left, whole } => match std::task::ready!(chunks.poll_recv(context)) {
+                None if whole.get() => Poll::Ready(None),
+                None => Poll::Ready(Some(Err(Aborted))),
+                Some(chunk) => {
                     if let Some(left) = left {
                         *left = left.saturating_sub(chunk.len() as u64);
                     }
                     Poll::Ready(Some(Ok(Frame::data(chunk))))
                 }
-                Some(Err(aborted)) => Poll::Ready(Some(Err(aborted))),
             },
         }
     }

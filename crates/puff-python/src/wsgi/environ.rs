@@ -66,7 +66,10 @@ impl EnvironBuilder {
                 (name, key)
             })
             .collect();
-        Ok(EnvironBuilder { template: template.unbind(), keys })
+        Ok(EnvironBuilder {
+            template: template.unbind(),
+            keys,
+        })
     }
 
     /// The environ of one request.
@@ -82,11 +85,18 @@ impl EnvironBuilder {
         environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, request.method()))?;
         environ.set_item(intern!(py, "PATH_INFO"), path_info(py, uri.path()))?;
         environ.set_item(intern!(py, "QUERY_STRING"), uri.query().unwrap_or(""))?;
-        environ.set_item(intern!(py, "RAW_URI"), uri.path_and_query().map_or("*", |raw| raw.as_str()))?;
+        environ.set_item(
+            intern!(py, "RAW_URI"),
+            uri.path_and_query().map_or("*", |raw| raw.as_str()),
+        )?;
         environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol(py, request.version()))?;
         environ.set_item(
             intern!(py, "wsgi.url_scheme"),
-            if connection.tls { intern!(py, "https") } else { intern!(py, "http") },
+            if connection.tls {
+                intern!(py, "https")
+            } else {
+                intern!(py, "http")
+            },
         )?;
         match connection.local {
             Some(local) => {
@@ -95,7 +105,10 @@ impl EnvironBuilder {
             }
             None => {
                 environ.set_item(intern!(py, "SERVER_NAME"), "localhost")?;
-                environ.set_item(intern!(py, "SERVER_PORT"), if connection.tls { "443" } else { "80" })?;
+                environ.set_item(
+                    intern!(py, "SERVER_PORT"),
+                    if connection.tls { "443" } else { "80" },
+                )?;
             }
         }
         if let Some(peer) = connection.peer {
@@ -134,7 +147,9 @@ impl EnvironBuilder {
 fn joined<'a>(request: &'a Request<Bytes>, name: &HeaderName) -> std::borrow::Cow<'a, [u8]> {
     let mut values = request.headers().get_all(name).iter();
     let first = values.next().map_or(&b""[..], |value| value.as_bytes());
-    let Some(second) = values.next() else { return first.into() };
+    let Some(second) = values.next() else {
+        return first.into();
+    };
     let separator: &[u8] = if *name == header::COOKIE { b"; " } else { b", " };
     let mut all = first.to_vec();
     for value in std::iter::once(second).chain(values) {
@@ -147,7 +162,10 @@ fn joined<'a>(request: &'a Request<Bytes>, name: &HeaderName) -> std::borrow::Co
 fn http_key(name: &str) -> String {
     let mut key = String::with_capacity(5 + name.len());
     key.push_str("HTTP_");
-    key.extend(name.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_uppercase() }));
+    key.extend(
+        name.chars()
+            .map(|c| if c == '-' { '_' } else { c.to_ascii_uppercase() }),
+    );
     key
 }
 
@@ -204,5 +222,9 @@ fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
 fn input<'py>(py: Python<'py>, body: &Bytes) -> PyResult<Bound<'py, PyAny>> {
     static BYTES_IO: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class = BYTES_IO.import(py, "io", "BytesIO")?;
-    if body.is_empty() { class.call0() } else { class.call1((PyBytes::new(py, body),)) }
+    if body.is_empty() {
+        class.call0()
+    } else {
+        class.call1((PyBytes::new(py, body),))
+    }
 }

@@ -23,6 +23,13 @@ use request::{RequestJob, WsgiRequest};
 use crate::reactor::{Event, Reactor};
 use crate::runtime::Runtime;
 
+pyo3::create_exception!(
+    puff,
+    ClientGone,
+    pyo3::exceptions::PyConnectionResetError,
+    "The client of a WSGI response is no longer there."
+);
+
 /// Where a request came in.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionInfo {
@@ -76,7 +83,12 @@ impl WsgiApp {
     /// [`Aborted`], so that the connection is cut. Dropping the future leaves the greenlet to finish.
     pub async fn call(&self, request: Request<Bytes>, connection: ConnectionInfo) -> Response<WsgiBody> {
         let (sender, receiver) = oneshot::channel();
-        let job = RequestJob { app: self.inner.clone(), request, connection, sender };
+        let job = RequestJob {
+            app: self.inner.clone(),
+            request,
+            connection,
+            sender,
+        };
         self.inner.reactor.push(Event::Job(Box::new(job)));
         receiver.await.unwrap_or_else(|_| internal_error())
     }
@@ -94,5 +106,6 @@ fn internal_error() -> Response<WsgiBody> {
 
 /// Adds the classes of this module to the native module.
 pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("ClientGone", module.py().get_type::<ClientGone>())?;
     module.add_class::<WsgiRequest>()
 }

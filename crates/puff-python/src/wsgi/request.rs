@@ -7,13 +7,14 @@ use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyAssertionError, PyConnectionResetError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use tokio::sync::{mpsc, oneshot};
 
-use super::body::{Aborted, WsgiBody};
-use super::{ConnectionInfo, Inner};
+use super::body::{Whole, WsgiBody};
+use super::{ClientGone, ConnectionInfo, Inner};
 use crate::greenlet::start;
 use crate::reactor::Job;
 use crate::waiter::Waiter;
@@ -36,14 +37,21 @@ impl Job for RequestJob {
             environ: environ.unbind(),
             line: format_line(&self.request),
             is_head: self.request.method() == http::Method::HEAD,
-            state: Mutex::new(State { sender: Some(self.sender), head: None, body: BodyState::Nothing }),
+            state: Mutex::new(State {
+                sender: Some(self.sender),
+                head: None,
+                body: BodyState::Nothing,
+            }),
         };
         Ok((self.app.handler.clone_ref(py), Py::new(py, request)?.into_any()))
     }
 }
 
 fn format_line(request: &Request<Bytes>) -> RequestLine {
-    RequestLine { method: request.method().clone(), uri: request.uri().clone() }
+    RequestLine {
+        method: request.method().clone(),
+        uri: request.uri().clone(),
+    }
 }
 
 struct RequestLine {
@@ -80,7 +88,11 @@ struct Head {
 enum BodyState {
     Nothing,
     /// Streaming; how many bytes the application may still send.
-    Stream { chunks: mpsc::Sender<Result<Bytes, Aborted>>, left: Option<u64> },
+    Stream {
+        chunks: mpsc::Sender<Bytes>,
+        left: Option<u64>,
+        whole: Whole,
+    },
     Ended,
 }
 
@@ -94,7 +106,6 @@ impl WsgiRequest {
         headers: &Bound<'_, PyAny>,
         exc_info: Option<Bound<'_, PyTuple>>,
     ) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
         let this = slf.get();
         let head = parse_head(status, headers)?;
         let mut state = this.state.lock();
@@ -103,29 +114,19 @@ impl WsgiRequest {
                 drop(state);
                 return Err(PyErr::from_value(exc_info.get_item(1)?));
             }
-        } else if state.head.is_some() {
+        } else if state.head.is_some() || state.sender.is_none() {
             return Err(PyAssertionError::new_err(
                 "start_response was called twice without exc_info (PEP 3333)",
             ));
         }
         state.head = Some(head);
         drop(state);
-        Ok(slf.getattr(pyo3::intern!(py, "write"))?.unbind())
+        write_of(slf)
     }
 
-    /// `write(data)` of PEP 3333: for old applications; streams.
-    fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        // Cannot wait for the client here: a native frame would be parked. The bound is the queue's.
-        if self.send(data)? {
-            return Ok(());
-        }
-        Err(PyConnectionResetError::new_err(
-            "the client does not read fast enough for write(): return an iterable instead",
-        ))
-    }
-
-    /// Answers with a list or tuple of bytes, in one piece.
-    fn respond(&self, chunks: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Answers with a list or tuple of bytes, in one piece. False: the application used `write()` before, so
+    /// that the pieces have to be sent one by one.
+    fn respond(&self, chunks: &Bound<'_, PyAny>) -> PyResult<bool> {
         let body = if let Ok(list) = chunks.cast::<PyList>() {
             match list.len() {
                 1 => to_bytes(&list.get_item(0)?)?,
@@ -136,14 +137,10 @@ impl WsgiRequest {
         };
         let mut state = self.state.lock();
         if !matches!(state.body, BodyState::Nothing) {
-            // The application used write() before.
-            drop(state);
-            for chunk in [body] {
-                self.push(chunk)?;
-            }
-            return self.finish();
+            return Ok(false);
         }
-        self.send_full(&mut state, body)
+        self.send_full(&mut state, body)?;
+        Ok(true)
     }
 
     /// Sends one piece of the body; False means that the client is slow: wait with `drained`, then try again.
@@ -180,21 +177,24 @@ impl WsgiRequest {
                 state.body = BodyState::Nothing;
                 self.send_full(&mut state, Bytes::new())
             }
-            BodyState::Stream { left: Some(left), .. } if left > 0 => Err(PyValueError::new_err(format!(
-                "the body is {left} bytes shorter than its Content-Length says"
-            ))),
-            // Dropping the sender ends the body.
-            BodyState::Stream { .. } | BodyState::Ended => Ok(()),
+            BodyState::Stream { left: Some(left), .. } if left > 0 && !self.is_head => {
+                Err(PyValueError::new_err(format!(
+                    "the body is {left} bytes shorter than its Content-Length says"
+                )))
+            }
+            BodyState::Stream { whole, .. } => {
+                whole.set();
+                Ok(())
+            }
+            BodyState::Ended => Ok(()),
         }
     }
 
     /// The application failed: a 500 if the headers are not sent yet, else the connection is cut.
     fn abort(&self) {
         let mut state = self.state.lock();
-        if let BodyState::Stream { chunks, .. } = std::mem::replace(&mut state.body, BodyState::Ended) {
-            // If the queue is full the body still ends early, which `WsgiBody` reports for a known length.
-            let _ = chunks.try_send(Err(Aborted));
-        }
+        // A stream that is not marked as whole cuts the connection at its end.
+        state.body = BodyState::Ended;
         if let Some(sender) = state.sender.take() {
             let _ = sender.send(super::internal_error());
         }
@@ -227,24 +227,35 @@ impl WsgiRequest {
     fn push(&self, bytes: Bytes) -> PyResult<bool> {
         let mut state = self.state.lock();
         if let BodyState::Nothing = state.body {
-            if state.head.as_ref().is_some_and(|head| head.length == Some(bytes.len() as u64)) {
+            if state
+                .head
+                .as_ref()
+                .is_some_and(|head| head.length == Some(bytes.len() as u64))
+            {
                 // The first piece is the whole body, as most frameworks have it.
                 self.send_full(&mut state, bytes)?;
                 return Ok(true);
             }
             let head = state.head.take().ok_or_else(no_start_response)?;
             let (chunks, receiver) = mpsc::channel(MAX_CHUNKS);
-            state.body = BodyState::Stream { chunks, left: head.length };
-            let body = WsgiBody::stream(receiver, head.length);
+            let whole = Whole::default();
+            let body = WsgiBody::stream(receiver, head.length, whole.clone());
+            state.body = BodyState::Stream {
+                chunks,
+                left: head.length,
+                whole,
+            };
             send_response(state.sender.take(), head, body)?;
         }
         match &mut state.body {
-            BodyState::Stream { chunks, left } => {
+            BodyState::Stream { chunks, left, .. } => {
                 let length = bytes.len() as u64;
                 if left.is_some_and(|left| left < length) {
-                    return Err(PyValueError::new_err("the body is longer than its Content-Length says"));
+                    return Err(PyValueError::new_err(
+                        "the body is longer than its Content-Length says",
+                    ));
                 }
-                match chunks.try_send(Ok(bytes)) {
+                match chunks.try_send(bytes) {
                     Ok(()) => {
                         if let Some(left) = left {
                             *left -= length;
@@ -252,14 +263,12 @@ impl WsgiRequest {
                         Ok(true)
                     }
                     Err(mpsc::error::TrySendError::Full(_)) => Ok(false),
-                    Err(mpsc::error::TrySendError::Closed(_)) => {
-                        Err(PyConnectionResetError::new_err("the client has gone"))
-                    }
+                    Err(mpsc::error::TrySendError::Closed(_)) => Err(client_gone()),
                 }
             }
-            BodyState::Nothing | BodyState::Ended => {
-                Err(PyValueError::new_err("the body is longer than its Content-Length says"))
-            }
+            BodyState::Nothing | BodyState::Ended => Err(PyValueError::new_err(
+                "the body is longer than its Content-Length says",
+            )),
         }
     }
 }
@@ -275,10 +284,25 @@ fn send_response(
     if let Some(reason) = head.reason {
         response.extensions_mut().insert(reason);
     }
-    match sender.map(|sender| sender.send(response)) {
-        Some(Ok(())) => Ok(()),
-        Some(Err(_)) | None => Err(PyConnectionResetError::new_err("the client has gone")),
-    }
+    let sender = sender.ok_or_else(client_gone)?;
+    sender.send(response).map_err(|_| client_gone())
+}
+
+/// `write(data)` of PEP 3333, for old applications: `puff._wsgi.write` bound to this request. It is Python
+/// because it waits for a slow client, and a native frame must not be parked.
+fn write_of(request: &Bound<'_, WsgiRequest>) -> PyResult<Py<PyAny>> {
+    static METHOD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static WRITE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = request.py();
+    let write = WRITE.import(py, "puff._wsgi", "write")?;
+    Ok(METHOD
+        .import(py, "types", "MethodType")?
+        .call1((write, request))?
+        .unbind())
+}
+
+fn client_gone() -> PyErr {
+    ClientGone::new_err("the client has gone")
 }
 
 fn no_start_response() -> PyErr {
@@ -311,17 +335,23 @@ fn parse_head(status: &Bound<'_, PyString>, headers: &Bound<'_, PyAny>) -> PyRes
         .ok()
         .filter(|status| code.len() == 3 && !status.is_informational())
         .ok_or_else(|| {
-            PyValueError::new_err(format!("the status {text:?} does not begin with a code like \"200 OK\""))
+            PyValueError::new_err(format!(
+                "the status {text:?} does not begin with a code like \"200 OK\""
+            ))
         })?;
     let reason = if status.canonical_reason() == Some(reason) {
         None
     } else {
         Some(ReasonPhrase::try_from(reason.as_bytes()).map_err(|_| {
-            PyValueError::new_err(format!("the status {text:?} has characters that HTTP does not allow"))
+            PyValueError::new_err(format!(
+                "the status {text:?} has characters that HTTP does not allow"
+            ))
         })?)
     };
     let Ok(headers) = headers.cast::<PyList>() else {
-        return Err(PyTypeError::new_err("the headers of start_response are a list of (name, value) tuples"));
+        return Err(PyTypeError::new_err(
+            "the headers of start_response are a list of (name, value) tuples",
+        ));
     };
     let mut map = http::HeaderMap::with_capacity(headers.len() + 2);
     let mut length = None;
@@ -344,7 +374,12 @@ fn parse_head(status: &Bound<'_, PyString>, headers: &Bound<'_, PyAny>) -> PyRes
         }
         map.append(name, value);
     }
-    Ok(Head { status, reason, headers: map, length })
+    Ok(Head {
+        status,
+        reason,
+        headers: map,
+        length,
+    })
 }
 
 /// What PEP 3333 leaves to the server: it knows the connection, the application does not.
