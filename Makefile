@@ -10,6 +10,10 @@ export PYO3_PYTHON := $(BIN)/python
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PUFF_TEST_SITE_DIR ?= $(shell $(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" 2>/dev/null)
 
+# pip says what is wrong, and nothing else.
+export PIP_QUIET := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
 RUST := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs' -o -name 'Cargo.toml' -o -name '*.py')
 FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*')
 CARGO_TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --all-targets")
@@ -22,8 +26,8 @@ help: ## what each target does
 $(VENV)/.tools: pyproject.toml examples/demo/pyproject.toml
 	@echo "Creating $(VENV) with the Python packages of the project"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@$(BIN)/python -m pip install --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --group dev
 	@touch $@
 
 python/puff/playground/dist/index.html: $(FRONTEND) | $(VENV)/.tools
@@ -36,7 +40,7 @@ python/puff/playground/dist/index.html: $(FRONTEND) | $(VENV)/.tools
 $(VENV)/.package: $(RUST) python/puff/playground/dist/index.html | $(VENV)/.tools
 	@echo "Building the package (the first time this compiles everything: some minutes)"
 	@$(BIN)/maturin develop --quiet --release --extras embedded --target-dir target/extension
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable examples/demo
+	@$(BIN)/python -m pip install --editable examples/demo
 	@touch $@
 
 demo: $(VENV)/.package ## builds, starts private PostgreSQL and Valkey, loads data, serves
