@@ -38,7 +38,7 @@ const OUTGOING_SIZE: usize = 4096;
 /// No request is taken from the queue while more than this waits to be written.
 const MAX_OUTGOING: usize = 1024 * 1024;
 /// How long the end of a session may take before the socket is simply dropped.
-const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
+const FAREWELL_LIMIT: Duration = Duration::from_secs(5);
 
 /// What the task tells its connection's handle without being asked.
 pub(crate) struct Shared {
@@ -432,13 +432,16 @@ impl Actor {
             if let Err(error) = cancel::cancel(&self.config, self.key, FAREWELL_LIMIT).await {
                 tracing::debug!("{error}");
             }
-            return;
         }
         frontend::terminate(&mut self.outgoing);
-        if self.stream.write_all(&self.outgoing).await.is_ok() {
-            // Wait for the server's end: after that it no longer counts the session.
-            while matches!(self.stream.read(&mut [0; 512]).await, Ok(1..)) {}
-        }
+        let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
+        let mut nowhere = tokio::io::sink();
+        // Read until the server's end: after that it no longer counts the session. Both at once, because a
+        // server that cannot get rid of its answer reads nothing.
+        let _ = tokio::join!(
+            writer.write_all(&self.outgoing),
+            tokio::io::copy(&mut reader, &mut nowhere)
+        );
     }
 }
 
