@@ -1,0 +1,8 @@
+"""What the servers load."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench_site.settings")
+application = get_wsgi_application()

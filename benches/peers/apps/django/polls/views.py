@@ -1,0 +1,26 @@
+"""One view."""
+
+import json
+
+from django.http import HttpResponse
+
+from .models import Question
+
+
+def questions(request):
+    found = Question.objects.all().prefetch_related("choices")[:20]
+    answer = [
+        {
+            "id": question.id,
+            "text": question.question_text,
+            "choices": [
+                {"id": choice.id, "text": choice.choice_text, "votes": choice.votes}
+                for choice in question.choices.all()
+            ],
+        }
+        for question in found
+    ]
+    body = json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode()
+    # Without a length some servers chunk and some close the connection; CommonMiddleware would set it too.
+    headers = {"Content-Length": str(len(body))}
+    return HttpResponse(body, content_type="application/json", headers=headers)

@@ -1,0 +1,68 @@
+"""Django's ORM behind each server; psycopg2 everywhere, so that no driver decides."""
+
+from __future__ import annotations
+
+from .peer import Peer
+from .servers import FLOOR, GEVENT, GRANIAN, GUNICORN, UWSGI
+
+_APP = "bench_site.wsgi:application"
+_TARGETS = {"django": "/questions"}
+_PSYCOPG2 = {"DJANGO_DRIVER": "psycopg2"}
+
+DJANGO = (
+    Peer("axum", "django", FLOOR, _TARGETS, "django", "Rust, one SQL builds the JSON"),
+    Peer(
+        "granian",
+        "django",
+        f"{GRANIAN} --blocking-threads 4 {_APP}",
+        _TARGETS,
+        "django",
+        "4 threads, psycopg2",
+        _PSYCOPG2,
+        ("py:django", "py:psycopg2-binary", "py:psycopg"),
+    ),
+    Peer(
+        "granian-psycopg3",
+        "django",
+        f"{GRANIAN} --blocking-threads 4 {_APP}",
+        _TARGETS,
+        "django",
+        "4 threads, psycopg 3 (binary)",
+    ),
+    Peer(
+        "gunicorn-sync",
+        "django",
+        f"{GUNICORN} --worker-class sync {_APP}",
+        _TARGETS,
+        "django",
+        "1 thread, no keep-alive, psycopg2",
+        _PSYCOPG2,
+    ),
+    Peer(
+        "gunicorn-gthread",
+        "django",
+        f"{GUNICORN} --worker-class gthread --threads 4 {_APP}",
+        _TARGETS,
+        "django",
+        "4 threads, psycopg2",
+        _PSYCOPG2,
+    ),
+    Peer(
+        "gunicorn-gevent",
+        "django",
+        f"{GEVENT} {_APP}",
+        _TARGETS,
+        "django",
+        "greenlets, psycopg2 + psycogreen",
+        _PSYCOPG2,
+    ),
+    Peer(
+        "uwsgi",
+        "django",
+        f"{UWSGI} --wsgi-file bench_site/wsgi.py --threads 4",
+        _TARGETS,
+        "django",
+        "4 threads, psycopg2",
+        _PSYCOPG2,
+    ),
+)
