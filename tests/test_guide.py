@@ -138,7 +138,7 @@ def compare_excerpt(block: Block) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_page(page: Path, tmp_path: Path, serve: Any, stop_services: Any) -> None:
+def test_page(page: Path, tmp_path: Path, serve: Any, puff: Any, stop_services: Any) -> None:
     if shutil.which("curl") is None and "curl " in page.read_text():
         pytest.skip("no curl on PATH, which this page uses")
     try:
@@ -149,6 +149,8 @@ def test_page(page: Path, tmp_path: Path, serve: Any, stop_services: Any) -> Non
     finally:
         if (tmp_path / ".puff").exists():
             stop_services(tmp_path)
+            # Root keeps data outside a folder that the servers' account cannot reach: do not leave it there.
+            puff("db", "reset", "--yes", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

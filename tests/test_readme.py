@@ -26,11 +26,12 @@ def test_the_examples_are_the_files() -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, stop_services: Any) -> Any:
+def folder(tmp_path: Path, puff: Any, stop_services: Any) -> Any:
     """A folder with the first example as the README has it."""
     (tmp_path / "hello.py").write_text(blocks("python")[0])
     yield tmp_path
     stop_services(tmp_path)
+    puff("db", "reset", "--yes", cwd=tmp_path)
 
 
 def test_the_first_example_answers_as_shown(folder: Path, serve: Any) -> None:
