@@ -2,6 +2,7 @@
 
 import builtins
 import code
+import contextlib
 import os
 import runpy
 import sys
@@ -40,10 +41,8 @@ def run_stdin(dash, arguments):
     if not sys.stdin.isatty():
         exec(compile(sys.stdin.read(), "<stdin>", "exec"), main.__dict__)
         return
-    try:
+    with contextlib.suppress(ImportError):
         import readline  # noqa: F401  (line editing, where Python has it)
-    except ImportError:
-        pass
     # Other greenlets run while a statement waits in Puff, and rest while the prompt waits for the user.
     code.interact(local=main.__dict__, exitmsg="")
 

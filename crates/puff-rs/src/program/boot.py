@@ -1,10 +1,11 @@
-"""The first greenlet of a program: opens services, imports the user's modules, then runs the command.
+"""The first greenlet of a program: imports the user's modules, opens services, then runs the command.
 
 It is Python and not Rust for the sake of the imports and the waits: user code may wait at import time (a
 query in a module's body), and a greenlet that is parked must have no native frame on its stack.
 """
 
 import atexit
+import contextlib
 import importlib
 import sys
 import threading
@@ -15,11 +16,13 @@ from puff import _hub
 
 def run(driver):
     """Runs the program behind `driver` (the native half); returns the exit status."""
-    if not _hub.current_hub().wait_for(driver.open_services) or not driver.prepare():
-        return driver.fail()
+    # Services come after what is quick and may be wrong; a module that needs one earlier opens it itself.
+    driver.make_global_state()
     for path in driver.imports():
         if not _import(path):
             return driver.import_failed(path)
+    if not driver.load() or not _hub.current_hub().wait_for(driver.open_services):
+        return driver.fail()
     root = driver.start()
     if root is None:
         return driver.fail()
@@ -91,7 +94,5 @@ def finish():
     except BaseException as error:
         traceback.print_exception(error)
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()
-        except (AttributeError, OSError, ValueError):
-            pass

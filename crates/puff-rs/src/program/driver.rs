@@ -68,7 +68,6 @@ impl Driver {
     }
 
     fn begin(&self, py: Python<'_>) -> Result<Root, ProgramError> {
-        self.load_graphql(py)?;
         let prepared = self.prepared.lock().take();
         let prepared =
             prepared.ok_or_else(|| ProgramError::Failed("the program was started twice".into()))?;
@@ -104,8 +103,8 @@ impl Driver {
         });
     }
 
-    /// Makes the global state; whether that worked.
-    fn prepare(&self, py: Python<'_>) -> PyResult<bool> {
+    /// Makes the global state; raises what making it raises.
+    fn make_global_state(&self, py: Python<'_>) -> PyResult<()> {
         if let Some(make) = &self.global_state {
             let state = make(py)?;
             // `into_py` of the prelude has no other way to report a failed conversion.
@@ -114,7 +113,12 @@ impl Driver {
             }
             self.runtime.set_global_state(state);
         }
-        Ok(true)
+        Ok(())
+    }
+
+    /// Loads the GraphQL schema; whether that worked.
+    fn load(&self, py: Python<'_>) -> bool {
+        self.checked(self.load_graphql(py)).is_some()
     }
 
     /// What to import before `start`.

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! From the command line to the first line of user code: the arguments are parsed and checked, the command
-//! prepares itself (a server binds its port), Python starts, Tokio starts, the main greenlet opens the
-//! services, imports the user's modules and runs the command. At the end: the hub's greenlets end, Python's
+//! prepares itself (a server binds its port), Python starts, Tokio starts, the main greenlet imports the
+//! user's modules, opens the services and runs the command. At the end: the hub's greenlets end, Python's
 //! exit functions run, the pools close, the private services are given back, Tokio stops.
 
 mod command;
