@@ -21,7 +21,8 @@ app.json.sort_keys = False  # type: ignore[attr-defined]  # objects keep the ord
 @app.get("/")
 def start() -> str:
     """The start page: what there is, and where."""
-    return render_template("start.html", examples=EXAMPLES, counts=counts())
+    visits = puff.global_redis().command("INCR", "visits")
+    return render_template("start.html", examples=EXAMPLES, counts={**counts(), "visits": visits})
 
 
 @app.get("/countries")

@@ -79,6 +79,8 @@ def load() -> None:
         count = insert(data)
         db.execute("INSERT INTO loaded VALUES ($1, $2) ON CONFLICT DO NOTHING", [data.table, count])
         print(f"{data.table}: {count:,} rows in {time.perf_counter() - begun:.1f} s")
+    puff.global_redis().command("SETNX", "visits", 0)  # the start page counts on it
+    print("visits: counted in Redis")
 
 
 def insert(data: DataSet) -> int:
