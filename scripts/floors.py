@@ -23,7 +23,10 @@ NO_PYTHON = FLOORS[1]
 def main() -> int:
     """Prints each arrow that points the wrong way; the exit status is 1 if there is one."""
     output = subprocess.run(
-        ["cargo", "metadata", "--format-version", "1", "--no-deps"], check=True, capture_output=True, text=True
+        ["cargo", "metadata", "--format-version", "1", "--no-deps"],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     floor_of = {crate: number for number, crates in enumerate(FLOORS) for crate in crates}
     wrong = []

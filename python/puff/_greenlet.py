@@ -257,7 +257,9 @@ def spawn_blocking(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwarg
     return current_hub().wait_for(lambda waiter: _pool().submit(_in_thread, waiter, function, args, kwargs))  # type: ignore[no-any-return]
 
 
-def _in_thread(waiter: Waiter, function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _in_thread(
+    waiter: Waiter, function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
     try:
         value = function(*args, **kwargs)
     except BaseException as error:

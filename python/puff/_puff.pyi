@@ -1,9 +1,10 @@
 """The native module: what `_native` hands to the rest of the package. Private."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
 from greenlet import greenlet
+from typing_extensions import disjoint_base
 
 __version__: str
 
@@ -19,6 +20,8 @@ class DatabaseError(Exception):
     column: str | None
     constraint: str | None
 
+@final
+@disjoint_base
 class Waiter:
     def __call__(self, value: Any = None) -> None: ...
     def fail(self, error: BaseException) -> None: ...
@@ -27,6 +30,8 @@ class Waiter:
     def cancel(self) -> None: ...
     def block(self, timeout: float | None = None) -> Any: ...
 
+@final
+@disjoint_base
 class NativeHub:
     def wait(self) -> list[tuple[Any, Any]]: ...
     def call_soon(self, function: Callable[[Any], object], argument: Any) -> None: ...
@@ -37,11 +42,17 @@ class NativeHub:
     def shutdown(self) -> None: ...
     def watch_signals(self, fd: int) -> None: ...
 
+@final
+@disjoint_base
 class FutureRoot:
     def start(self, return_func: Waiter) -> None: ...
 
+@final
+@disjoint_base
 class ClientGone(ConnectionResetError): ...
 
+@final
+@disjoint_base
 class WsgiRequest:
     environ: dict[str, Any]
     def __call__(
@@ -53,6 +64,8 @@ class WsgiRequest:
     def finish(self) -> None: ...
     def abort(self) -> None: ...
 
+@final
+@disjoint_base
 class Context:
     @property
     def auth_token(self) -> str | None: ...
@@ -62,6 +75,8 @@ class Context:
     def state(self) -> dict[Any, Any]: ...
     def parent_values(self, names: list[str]) -> list[tuple[Any, ...]]: ...
 
+@final
+@disjoint_base
 class ResolverCall:
     @property
     def function(self) -> Callable[[Any, Context, dict[str, Any]], Any]: ...
@@ -71,6 +86,8 @@ class ResolverCall:
     def finish(self, result: Any) -> None: ...
     def fail(self, error: BaseException) -> None: ...
 
+@final
+@disjoint_base
 class PubSubHandle:
     @property
     def id(self) -> str: ...
@@ -93,4 +110,4 @@ def graphql_query(query: str, variables: dict[str, Any] | None, waiter: Waiter) 
 def graphql_sdl() -> str: ...
 def main(argv: list[str]) -> int: ...
 def start_background() -> None: ...
-def supervise(arguments: list[str]) -> int: ...
+def supervise(argv: list[str]) -> int: ...

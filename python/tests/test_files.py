@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import puff
 import pytest
+
+import puff
 
 Run = Callable[..., Any]
 

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import puff
 import pytest
 from greenlet import GreenletExit
+
+import puff
 
 Run = Callable[..., Any]
 

@@ -9,8 +9,9 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import puff
 import pytest
+
+import puff
 from puff.pubsub import Message
 
 Run = Callable[..., Any]
@@ -52,7 +53,9 @@ def test_values_come_back_as_they_went(run: Run, kind: str, value: Any) -> None:
 
 
 def test_what_python_cannot_hold_stays_text() -> None:
-    rows = POSTGRES.query("SELECT 'infinity'::timestamptz AS a, '10000-01-01'::date AS b, '1 mon'::interval AS c")
+    rows = POSTGRES.query(
+        "SELECT 'infinity'::timestamptz AS a, '10000-01-01'::date AS b, '1 mon'::interval AS c"
+    )
     assert rows == [{"a": "infinity", "b": "10000-01-01", "c": "1 mon"}]
 
 
@@ -66,7 +69,10 @@ def test_a_refused_statement_tells_all(run: Run) -> None:
     with pytest.raises(puff.DatabaseError, match="does not exist") as caught:
         run(POSTGRES.query, "SELECT * FROM no_such_table")
     assert caught.value.sqlstate == "42P01"
-    run(POSTGRES.script, "DROP TABLE IF EXISTS strict; CREATE TABLE strict (n int CONSTRAINT positive CHECK (n > 0))")
+    run(
+        POSTGRES.script,
+        "DROP TABLE IF EXISTS strict; CREATE TABLE strict (n int CONSTRAINT positive CHECK (n > 0))",
+    )
     with pytest.raises(puff.DatabaseError) as caught:
         run(POSTGRES.execute, "INSERT INTO strict VALUES (-1)")
     assert (caught.value.sqlstate, caught.value.constraint) == ("23514", "positive")
