@@ -246,7 +246,7 @@ def _run(native: NativeHub, root: Callable[[], object]) -> int:
 
 
 def run_main(native: NativeHub, function: Callable[..., object], args: tuple[Any, ...]) -> int:
-    """A Python program: `function(*args)` is the main greenlet. Called by the Rust half, on the main thread."""
+    """A Python program: `function(*args)` is the main greenlet. The Rust half calls it on the main thread."""
     with _signals(native, _raise_in_root):
         return _run(native, lambda: function(*args))
 
@@ -339,7 +339,7 @@ def _raise_in_root(signum: int) -> None:
 
 
 class _signals:
-    """While it lasts, SIGINT and SIGTERM call `handler(signum)` on the main thread, even if the hub sleeps."""
+    """While it lasts, SIGINT and SIGTERM call `handler(signum)` on the main thread, and wake the hub."""
 
     def __init__(self, native: NativeHub, handler: Callable[[int], None]) -> None:
         self._native = native

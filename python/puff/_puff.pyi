@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, final
 
 from greenlet import greenlet
-from typing_extensions import disjoint_base
 
 __version__: str
 
@@ -21,7 +20,6 @@ class DatabaseError(Exception):
     constraint: str | None
 
 @final
-@disjoint_base
 class Waiter:
     def __call__(self, value: Any = None) -> None: ...
     def fail(self, error: BaseException) -> None: ...
@@ -31,7 +29,6 @@ class Waiter:
     def block(self, timeout: float | None = None) -> Any: ...
 
 @final
-@disjoint_base
 class NativeHub:
     def wait(self) -> list[tuple[Any, Any]]: ...
     def call_soon(self, function: Callable[[Any], object], argument: Any) -> None: ...
@@ -43,16 +40,13 @@ class NativeHub:
     def watch_signals(self, fd: int) -> None: ...
 
 @final
-@disjoint_base
 class FutureRoot:
     def start(self, return_func: Waiter) -> None: ...
 
 @final
-@disjoint_base
 class ClientGone(ConnectionResetError): ...
 
 @final
-@disjoint_base
 class WsgiRequest:
     environ: dict[str, Any]
     def __call__(
@@ -65,7 +59,6 @@ class WsgiRequest:
     def abort(self) -> None: ...
 
 @final
-@disjoint_base
 class Context:
     @property
     def auth_token(self) -> str | None: ...
@@ -76,7 +69,6 @@ class Context:
     def parent_values(self, names: list[str]) -> list[tuple[Any, ...]]: ...
 
 @final
-@disjoint_base
 class ResolverCall:
     @property
     def function(self) -> Callable[[Any, Context, dict[str, Any]], Any]: ...
@@ -87,7 +79,6 @@ class ResolverCall:
     def fail(self, error: BaseException) -> None: ...
 
 @final
-@disjoint_base
 class PubSubHandle:
     @property
     def id(self) -> str: ...

@@ -44,7 +44,7 @@ class Postgres:
         return current_hub().wait_for(partial(native.postgres_execute, sql, list(params)))  # type: ignore[no-any-return]
 
     def script(self, sql: str) -> None:
-        """Runs several statements, separated by semicolons, in one implicit transaction. Errors as `query`."""
+        """Runs several statements, parted by semicolons, in one implicit transaction. Errors as `query`."""
         current_hub().wait_for(partial(native.postgres_script, sql))
 
 

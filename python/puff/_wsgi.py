@@ -51,6 +51,6 @@ def _iterate(request: WsgiRequest, result: Any) -> None:
 
 
 def write(request: WsgiRequest, data: bytes) -> None:
-    """Sends a piece of the body, once the client has taken enough of those before. `start_response` returns it."""
+    """Sends a piece of the body, once the client has taken enough; what `start_response` returns."""
     while not request.send(data):
         current_hub().wait_for(request.drained)

@@ -38,11 +38,12 @@ class Message:
         return json.loads(self.body)
 
     def __repr__(self) -> str:
-        return f"Message(channel={self.channel!r}, body={self.body!r}, from_connection_id={self.from_connection_id!r})"
+        sender = self.from_connection_id
+        return f"Message(channel={self.channel!r}, body={self.body!r}, from_connection_id={sender!r})"
 
 
 class Gap:
-    """Stands where messages of `channel` may have been missed: after a reconnect, or when a queue overflowed."""
+    """Stands where messages of `channel` may have been missed: after a reconnect or an overflow."""
 
     __slots__ = ("channel",)
 
