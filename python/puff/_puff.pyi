@@ -5,6 +5,34 @@ from typing import Any, final
 
 from greenlet import greenlet
 
+__all__ = [
+    "ClientGone",
+    "Context",
+    "DatabaseError",
+    "FutureRoot",
+    "NativeHub",
+    "PubSubHandle",
+    "ResolverCall",
+    "Waiter",
+    "WsgiRequest",
+    "__version__",
+    "global_state",
+    "graphql_query",
+    "graphql_sdl",
+    "main",
+    "new_connection_id",
+    "postgres_execute",
+    "postgres_query",
+    "postgres_script",
+    "pubsub_connect",
+    "pubsub_publish",
+    "read_file",
+    "redis_command",
+    "start_background",
+    "supervise",
+    "write_file",
+]
+
 __version__: str
 
 class DatabaseError(Exception):
