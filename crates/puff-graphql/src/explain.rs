@@ -46,7 +46,7 @@ impl PlannedLayer {
         }
         writeln!(f)?;
         if let Some(sql) = &self.sql {
-            writeln!(f, "{indent}    {sql}")?;
+            print_sql(f, sql, depth * 2 + 4)?;
         }
         self.layers.iter().try_for_each(|layer| layer.print(f, depth + 1))
     }
@@ -95,7 +95,8 @@ impl fmt::Display for Trace {
                 layer.rows, layer.resolve, layer.load
             )?;
             if let Some(sql) = &layer.sql {
-                writeln!(f, "    {sql}  ({} parameters)", layer.params)?;
+                print_sql(f, sql, 4)?;
+                writeln!(f, "    -- {} parameters", layer.params)?;
             }
             if let Some(error) = &layer.error {
                 writeln!(f, "    failed: {error}")?;
@@ -103,4 +104,21 @@ impl fmt::Display for Trace {
         }
         Ok(())
     }
+}
+
+/// A statement, indented as a whole: its own first-level indentation and blank edges are taken away.
+fn print_sql(f: &mut fmt::Formatter<'_>, sql: &str, indent: usize) -> fmt::Result {
+    let lines: Vec<&str> = sql.trim_matches('\n').trim_end().lines().collect();
+    let margin = |line: &&str| line.len() - line.trim_start().len();
+    let inner = lines.iter().skip(usize::from(!sql.starts_with('\n')));
+    let common = inner
+        .filter(|line| !line.trim().is_empty())
+        .map(margin)
+        .min()
+        .unwrap_or(0);
+    for line in lines {
+        let line = line.get(common.min(margin(&line))..).unwrap_or(line);
+        writeln!(f, "{:indent$}{line}", "")?;
+    }
+    Ok(())
 }
