@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, clean_environment
+from conftest import ROOT, Serve, clean_environment
 
 pytestmark = pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not installed")
 
@@ -52,3 +54,62 @@ def test_a_program_explains_itself() -> None:
     wrong = cargo("puff-and-python", "run_hello_mars")
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("my_first_app: error: ")
+
+
+SITE_APP = """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"from Python: " + environ["PATH_INFO"].encode()]
+"""
+
+SITE_SCHEMA = """
+from dataclasses import dataclass
+
+@dataclass
+class Thing:
+    n: int
+
+@dataclass
+class Query:
+    @classmethod
+    def things(cls, context, /, count: int) -> tuple[list[Thing], str, list]:
+        return ..., "SELECT generate_series(1, $1::int) AS n", [count]
+
+@dataclass
+class Schema:
+    query: Query
+"""
+
+
+def test_rust_graphql_and_wsgi_in_one_server(
+    tmp_path: Path, serve: Serve, stop_services: Callable[[Path], None]
+) -> None:
+    (tmp_path / "site_app.py").write_text(SITE_APP)
+    (tmp_path / "site_schema.py").write_text(SITE_SCHEMA)
+    subprocess.run(
+        ["cargo", "build", "--quiet", "-p", "puff-rs", "--example", "router"],
+        cwd=ROOT,
+        env=clean_environment(PYO3_PYTHON=sys.executable),
+        timeout=900,
+        check=True,
+    )
+    manifest = str(ROOT / "Cargo.toml")
+    command = ("cargo", "run", "--quiet", "--manifest-path", manifest, "-p", "puff-rs", "--example", "router")
+    variables = {"VIRTUAL_ENV": sys.prefix, "PYO3_PYTHON": sys.executable}
+    with serve(cwd=tmp_path, command=(*command, "--", "runserver"), env=variables) as server:
+        # Any axum extractor: path and state, JSON, the client's address.
+        assert server.get("/greet/World").text == "Hello World"
+        answer = server.request(
+            "POST", "/sum", json.dumps([1, 2, 3]).encode(), {"Content-Type": "application/json"}
+        )
+        assert answer.json() == 6
+        assert server.get("/client").text == "127.0.0.1"
+        # One handler's panic is one 500.
+        assert server.get("/broken").status == 500
+        assert server.get("/greet/again").status == 200
+        assert server.get("/elsewhere").text == "from Python: /elsewhere"
+        assert server.graphql("{ things(count: 2) { n } }") == {"data": {"things": [{"n": 1}, {"n": 2}]}}
+        assert server.get("/subscriptions").status == 501
+        page = server.get("/playground")
+        assert page.status == 404 or '"subscriptions": "/subscriptions"' in page.text
+    stop_services(tmp_path)

@@ -162,6 +162,9 @@ impl Plan {
             Some(path) => Some(load_wsgi(py, &context.runtime, path)?),
             None => None,
         };
+        if let Err(error) = allow_many_connections(py) {
+            tracing::debug!("the limit of open files stays as it is: {error}");
+        }
         self.banner(&context, &format!("http://{address}"));
         let app = match wsgi {
             Some(app) if !self.rust && self.graphql.is_none() => Application::Wsgi(app),
@@ -241,4 +244,19 @@ fn playground_directory(py: Python<'_>) -> PathBuf {
     package
         .map(|init| init.with_file_name("playground").join("dist"))
         .unwrap_or_default()
+}
+
+/// Raises the soft limit of open files: its usual 1,024 is for the sake of `select`, which nobody here uses,
+/// and each connection takes one.
+fn allow_many_connections(py: Python<'_>) -> PyResult<()> {
+    const ENOUGH: i64 = 65_536;
+    let resource = py.import("resource")?;
+    let files = resource.getattr("RLIMIT_NOFILE")?;
+    let (soft, hard): (i64, i64) = resource.call_method1("getrlimit", (&files,))?.extract()?;
+    // "No limit" is negative.
+    let wanted = if hard < 0 { ENOUGH } else { hard.min(ENOUGH) };
+    if (0..wanted).contains(&soft) {
+        resource.call_method1("setrlimit", (files, (wanted, hard)))?;
+    }
+    Ok(())
 }
