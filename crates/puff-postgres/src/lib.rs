@@ -14,6 +14,7 @@
 //! Every future of this crate may be dropped at any time; see [`Connection`] and [`Pool`].
 
 mod actor;
+mod array;
 mod cancel;
 mod codec;
 mod config;
@@ -32,6 +33,7 @@ mod statement;
 mod stream;
 mod transaction_status;
 
+pub use array::ArrayText;
 pub use config::{Config, ConfigError, Host};
 pub use connection::{CancelToken, Connection};
 pub use db_error::{DbError, Severity};

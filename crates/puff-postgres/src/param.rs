@@ -4,6 +4,7 @@ use std::fmt::{Display, Write};
 
 use bytes::Bytes;
 
+use crate::array::ArrayText;
 use crate::oid::Oid;
 
 /// One statement parameter: a value in PostgreSQL's text format, or SQL's null.
@@ -102,8 +103,8 @@ macro_rules! from_slice {
     ($($type:ty)*) => {$(
         impl From<&[$type]> for Param {
             fn from(values: &[$type]) -> Self {
-                Self::text(array(values.iter(), |text, value| {
-                    let _ = write!(text, "{value}");
+                Self::text(array(values.iter(), |array, value| {
+                    array.bare(&value.to_string());
                 }))
             }
         }
@@ -127,20 +128,24 @@ impl From<f32> for Param {
 impl From<&[f64]> for Param {
     fn from(values: &[f64]) -> Self {
         Self::text(array(values.iter(), |text, value| {
-            text.push_str(&float(value.to_string()))
+            text.bare(&float(value.to_string()));
         }))
     }
 }
 
 impl From<&[&str]> for Param {
     fn from(values: &[&str]) -> Self {
-        Self::text(array(values.iter(), |text, value| quote_element(text, value)))
+        Self::text(array(values.iter(), |array, value| {
+            array.quoted(value);
+        }))
     }
 }
 
 impl From<&[String]> for Param {
     fn from(values: &[String]) -> Self {
-        Self::text(array(values.iter(), |text, value| quote_element(text, value)))
+        Self::text(array(values.iter(), |array, value| {
+            array.quoted(value);
+        }))
     }
 }
 
@@ -153,29 +158,12 @@ fn float(text: String) -> String {
     }
 }
 
-fn array<T>(values: impl ExactSizeIterator<Item = T>, mut element: impl FnMut(&mut String, T)) -> String {
-    let mut text = String::with_capacity(2 + 8 * values.len());
-    text.push('{');
-    for (index, value) in values.enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
-        element(&mut text, value);
+fn array<T>(values: impl ExactSizeIterator<Item = T>, mut element: impl FnMut(&mut ArrayText, T)) -> String {
+    let mut array = ArrayText::with_capacity(values.len());
+    for value in values {
+        element(&mut array, value);
     }
-    text.push('}');
-    text
-}
-
-/// Every element is quoted: the words `NULL` and the empty string need it, and the rest does not mind.
-fn quote_element(text: &mut String, value: &str) {
-    text.push('"');
-    for character in value.chars() {
-        if matches!(character, '"' | '\\') {
-            text.push('\\');
-        }
-        text.push(character);
-    }
-    text.push('"');
+    array.finish()
 }
 
 #[cfg(test)]

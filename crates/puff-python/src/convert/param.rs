@@ -1,6 +1,6 @@
 //! Python objects as statement parameters, in PostgreSQL's text format.
 
-use puff_postgres::Param;
+use puff_postgres::{ArrayText, Param};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{
@@ -47,9 +47,7 @@ fn object_to_param(object: &Bound<'_, PyAny>) -> PyResult<Param> {
         return Ok(Param::from(bytes.as_slice()));
     }
     if is_array(object) {
-        let mut text = String::new();
-        write_array(object, &mut text)?;
-        return Ok(Param::text(text));
+        return Ok(Param::text(array_text(object)?.finish()));
     }
     Ok(Param::text(scalar_text(object)?))
 }
@@ -118,41 +116,24 @@ fn scalar_text(object: &Bound<'_, PyAny>) -> PyResult<String> {
     )))
 }
 
-/// PostgreSQL's array literal: `{1,NULL,"a \"quoted\" word",{...}}`.
-fn write_array(array: &Bound<'_, PyAny>, text: &mut String) -> PyResult<()> {
-    text.push('{');
-    for (index, element) in array.try_iter()?.enumerate() {
+fn array_text(array: &Bound<'_, PyAny>) -> PyResult<ArrayText> {
+    let mut text = ArrayText::with_capacity(array.len()?);
+    for element in array.try_iter()? {
         let element = element?;
-        if index > 0 {
-            text.push(',');
-        }
         if element.is_none() {
-            text.push_str("NULL");
+            text.null();
         } else if is_array(&element) {
-            write_array(&element, text)?;
+            text.array(array_text(&element)?);
         } else if element.is_exact_instance_of::<PyInt>() {
-            text.push_str(&scalar_text(&element)?);
+            text.bare(&scalar_text(&element)?);
         } else if let Ok(string) = element.cast_exact::<PyString>() {
-            quote(string.to_str()?, text);
+            text.quoted(string.to_str()?);
         } else {
             let param = object_to_param(&element)?;
-            quote(
-                &String::from_utf8_lossy(param.value.as_deref().unwrap_or_default()),
-                text,
-            );
+            text.quoted(&String::from_utf8_lossy(
+                param.value.as_deref().unwrap_or_default(),
+            ));
         }
     }
-    text.push('}');
-    Ok(())
-}
-
-fn quote(value: &str, text: &mut String) {
-    text.push('"');
-    for character in value.chars() {
-        if matches!(character, '"' | '\\') {
-            text.push('\\');
-        }
-        text.push(character);
-    }
-    text.push('"');
+    Ok(text)
 }

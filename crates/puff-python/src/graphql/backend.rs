@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use puff_graphql::{Backend, Call, FieldError, Resolved, Statement, Value};
-use puff_postgres::Param;
+use puff_postgres::{ArrayText, Param};
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
 
@@ -126,12 +126,7 @@ fn param(value: &Value) -> Result<Param, FieldError> {
         Value::Int(number) => Param::from(*number),
         Value::Float(number) => Param::from(*number),
         Value::Big(text) | Value::Str(text) | Value::Json(text) => Param::from(&**text),
-        Value::List(items) => {
-            let mut text = String::from("{");
-            write_items(items, &mut text)?;
-            text.push('}');
-            Param::text(text)
-        }
+        Value::List(items) => Param::text(array_text(items)?.finish()),
         Value::Object(_) => {
             return Err(FieldError::new(
                 "BAD_PARAMETER",
@@ -142,37 +137,20 @@ fn param(value: &Value) -> Result<Param, FieldError> {
     })
 }
 
-fn write_items(items: &[Value], text: &mut String) -> Result<(), FieldError> {
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
+fn array_text(items: &[Value]) -> Result<ArrayText, FieldError> {
+    let mut text = ArrayText::with_capacity(items.len());
+    for item in items {
         match item {
-            Value::Null => text.push_str("NULL"),
-            Value::List(inner) => {
-                text.push('{');
-                write_items(inner, text)?;
-                text.push('}');
-            }
-            Value::Str(_) | Value::Json(_) => {
-                let element = param(item)?;
-                text.push('"');
-                for character in String::from_utf8_lossy(element.value.as_deref().unwrap_or_default()).chars()
-                {
-                    if matches!(character, '"' | '\\') {
-                        text.push('\\');
-                    }
-                    text.push(character);
-                }
-                text.push('"');
-            }
+            Value::Null => text.null(),
+            Value::List(inner) => text.array(array_text(inner)?),
+            Value::Str(element) | Value::Json(element) => text.quoted(element),
             other => {
                 let element = param(other)?;
-                text.push_str(&String::from_utf8_lossy(
+                text.bare(&String::from_utf8_lossy(
                     element.value.as_deref().unwrap_or_default(),
-                ));
+                ))
             }
-        }
+        };
     }
-    Ok(())
+    Ok(text)
 }
