@@ -1,9 +1,32 @@
 #!/bin/sh
-# The benchmarks: `benches/run.sh` is `python -m peers bench`; other commands and options pass through.
+# benches/run.sh              all benchmarks: the peers under load, then the hub
+# benches/run.sh keep NAME    keeps the last run's figures and report in results/NAME.{json,hub.json,md}
+# benches/run.sh COMMAND ...  one command of `python -m peers`, see --help
 # BENCH=full measures everything, PUFF_WHEEL=path takes that wheel, PYTHON= chooses the interpreter.
 set -eu
 cd "$(dirname "$0")"
 python=../.venv/bin/python
 [ -x "$python" ] || python=${PYTHON:-python3}
-[ $# -gt 0 ] || set -- bench
-exec "$python" -m peers "$@"
+last=../target/bench
+
+case ${1-all} in
+all)
+    "$python" -m peers bench
+    echo
+    "$python" -m hub
+    ;;
+keep)
+    name=results/${2:?usage: benches/run.sh keep NAME}
+    mkdir -p results
+    cp "$last/results.json" "$name.json"
+    cp "$last/hub.json" "$name.hub.json"
+    {
+        "$python" -m peers report "$name.json"
+        printf '\n### Greenlets, beside gevent\n\n'
+        "$python" -m hub --report "$name.hub.json"
+    } >"$name.md"
+    ;;
+*)
+    exec "$python" -m peers "$@"
+    ;;
+esac

@@ -17,13 +17,23 @@ from .registry import Peer
 
 
 def machine() -> dict[str, str | int]:
-    """CPU model, core count, kernel and date."""
+    """CPU model, core count, kernel, date, and the commit that Puff was built from."""
     return {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release().split("-")[0],
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "commit": _commit(),
     }
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(places.ROOT), "rev-parse", "--short", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"
 
 
 def _cpu_model() -> str:
@@ -42,13 +52,19 @@ def versions(peers: Iterable[Peer]) -> dict[str, str]:
         "PostgreSQL": _said(str(places.postgres_bin() / "postgres"), "--version"),
         "wrk": _said("wrk", "-v"),
     }
-    python, rust, node = _python_packages(), _crates(), _node_packages()
-    for package in sorted({name for peer in peers for name in peer.packages}):
-        kind, _, name = package.partition(":")
-        version = {"py": python, "rs": rust, "js": node}[kind].get(name)
-        if version is not None:
-            found[name] = version
+    found |= package_versions(package for peer in peers for package in peer.packages)
     return {name: version for name, version in found.items() if version}
+
+
+def package_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of what is installed of `packages`, which are named as in `Peer.packages`."""
+    installed = {"py": _python_packages(), "rs": _crates(), "js": _node_packages()}
+    found = {}
+    for package in sorted(set(packages)):
+        kind, _, name = package.partition(":")
+        if name in installed[kind]:
+            found[name] = installed[kind][name]
+    return found
 
 
 def _said(*command: str) -> str:

@@ -22,7 +22,7 @@ FLOORS_TARGET = WORK / "floors"
 
 def site_packages() -> Path:
     """The bench venv's packages; the Python that runs the harness made it, so the layout is the same."""
-    return Path(sysconfig.get_path("purelib", "venv", {"base": str(VENV)}))
+    return Path(sysconfig.get_path("purelib", "posix_prefix", {"base": str(VENV)}))
 
 
 def postgres_bin() -> Path:

@@ -115,7 +115,7 @@ def _head(results: Results) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
     return (
         f"{machine['date']}, {machine['cores']} cores of {machine['cpu']}, Linux {machine['kernel']}; "
-        f"{settings}.\n\n"
+        f"commit {machine['commit']}; {settings}.\n\n"
         f"{versions}."
     )
 

@@ -22,6 +22,8 @@ from .workloads import Workload
 FAILURES = (PeerError, OSError, subprocess.TimeoutExpired)
 """What a peer may fail with; the others go on without it."""
 
+_FRESH_WARM_SECONDS = 1
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -115,8 +117,10 @@ class Measurement:
         )
         if number == 0:
             record.equal = verify(server, workload)
-        if number == 0 or workload.fresh:
+        if number == 0:
             self._load(server, workload, self._plan.warm_seconds)
+        elif workload.fresh:
+            self._load(server, workload, _FRESH_WARM_SECONDS)
         if number > 0:
             measured = self._load(server, workload, self._plan.seconds)
             record.rounds.append(measured)
