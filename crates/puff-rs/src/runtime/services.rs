@@ -180,7 +180,8 @@ impl Private {
         let acquired = tokio::task::spawn_blocking(move || {
             let folder = config.project_dir.join(".puff");
             let running = puff_embedded::status(&config, service)?.running.is_some();
-            if !running {
+            // In production nothing starts: what follows is the error that says so.
+            if !running && !config.production {
                 console.wait(format_args!("Starting {service} in {} ...", folder.display()));
             }
             let lease = puff_embedded::acquire(&config, service)?;
