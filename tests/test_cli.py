@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PUFF, Run, clean_environment
+from stack import PUFF, Run, clean_environment
 
 MAIN = """
 import os

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run, Serve, Server
+from stack import Run, Serve, Server
 
 APP = """
 import puff

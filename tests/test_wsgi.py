@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Serve, Server
+from stack import Serve, Server
 
 APP = r"""
 import collections
@@ -212,6 +212,10 @@ def raising(start_response):
     raise LookupError("on purpose")
 
 
+def exiting(start_response):
+    sys.exit("told by the application")
+
+
 def twice(start_response):
     start_response("200 OK", [TYPE])
     return answer(start_response, b"")
@@ -228,6 +232,7 @@ def own_reset(start_response):
 
 WRONG = {
     "raises": raising,
+    "exits": exiting,
     "twice": twice,
     "reset": own_reset,
     "never": lambda start_response: [b"body"],
@@ -642,6 +647,7 @@ def test_a_thousand_waiting_requests_share_one_thread(server: Server) -> None:
     ("kind", "message"),
     [
         ("raises", "LookupError: on purpose"),
+        ("exits", "SystemExit: told by the application"),
         ("reset", "ConnectionResetError: of another connection"),
         ("twice", "start_response was called twice without exc_info"),
         ("never", "did not call start_response"),

@@ -24,8 +24,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.chdir(folder)
     yield folder
     if (folder / ".puff").exists():
-        # This process still uses them: they end when it does, and this makes it soon.
-        subprocess.run([str(PUFF), "db", "stop"], cwd=folder, timeout=60, check=False, capture_output=True)
+        # This process uses them until it ends, so they are stopped under it.
+        for command in (["stop"], ["reset", "--yes"]):
+            subprocess.run(
+                [str(PUFF), "db", *command], cwd=folder, timeout=60, check=False, capture_output=True
+            )
 
 
 @pytest.fixture(params=["thread", "greenlet"])
