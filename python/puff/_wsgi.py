@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from greenlet import GreenletExit
+
 from ._hub import current_hub
 from ._native import native
 
@@ -29,11 +31,13 @@ def handler(app: WsgiApp) -> Callable[[WsgiRequest], None]:
                 _iterate(request, result)
         except native.ClientGone:
             request.abort()  # nobody is left to answer
-        except BaseException as error:
-            # After the headers this cuts the connection, so that the client sees that the body is not whole.
+        except GreenletExit:
             request.abort()
-            if not isinstance(error, Exception):
-                raise
+            raise
+        except BaseException as error:
+            # Also SystemExit: what a client can bring about must not end the server. After the headers the
+            # abort cuts the connection, so that the client sees that the body is not whole.
+            request.abort()
             log.error("error in the WSGI application for %s", request, exc_info=error)
 
     return handle

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from greenlet import GreenletExit
+
 if TYPE_CHECKING:
     from .._puff import ResolverCall
 
@@ -27,8 +29,10 @@ def resolve(call: ResolverCall) -> None:
     """Runs one resolver for its whole layer."""
     try:
         call.finish(call.function(call.parents(), call.context(), call.arguments()))
-    except BaseException as error:
+    except GreenletExit as error:
         call.fail(error)
-        if not isinstance(error, Exception):
-            raise
+        raise
+    except BaseException as error:
+        # Also SystemExit: what a client can bring about must not end the server.
+        call.fail(error)
         log.warning("resolver %s failed", call, exc_info=error)
