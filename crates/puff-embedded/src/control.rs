@@ -103,6 +103,10 @@ pub fn reset(config: &EmbeddedConfig, service: Service) -> Result<Option<PathBuf
     }
     fs::rename(&data, &doomed).map_err(Error::io("rename", &data))?;
     fs::remove_dir_all(&doomed).map_err(Error::io("delete", &doomed))?;
+    // The folders above were made for the data alone; what else lies in them keeps them.
+    for folder in data.ancestors().skip(1).take(2) {
+        let _ = fs::remove_dir(folder);
+    }
     Ok(Some(data))
 }
 
