@@ -14,7 +14,7 @@ from .database import Database
 from .errors import BenchError
 from .install import install
 from .load import require_wrk
-from .machine import machine, versions
+from .machine import machine, missing, versions
 from .processes import Cores
 from .registry import PEERS, Peer
 from .report import report, summary
@@ -181,13 +181,14 @@ def _select(
     ]
     serving = [each for each in PEERS if not peers or each.name in peers]
     used = [each for each in serving if any(workload.name in each.targets for workload in chosen)]
+    installed = []
     for each in used:
-        if not each.program().exists():
-            print(
-                f"{each.group}/{each.name} is left out: {each.program().name} is not installed",
-                file=sys.stderr,
-            )
-    return chosen, [each for each in used if each.program().exists()]
+        lacking = missing(each)
+        if lacking:
+            print(f"{each.group}/{each.name} is left out: {lacking} is not installed", file=sys.stderr)
+        else:
+            installed.append(each)
+    return chosen, installed
 
 
 if __name__ == "__main__":

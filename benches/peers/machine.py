@@ -56,6 +56,15 @@ def versions(peers: Iterable[Peer]) -> dict[str, str]:
     return {name: version for name, version in found.items() if version}
 
 
+def missing(peer: Peer) -> str | None:
+    """A program or package that the peer needs and that is not installed; None if all is there."""
+    if not peer.program().exists():
+        return peer.program().name
+    installed = package_versions(peer.packages)
+    names = (package.partition(":")[2] for package in peer.packages)
+    return next((name for name in names if name not in installed), None)
+
+
 def package_versions(packages: Iterable[str]) -> dict[str, str]:
     """Versions of what is installed of `packages`, which are named as in `Peer.packages`."""
     installed = {"py": _python_packages(), "rs": _crates(), "js": _node_packages()}

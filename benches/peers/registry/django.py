@@ -8,6 +8,7 @@ from .servers import FLOOR, GEVENT, GRANIAN, GUNICORN, UWSGI
 _APP = "bench_site.wsgi:application"
 _TARGETS = {"django": "/questions"}
 _PSYCOPG2 = {"DJANGO_DRIVER": "psycopg2"}
+_PACKAGES = ("py:django", "py:psycopg2-binary")
 
 DJANGO = (
     Peer("axum", "django", FLOOR, _TARGETS, "django", "Rust, one SQL builds the JSON"),
@@ -19,7 +20,7 @@ DJANGO = (
         "django",
         "4 threads, psycopg2",
         _PSYCOPG2,
-        ("py:django", "py:psycopg2-binary", "py:psycopg"),
+        _PACKAGES,
     ),
     Peer(
         "granian-psycopg3",
@@ -28,6 +29,7 @@ DJANGO = (
         _TARGETS,
         "django",
         "4 threads, psycopg 3 (binary)",
+        packages=("py:django", "py:psycopg"),
     ),
     Peer(
         "gunicorn-sync",
@@ -37,6 +39,7 @@ DJANGO = (
         "django",
         "1 thread, no keep-alive, psycopg2",
         _PSYCOPG2,
+        _PACKAGES,
     ),
     Peer(
         "gunicorn-gthread",
@@ -46,6 +49,7 @@ DJANGO = (
         "django",
         "4 threads, psycopg2",
         _PSYCOPG2,
+        _PACKAGES,
     ),
     Peer(
         "gunicorn-gevent",
@@ -55,6 +59,7 @@ DJANGO = (
         "django",
         "greenlets, psycopg2 + psycogreen",
         _PSYCOPG2,
+        _PACKAGES,
     ),
     Peer(
         "uwsgi",
@@ -64,5 +69,6 @@ DJANGO = (
         "django",
         "4 threads, psycopg2",
         _PSYCOPG2,
+        _PACKAGES,
     ),
 )

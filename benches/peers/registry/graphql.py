@@ -103,7 +103,7 @@ GRAPHQL = (
         "django",
         "granian WSGI, 4 threads, optimizer, psycopg2",
         {"DJANGO_DRIVER": "psycopg2", "BENCH_STRAWBERRY": "1"},
-        ("py:strawberry-graphql-django", "py:django"),
+        ("py:django", "py:strawberry-graphql-django"),
     ),
     Peer(
         "mercurius",

@@ -26,7 +26,7 @@ class Peer:
         targets: by workload, the path, or path and body where the peer needs another query.
         directory: where it runs, below `apps` unless absolute.
         note: threads, driver, what is special; for the report.
-        packages: what to tell the version of: `py:granian`, `rs:axum`, `js:mercurius`.
+        packages: what it needs and the report tells the version of: `py:granian`, `rs:axum`, `js:mercurius`.
     """
 
     name: str
