@@ -47,7 +47,7 @@ pub fn start_embedded(options: &EmbedOptions) -> Result<(), InterpreterError> {
     Python::attach(|py| {
         let path = py.import("sys")?.getattr("path")?;
         for (index, folder) in options.path.iter().enumerate() {
-            path.call_method1("insert", (index, folder))?;
+            path.call_method1("insert", (index, folder.as_os_str()))?;
         }
         Ok::<(), PyErr>(())
     })?;
