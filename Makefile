@@ -71,6 +71,7 @@ lint: $(VENV)/.package ## formatters, clippy, rustdoc, ruff, mypy, stubs, floors
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	cd benches && $(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml puff._puff
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/floors.py

@@ -30,7 +30,11 @@ where
             Ok(value) => Some(value),
             Err(failure) => {
                 if failure.is_panic() {
-                    error!(task = name, "a task panicked: {}", panic_message(&*failure.into_panic()));
+                    error!(
+                        task = name,
+                        "a task panicked: {}",
+                        panic_message(&*failure.into_panic())
+                    );
                 }
                 None
             }

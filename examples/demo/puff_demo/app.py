@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-import puff
 from flask import Flask, Response, abort, render_template, request
+
+import puff
 
 from .examples import EXAMPLES
 
