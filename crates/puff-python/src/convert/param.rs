@@ -14,8 +14,18 @@ use super::types;
 /// # Errors
 /// `TypeError` that numbers the parameter (from 1, as in `$1`) and names its type.
 pub(crate) fn objects_to_params(objects: &Bound<'_, PyAny>) -> PyResult<Vec<Param>> {
-    objects
-        .try_iter()?
+    // A text or a dict can be iterated over, and would become one parameter per character or key.
+    let is_one_value = objects.is_instance_of::<PyString>()
+        || objects.is_instance_of::<PyBytes>()
+        || objects.is_instance_of::<PyDict>();
+    let items = objects.try_iter().ok().filter(|_| !is_one_value).ok_or_else(|| {
+        let name = objects.get_type().qualname();
+        let name = name.map_or_else(|_| "?".to_owned(), |name| name.to_string());
+        PyTypeError::new_err(format!(
+            "the parameters of a statement are a list or a tuple, not {name}"
+        ))
+    })?;
+    items
         .enumerate()
         .map(|(index, object)| {
             object_to_param(&object?).map_err(|error| {
