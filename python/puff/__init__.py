@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._errors import DatabaseError
+    from ._errors import DatabaseError, ServiceError
     from ._files import read_file_bytes, write_file_bytes
     from ._greenlet import (
         Greenlet,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "_errors": ["DatabaseError"],
+    "_errors": ["DatabaseError", "ServiceError"],
     "_files": ["read_file_bytes", "write_file_bytes"],
     "_greenlet": [
         "Greenlet",
@@ -57,6 +57,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DatabaseError",
     "Greenlet",
+    "ServiceError",
     "blocking",
     "global_graphql",
     "global_postgres",

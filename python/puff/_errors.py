@@ -5,5 +5,6 @@ from __future__ import annotations
 from ._native import native
 
 DatabaseError = native.DatabaseError
+ServiceError = native.ServiceError
 
-__all__ = ["DatabaseError"]
+__all__ = ["DatabaseError", "ServiceError"]

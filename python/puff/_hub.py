@@ -13,19 +13,18 @@ from __future__ import annotations
 import contextvars
 import itertools
 import logging
-import os
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
 if TYPE_CHECKING:
-    from ._puff import FutureRoot, NativeHub, Waiter
+    from ._puff import NativeHub, Waiter
 
 log = logging.getLogger("puff")
 
@@ -251,20 +250,6 @@ def run_main(native: NativeHub, function: Callable[..., object], args: tuple[Any
         return _run(native, lambda: function(*args))
 
 
-def run_future(native: NativeHub, future: FutureRoot) -> int:
-    """A Rust program (a server): its future is the main greenlet's wait. Called by the Rust half."""
-    seen: list[int] = []
-
-    def stop(signum: int) -> None:
-        if seen:
-            os._exit(128 + signum)
-        seen.append(signum)
-        native.shutdown()
-
-    with _signals(native, stop):
-        return _run(native, lambda: current_hub().wait_for(future.start))
-
-
 def run_background(native: NativeHub) -> None:
     """A hub on a daemon thread of its own; returns when it runs. Called by the Rust half, lazily."""
     global _hub
@@ -299,17 +284,10 @@ def exit_status(function: Callable[[], object]) -> int:
         return _exit_code(error.code)
     except KeyboardInterrupt:
         return 130
-    except BaseException as error:
-        sys.excepthook(type(error), error, _users_part(error.__traceback__))
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
         return 1
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
-
-
-def _users_part(traceback: TracebackType | None) -> TracebackType | None:
-    """The traceback without the frames of this module, which tell the user nothing."""
-    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
-        traceback = traceback.tb_next
-    return traceback
 
 
 def _exit_code(code: object) -> int:

@@ -9,10 +9,10 @@ __all__ = [
     "ClientGone",
     "Context",
     "DatabaseError",
-    "FutureRoot",
     "NativeHub",
     "PubSubHandle",
     "ResolverCall",
+    "ServiceError",
     "Waiter",
     "WsgiRequest",
     "__version__",
@@ -47,6 +47,9 @@ class DatabaseError(Exception):
     column: str | None
     constraint: str | None
 
+class ServiceError(ConnectionError):
+    """A service that cannot be had: not configured, not reached, not started."""
+
 @final
 class Waiter:
     def __call__(self, value: Any = None) -> None: ...
@@ -66,10 +69,6 @@ class NativeHub:
     def wake(self) -> None: ...
     def shutdown(self) -> None: ...
     def watch_signals(self, fd: int) -> None: ...
-
-@final
-class FutureRoot:
-    def start(self, return_func: Waiter) -> None: ...
 
 @final
 class ClientGone(ConnectionResetError): ...

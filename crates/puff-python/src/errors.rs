@@ -6,13 +6,20 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 
 use crate::greenlet::BoxError;
-use crate::services::ServiceError;
+use crate::services;
 
 pyo3::create_exception!(
     puff,
     DatabaseError,
     pyo3::exceptions::PyException,
     "PostgreSQL refused a statement. `sqlstate` is its five-letter code, or None."
+);
+
+pyo3::create_exception!(
+    puff,
+    ServiceError,
+    pyo3::exceptions::PyConnectionError,
+    "A service (PostgreSQL, Redis, pub-sub) that cannot be had: not configured, not reached, not started."
 );
 
 /// The Python exception for an error of a future.
@@ -38,8 +45,8 @@ pub(crate) fn into_pyerr(error: BoxError) -> PyErr {
     if let Some(failure) = error.downcast_ref::<puff_redis::Error>() {
         return redis(failure);
     }
-    if let Some(failure) = error.downcast_ref::<ServiceError>() {
-        return PyConnectionError::new_err(failure.to_string());
+    if let Some(failure) = error.downcast_ref::<services::ServiceError>() {
+        return ServiceError::new_err(failure.to_string());
     }
     PyRuntimeError::new_err(error.to_string())
 }

@@ -3,54 +3,31 @@
 //! The loop itself is Python (`puff/_hub.py`), because a greenlet must not be parked with native frames on
 //! its stack; here are the native half of that loop and the ways to start it.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use tokio::io::AsyncReadExt;
 
-use crate::greenlet::{BoxError, greenlet_async};
 use crate::reactor::{Event, Reactor, deadline};
 use crate::runtime::Runtime;
 use crate::waiter::Waiter;
 
-/// What a program's main greenlet does.
-pub enum Root {
-    /// Calls a Python function; the exit status is its result (None = 0, an int, an exception = 1).
-    Python {
-        /// What to call.
-        callable: Py<PyAny>,
-        /// Its positional arguments.
-        args: Py<PyTuple>,
-    },
-    /// Waits for a Rust future that gives the exit status; a signal cancels [`Runtime::shutdown`].
-    Future(Pin<Box<dyn Future<Output = Result<i32, BoxError>> + Send>>),
-}
-
-/// Makes this thread the hub until the root ends; returns the exit status.
+/// Makes this thread the hub until `function(*args)`, its main greenlet, returns; gives the exit status.
 ///
-/// Ctrl-C and SIGTERM raise `KeyboardInterrupt` or `SystemExit(143)` in a Python root, and cancel
-/// [`Runtime::shutdown`] for a future; a second signal ends the program at once. Call it attached, on the
-/// process's main thread.
+/// That is the function's result: None is 0, an int itself, an exception 1, with its traceback on stderr.
+/// Ctrl-C and SIGTERM raise `KeyboardInterrupt` or `SystemExit(143)` in the main greenlet, wherever it waits.
+/// Call it attached, on the process's main thread.
 ///
 /// # Errors
 /// If the Python package `puff` or `greenlet` cannot be imported.
-pub fn run_main(py: Python<'_>, runtime: &Runtime, root: Root) -> PyResult<i32> {
+pub fn run_main(runtime: &Runtime, function: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<i32> {
+    let py = function.py();
     let native = Bound::new(py, NativeHub::new(runtime))?;
-    let module = py.import("puff._hub")?;
-    let status = match root {
-        Root::Python { callable, args } => module.call_method1("run_main", (native, callable, args))?,
-        Root::Future(future) => {
-            let root = FutureRoot {
-                future: Mutex::new(Some(future)),
-            };
-            module.call_method1("run_future", (native, Bound::new(py, root)?))?
-        }
-    };
-    status.extract()
+    py.import("puff._hub")?
+        .call_method1("run_main", (native, function, args))?
+        .extract()
 }
 
 /// Starts the hub on a daemon thread of its own, for programs whose main thread is plain Python.
@@ -174,26 +151,7 @@ fn owned_socket(fd: i32) -> PyResult<std::os::unix::net::UnixStream> {
     Ok(unsafe { std::os::unix::net::UnixStream::from_raw_fd(fd) })
 }
 
-/// A Rust future as the main greenlet.
-#[pyclass(frozen, module = "puff")]
-struct FutureRoot {
-    #[allow(clippy::type_complexity)]
-    future: Mutex<Option<Pin<Box<dyn Future<Output = Result<i32, BoxError>> + Send>>>>,
-}
-
-#[pymethods]
-impl FutureRoot {
-    /// Starts the future; its exit status completes `return_func`.
-    fn start(&self, return_func: Py<PyAny>) -> PyResult<()> {
-        let future = self.future.lock().take();
-        let future = future.ok_or_else(|| PyRuntimeError::new_err("the root future has been started"))?;
-        greenlet_async(return_func, future);
-        Ok(())
-    }
-}
-
 /// Adds the classes of this module to the native module.
 pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<NativeHub>()?;
-    module.add_class::<FutureRoot>()
+    module.add_class::<NativeHub>()
 }

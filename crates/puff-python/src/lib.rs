@@ -29,7 +29,7 @@ mod waiter;
 use pyo3::prelude::*;
 
 pub use greenlet::{BoxError, greenlet_async};
-pub use hub::{Root, run_background, run_main};
+pub use hub::{run_background, run_main};
 pub use runtime::Runtime;
 pub use services::{Opener, ServiceError, Services};
 pub use waiter::Waiter;
@@ -41,6 +41,7 @@ pub use waiter::Waiter;
 pub fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DatabaseError", module.py().get_type::<errors::DatabaseError>())?;
+    module.add("ServiceError", module.py().get_type::<errors::ServiceError>())?;
     module.add_class::<Waiter>()?;
     hub::populate(module)?;
     bindings::populate(module)?;

@@ -6,12 +6,11 @@ use std::process::Command as Process;
 
 use clap::{Arg, ArgAction, ArgMatches};
 use puff_embedded::{EmbeddedConfig, Service};
-use puff_python::Root;
 use pyo3::prelude::*;
 
 use crate::errors::{BoxError, ConfigError, ProgramError};
 use crate::program::commands::python::{arguments, arguments_arg};
-use crate::program::{Command, Invocation, Prepared};
+use crate::program::{Command, Invocation, Prepared, Root};
 
 /// Looks after private PostgreSQL and Valkey.
 pub(super) struct DbCommand;

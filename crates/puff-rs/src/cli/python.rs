@@ -2,14 +2,13 @@
 
 use std::ffi::OsString;
 
-use puff_python::Root;
 use pyo3::ffi::c_str;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::errors::{ConfigError, ProgramError};
 use crate::program::commands::python::{arguments, arguments_arg};
-use crate::program::{Command, Invocation, Prepared};
+use crate::program::{Command, Invocation, Prepared, Root};
 
 /// Runs a module, code, a file, or the interactive interpreter.
 pub(super) struct PythonInterpreterCommand;

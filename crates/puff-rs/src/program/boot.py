@@ -11,6 +11,7 @@ import sys
 import threading
 import traceback
 
+import puff
 from puff import _hub
 
 
@@ -31,6 +32,8 @@ def run(driver):
         return _attend(task)
     try:
         return function(*args)
+    except puff.ServiceError as error:
+        return driver.service_failed(str(error))
     except Exception as error:
         _print(error)
         return 1

@@ -1,10 +1,13 @@
 //! [`Command`]: what a program can be asked to do.
 
-use clap::ArgMatches;
-use puff_python::{Root, Runtime};
-use pyo3::Python;
+use std::pin::Pin;
 
-use crate::errors::ProgramError;
+use clap::ArgMatches;
+use puff_python::Runtime;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::errors::{BoxError, ProgramError};
 use crate::settings::Settings;
 
 /// A subcommand of a [`Program`](super::Program).
@@ -64,6 +67,19 @@ pub struct Context {
     pub(crate) console: crate::runtime::Console,
 }
 
+/// What the main greenlet of a program does.
+pub enum Root {
+    /// Calls a Python function; the exit status is its result (None = 0, an int, an exception = 1).
+    Python {
+        /// What to call.
+        callable: Py<PyAny>,
+        /// Its positional arguments.
+        args: Py<PyTuple>,
+    },
+    /// Waits for a Rust future that gives the exit status; a signal cancels [`Runtime::shutdown`].
+    Future(Pin<Box<dyn Future<Output = Result<i32, BoxError>> + Send>>),
+}
+
 type Start = Box<dyn FnOnce(Python<'_>, Context) -> Result<Root, ProgramError> + Send>;
 
 /// A command whose arguments are right: what it needs, and how it goes on.
@@ -92,7 +108,7 @@ impl Prepared {
     /// Goes on with a future on Tokio; its value is the exit status.
     pub fn future<F>(start: impl FnOnce(Context) -> F + Send + 'static) -> Prepared
     where
-        F: Future<Output = Result<i32, crate::errors::BoxError>> + Send + 'static,
+        F: Future<Output = Result<i32, BoxError>> + Send + 'static,
     {
         Prepared::new(move |_, context| Ok(Root::Future(Box::pin(start(context)))))
     }

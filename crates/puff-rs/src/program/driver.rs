@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use parking_lot::Mutex;
 use puff_python::graphql::{GraphQl, GraphQlLoadError, GraphQlOptions};
 use puff_python::import::ResolveError;
-use puff_python::{Root, Runtime, greenlet_async};
+use puff_python::{Runtime, greenlet_async};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tokio::sync::watch;
 
-use super::command::{Context, Prepared};
+use super::command::{Context, Prepared, Root};
 use crate::errors::{BoxError, ConfigError, ProgramError};
 use crate::runtime::{Console, GlobalStateFn, ServicePlan};
 use crate::settings::Settings;
@@ -155,6 +155,12 @@ impl Driver {
         let error = error.unwrap_or_else(|| ProgramError::Failed("the program did not start".into()));
         self.console.error(&self.program, &error);
         error.exit_status().into()
+    }
+
+    /// Says that a service failed that the command could not do without; the exit status.
+    fn service_failed(&self, text: String) -> i32 {
+        *self.failure.lock() = Some(ProgramError::Service(text));
+        self.fail()
     }
 
     /// Says that the import of `path`, whose traceback has been printed, ended the start; the exit status.

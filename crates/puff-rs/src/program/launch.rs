@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use puff_core::Environment;
 use puff_embedded::EmbeddedConfig;
-use puff_python::{Root, Runtime, run_background, run_main};
+use puff_python::{Runtime, run_background, run_main};
 use pyo3::ffi::c_str;
 use pyo3::prelude::*;
 
@@ -102,9 +102,8 @@ impl Launch {
                 prepared: Mutex::new(Some(self.prepared)),
                 failure: Arc::default(),
             };
-            let callable = boot_module(py)?.getattr("run")?.unbind();
-            let args = (Bound::new(py, driver)?,).into_pyobject(py)?.unbind();
-            run_main(py, runtime, Root::Python { callable, args })
+            let function = boot_module(py)?.getattr("run")?;
+            run_main(runtime, &function, &(Bound::new(py, driver)?,).into_pyobject(py)?)
         };
         run().map_err(|error: PyErr| raised(py, &error, "the program could not be started"))
     }

@@ -30,7 +30,7 @@ use clap::ArgMatches;
 use clap::error::ErrorKind;
 use pyo3::Python;
 
-pub use command::{Command, Context, Invocation, Prepared};
+pub use command::{Command, Context, Invocation, Prepared, Root};
 pub(crate) use driver::resolve_error;
 pub(crate) use embedded::{SUPERVISOR_ARGUMENT, in_extension_host};
 pub(crate) use launch::{Background, Launch};

@@ -3,13 +3,12 @@
 use std::ffi::OsString;
 
 use clap::{Arg, value_parser};
-use puff_python::Root;
 use puff_python::import::resolve;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::errors::ProgramError;
-use crate::program::{Command, Context, Invocation, Prepared, resolve_error};
+use crate::program::{Command, Context, Invocation, Prepared, Root, resolve_error};
 
 /// Calls a Python function as the program's main greenlet.
 ///

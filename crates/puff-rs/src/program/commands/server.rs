@@ -3,15 +3,15 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 
+use puff_python::Runtime;
 use puff_python::import::resolve;
 use puff_python::wsgi::WsgiApp;
-use puff_python::{Root, Runtime};
 use pyo3::prelude::*;
 
 use crate::errors::{ConfigError, ProgramError};
 use crate::graphql::Endpoint;
 use crate::graphql::handlers::{handle_graphql, playground};
-use crate::program::{Command, Context, Invocation, Prepared, resolve_error};
+use crate::program::{Command, Context, Invocation, Prepared, Root, resolve_error};
 use crate::settings::{Settings, keys};
 use crate::web::{
     ASSETS_PATH, Application, PlaygroundAssets, Router, ServerConfig, WsgiService, listen, serve,
