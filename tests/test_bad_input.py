@@ -510,8 +510,12 @@ def test_a_resolver_that_raises(server: Server) -> None:
 @pytest.mark.parametrize(
     ("field", "code", "message"),
     [
-        ("no_child_column", "MISSING_COLUMN", "parent_id"),
-        ("no_parent_column", "MISSING_COLUMN", "code"),
+        (
+            "no_child_column",
+            "MISSING_COLUMN",
+            "the SQL result has no join column `parent_id` (columns: id, name)",
+        ),
+        ("no_parent_column", "MISSING_COLUMN", "the parents have no join column `code` (columns: id, name)"),
         (
             "asks_for_no_column",
             "RESOLVER_ERROR",
@@ -536,12 +540,20 @@ def test_join_columns_that_are_not_in_the_rows(server: Server, field: str, code:
             "the resolver Query.no_tuple returned a tuple of 4; it may return a value, ",
         ),
         ("no_sql { id }", ["no_sql"], "the resolver Query.no_sql returned a int where SQL text belongs; "),
-        ("no_parameters { id }", ["no_parameters"], "int"),
+        (
+            "no_parameters { id }",
+            ["no_parameters"],
+            "the parameters of a statement are a list or a tuple, not int",
+        ),
         ("bad_parameter { id }", ["bad_parameter"], "parameter $1: a object has no SQL form"),
-        ("missing_column { id name }", ["missing_column"], "name"),
-        ("null_name { name }", ["null_name", 0, "name"], "null"),
+        (
+            "missing_column { id name }",
+            ["missing_column"],
+            "Node.name: the SQL result has no column `name` (columns: id)",
+        ),
+        ("null_name { name }", ["null_name", 0, "name"], "Node.name must not be null"),
         ("no_list { id }", ["no_list"], "a list was expected, not str"),
-        ("not_one", ["not_one"], "many"),
+        ("not_one", ["not_one"], 'Int cannot represent "many"'),
         (
             "missing_attribute { name }",
             ["missing_attribute", "name"],
