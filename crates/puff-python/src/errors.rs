@@ -77,6 +77,7 @@ fn postgres(failure: &puff_postgres::Error) -> PyErr {
         }),
         Error::Timeout { .. } | Error::PoolTimeout { .. } => PyTimeoutError::new_err(text),
         Error::Config(_) | Error::InvalidInput(_) => PyValueError::new_err(text),
+        Error::Connect { .. } | Error::Auth { .. } => ServiceError::new_err(text),
         Error::Unsupported(_) => PyNotImplementedError::new_err(text),
         _ => PyConnectionError::new_err(text),
     }
@@ -87,7 +88,8 @@ fn redis(failure: &puff_redis::Error) -> PyErr {
     let text = failure.to_string();
     match failure {
         Error::Config { .. } | Error::Invalid { .. } => PyValueError::new_err(text),
-        Error::Connect { .. } | Error::Disconnected { .. } => PyConnectionError::new_err(text),
+        Error::Connect { .. } => ServiceError::new_err(text),
+        Error::Disconnected { .. } => PyConnectionError::new_err(text),
         Error::Timeout { .. } => PyTimeoutError::new_err(text),
         _ => PyRuntimeError::new_err(text),
     }
