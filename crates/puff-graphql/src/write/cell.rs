@@ -31,6 +31,8 @@ pub(crate) enum ScalarWriter {
     Quoted,
     /// As a string.
     Text,
+    /// A time or timestamp in ISO 8601, as a string.
+    Moment,
     /// `t` and `f`.
     Bool,
     /// `t` and `f` as strings.
@@ -90,6 +92,8 @@ impl ScalarWriter {
             Leaf::Boolean if is_number => Self::Truth,
             Leaf::Boolean => Self::Never,
             Leaf::Enum { .. } => Self::Enum,
+            // A field declared as text shows PostgreSQL's; scalars such as `DateTime` promise ISO 8601.
+            Leaf::Custom if matches!(kind, S::Time | S::Timestamp | S::TimestampTz) => Self::Moment,
             Leaf::String | Leaf::Id | Leaf::Custom => match kind {
                 S::Bool => Self::BoolText,
                 S::Uuid | S::Date | S::Time | S::Timestamp | S::TimestampTz => Self::Quoted,
@@ -111,6 +115,7 @@ impl ScalarWriter {
                 out.extend_from_slice(text);
                 out.push(b'"');
             }
+            Self::Moment => moment(out, text),
             Self::Bool => out.extend_from_slice(if text == b"t" { b"true" } else { b"false" }),
             Self::BoolText => out.extend_from_slice(if text == b"t" { b"\"true\"" } else { b"\"false\"" }),
             Self::Number if is_json_number(text) => out.extend_from_slice(text),
@@ -137,6 +142,27 @@ impl ScalarWriter {
 #[cold]
 fn wrong(leaf: &Leaf, text: &[u8]) -> FieldError {
     bad_value(leaf, &String::from_utf8_lossy(text))
+}
+
+/// `2024-02-29 12:30:00+00` as `"2024-02-29T12:30:00+00:00"`. What ISO 8601 cannot say (`infinity`, years BC)
+/// stays as it is.
+fn moment(out: &mut Vec<u8>, text: &[u8]) {
+    out.reserve(text.len() + 5);
+    out.push(b'"');
+    let is_iso = text.first().is_some_and(u8::is_ascii_digit) && !text.ends_with(b"BC");
+    match text.iter().position(|&byte| byte == b' ') {
+        Some(space) if is_iso => {
+            out.extend_from_slice(&text[..space]);
+            out.push(b'T');
+            out.extend_from_slice(&text[space + 1..]);
+        }
+        _ => out.extend_from_slice(text),
+    }
+    // PostgreSQL leaves out the minutes of most offsets.
+    if is_iso && matches!(text, [.., b'+' | b'-', _, _]) {
+        out.extend_from_slice(b":00");
+    }
+    out.push(b'"');
 }
 
 fn checked_int(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
@@ -189,7 +215,26 @@ fn is_json_number(text: &[u8]) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::is_json_number;
+    use super::{is_json_number, moment};
+
+    #[test]
+    fn moments_are_iso_8601() {
+        for (text, expected) in [
+            ("2024-02-29 12:30:00+00", "2024-02-29T12:30:00+00:00"),
+            ("2024-02-29 12:30:00.25-03", "2024-02-29T12:30:00.25-03:00"),
+            ("2024-02-29 12:30:00+05:30", "2024-02-29T12:30:00+05:30"),
+            ("2024-02-29 12:30:00", "2024-02-29T12:30:00"),
+            ("12:30:00", "12:30:00"),
+            ("12:30:00+01", "12:30:00+01:00"),
+            ("infinity", "infinity"),
+            ("-infinity", "-infinity"),
+            ("0044-03-15 12:00:00 BC", "0044-03-15 12:00:00 BC"),
+        ] {
+            let mut out = Vec::new();
+            moment(&mut out, text.as_bytes());
+            assert_eq!(String::from_utf8(out).unwrap(), format!("\"{expected}\""));
+        }
+    }
 
     proptest! {
         #[test]
