@@ -420,6 +420,31 @@ def test_a_url_that_nobody_answers(folder: Path, puff: Run, tmp_path: Path) -> N
     assert not starts(folder)
 
 
+def test_a_server_that_says_nothing(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        command = [str(PUFF), "runserver", "--graphql", "good:Schema", *ANYWHERE]
+        environment = clean_environment(PUFF_POSTGRES_URL=f"postgres://{address}/db")
+
+        def start() -> subprocess.Popen[str]:
+            return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+        with start() as patient, start() as interrupted:
+            connections = [silent.accept()[0] for _ in range(2)]
+            interrupted.send_signal(signal.SIGINT)
+            _, said = interrupted.communicate(timeout=4)
+            assert (interrupted.returncode, "Traceback" in said) == (130, False)
+            _, said = patient.communicate(timeout=30)
+            assert patient.returncode == 2
+            assert said == (
+                f"puff: error: PostgreSQL is not available: connecting to PostgreSQL at {address} took longer "
+                "than 5 s\n"
+            )
+            for connection in connections:
+                connection.close()
+
+
 def test_production_needs_urls(folder: Path, puff: Run) -> None:
     arguments = ("runserver", "--graphql", "good:Schema", *ANYWHERE)
     line = only_line(puff(*arguments, cwd=folder, env={"PUFF_ENV": "production"}))
