@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -104,7 +104,13 @@ pub fn reset(config: &EmbeddedConfig, service: Service) -> Result<Option<PathBuf
     fs::rename(&data, &doomed).map_err(Error::io("rename", &data))?;
     fs::remove_dir_all(&doomed).map_err(Error::io("delete", &doomed))?;
     // The folders above were made for the data alone; what else lies in them keeps them.
-    for folder in data.ancestors().skip(1).take(2) {
+    let shared = Path::new(crate::place::SYSTEM_DIR);
+    for folder in data
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .take_while(|folder| *folder != shared)
+    {
         let _ = fs::remove_dir(folder);
     }
     Ok(Some(data))

@@ -11,6 +11,9 @@ use nix::unistd::getuid;
 use crate::Error;
 use crate::account::Account;
 
+/// Where root keeps what an account of the servers cannot reach elsewhere.
+pub(crate) const SYSTEM_DIR: &str = "/var/lib/puff";
+
 /// The longest path of a Unix socket: `sun_path` without its final zero byte.
 pub(crate) const SOCKET_PATH_LIMIT: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
@@ -28,7 +31,7 @@ pub(crate) fn fingerprint(text: &str) -> u64 {
 ///
 /// Not below `/tmp`: there, another user could have made it first.
 pub(crate) fn root_home() -> Result<PathBuf, Error> {
-    let home = PathBuf::from("/var/lib/puff");
+    let home = PathBuf::from(SYSTEM_DIR);
     fs::create_dir_all(&home).map_err(Error::io("create", &home))?;
     fs::set_permissions(&home, fs::Permissions::from_mode(0o755))
         .map_err(Error::io("set the mode of", &home))?;

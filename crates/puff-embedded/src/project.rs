@@ -160,7 +160,7 @@ impl Project {
 
 /// The place for a project that the servers' account cannot enter.
 fn root_base(root: &Path) -> PathBuf {
-    Path::new("/var/lib/puff").join(base_name(root))
+    Path::new(crate::place::SYSTEM_DIR).join(base_name(root))
 }
 
 fn base_name(root: &Path) -> String {
