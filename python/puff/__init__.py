@@ -17,15 +17,19 @@ if TYPE_CHECKING:
     from ._files import read_file_bytes, write_file_bytes
     from ._greenlet import (
         Greenlet,
+        aio,
         blocking,
         join_all,
         join_iter,
+        run_in_hub,
         sleep,
         sleep_ms,
         spawn,
         spawn_blocking,
+        timeout,
         wrap_async,
     )
+    from ._local import local
     from ._services import (
         global_graphql,
         global_postgres,
@@ -33,22 +37,28 @@ if TYPE_CHECKING:
         global_redis,
         global_state,
     )
+    from ._sync import Event, Lock, Queue, Semaphore
 
 _HOMES = {
     "_errors": ["DatabaseError", "ServiceError"],
     "_files": ["read_file_bytes", "write_file_bytes"],
     "_greenlet": [
         "Greenlet",
+        "aio",
         "blocking",
         "join_all",
         "join_iter",
+        "run_in_hub",
         "sleep",
         "sleep_ms",
         "spawn",
         "spawn_blocking",
+        "timeout",
         "wrap_async",
     ],
+    "_local": ["local"],
     "_services": ["global_graphql", "global_postgres", "global_pubsub", "global_redis", "global_state"],
+    "_sync": ["Event", "Lock", "Queue", "Semaphore"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = {"graphql", "pubsub"}
@@ -56,8 +66,13 @@ _MODULES = {"graphql", "pubsub"}
 __version__ = "0.1.0"
 __all__ = [
     "DatabaseError",
+    "Event",
     "Greenlet",
+    "Lock",
+    "Queue",
+    "Semaphore",
     "ServiceError",
+    "aio",
     "blocking",
     "global_graphql",
     "global_postgres",
@@ -66,11 +81,14 @@ __all__ = [
     "global_state",
     "join_all",
     "join_iter",
+    "local",
     "read_file_bytes",
+    "run_in_hub",
     "sleep",
     "sleep_ms",
     "spawn",
     "spawn_blocking",
+    "timeout",
     "wrap_async",
     "write_file_bytes",
 ]

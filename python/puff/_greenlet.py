@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import functools
+import inspect
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from ._hub import current_hub, log
+from ._hub import current_hub, limits, log
+from ._native import native
 
 if TYPE_CHECKING:
-    from ._puff import Waiter
+    from ._puff import Alarm, Waiter
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -36,14 +41,17 @@ class Greenlet(Generic[T]):
         "_function",
         "_joined",
         "_kwargs",
+        "_links",
         "_raw",
         "_value",
         "_waiters",
         "name",
     )
 
-    def __init__(self, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.name: str = getattr(function, "__qualname__", None) or repr(function)
+    def __init__(
+        self, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], name: str | None
+    ) -> None:
+        self.name: str = name or getattr(function, "__qualname__", None) or repr(function)
         self._function: Callable[..., T] | None = function
         self._args = args
         self._kwargs = kwargs
@@ -53,6 +61,7 @@ class Greenlet(Generic[T]):
         self._error: BaseException | None = None
         self._joined = False
         self._waiters: list[Waiter] | None = []
+        self._links: list[Callable[[Greenlet[T]], object]] = []
 
     def __repr__(self) -> str:
         state = "finished" if self.ready() else "running" if self._raw is not None else "new"
@@ -77,16 +86,51 @@ class Greenlet(Generic[T]):
         self._function, self._args, self._kwargs, self._raw = None, (), {}, None
         waiters, self._waiters = self._waiters or [], None
         for waiter in waiters:
-            waiter(None)
+            waiter.offer(None)
+        self._call_links()
         if error is None or self._joined or isinstance(error, GreenletExit):
             return
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise error
         log.error("unhandled exception in greenlet %s", self.name, exc_info=error)
 
+    def _call_links(self) -> None:
+        while self._links:
+            link = self._links.pop(0)
+            try:
+                link(self)
+            except Exception:
+                log.exception("a link of greenlet %s failed", self.name)
+
     def ready(self) -> bool:
         """Whether it has ended: returned, raised or was killed."""
         return self._waiters is None
+
+    @property
+    def value(self) -> T | None:
+        """What the function returned; None while it runs, and if it did not return."""
+        return None if self._value is _UNSET else self._value
+
+    @property
+    def exception(self) -> BaseException | None:
+        """What it ended with if it did not return: the function's exception; `GreenletExit` after a kill."""
+        return self._error
+
+    def link(self, callback: Callable[[Greenlet[T]], object]) -> None:
+        """Calls `callback(greenlet)` when it ends, in a greenlet of the hub; soon if it has ended.
+
+        An exception of the callback is logged. A greenlet with a link counts as joined: its own exception is
+        the callback's business.
+        """
+        self._joined = True
+        self._links.append(callback)
+        if self._waiters is None:
+            current_hub().spawn(Greenlet._call_links, self)
+
+    def unlink(self, callback: Callable[[Greenlet[T]], object]) -> None:
+        """Takes a `link` back; does nothing if there is none."""
+        if callback in self._links:
+            self._links.remove(callback)
 
     def join(self, timeout: float | None = None) -> T:
         """Waits until it has ended; returns its value.
@@ -120,7 +164,7 @@ class Greenlet(Generic[T]):
             waiters.append(waiter)
         # Another thread may see the end between the test and the append; a second completion is ignored.
         if self._waiters is None:
-            waiter(None)
+            waiter.offer(None)
 
     def kill(self) -> None:
         """Raises `greenlet.GreenletExit` in it, wherever it waits, and returns at once.
@@ -147,8 +191,13 @@ def _kill(target: Greenlet[Any]) -> None:
         raw.throw(GreenletExit)
 
 
-def spawn(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Greenlet[T]:
+def spawn(function: Callable[..., T], /, *args: Any, name: str | None = None, **kwargs: Any) -> Greenlet[T]:
     """Runs `function(*args, **kwargs)` as a greenlet; from any thread.
+
+    Args:
+        function: what to run, in a copy of the caller's context variables.
+        name: what logs and `puff.debug` call it; the function's own name otherwise. A function that takes
+            an argument `name` itself gets it by `functools.partial`.
 
     Returns:
         The greenlet; `join` it for the value.
@@ -161,11 +210,65 @@ def spawn(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Gre
         >>> sorted(puff.join_all([puff.spawn(pow, 2, n) for n in range(4)]))
         [1, 2, 4, 8]
     """
-    if not callable(function):
-        raise TypeError(f"spawn needs a function, not {type(function).__name__}")
-    started = Greenlet(function, args, kwargs)
+    check_function("spawn", function)
+    started = Greenlet(function, args, kwargs, name)
     current_hub().spawn(Greenlet._run, started)
     return started
+
+
+def check_function(caller: str, function: object) -> None:
+    """Raises TypeError, in the name of `caller`, for what a greenlet cannot run."""
+    if not callable(function):
+        raise TypeError(f"{caller} needs a function, not {type(function).__name__}")
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(
+            f"{caller} needs a plain function; {getattr(function, '__qualname__', function)} is a coroutine "
+            "function: greenlets wait without async and await (asyncio.run runs it in a thread of its own)"
+        )
+
+
+def run_in_hub(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """Calls `function` in a greenlet of the hub and waits for its value; from any thread.
+
+    Example:
+        >>> import puff
+        >>> puff.run_in_hub(max, 1, 2)
+        2
+    """
+    return spawn(function, *args, **kwargs).join()
+
+
+async def aio(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """Runs `function` as a greenlet and awaits its value, from a running asyncio loop on another thread.
+
+    If the awaiting task is cancelled, the greenlet is killed.
+
+    Example:
+        >>> import asyncio, puff
+        >>> asyncio.run(puff.aio(pow, 2, 10))
+        1024
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def finish(ended: Greenlet[T]) -> None:
+        if future.done():
+            return
+        error = ended.exception
+        if error is None:
+            future.set_result(ended.join())
+        elif isinstance(error, GreenletExit):
+            future.cancel()
+        else:
+            future.set_exception(error)
+
+    started = spawn(function, *args, **kwargs)
+    started.link(lambda ended: loop.call_soon_threadsafe(finish, ended))
+    try:
+        return await future
+    except asyncio.CancelledError:
+        started.kill()
+        raise
 
 
 def join_all(greenlets: Iterable[Greenlet[T]]) -> list[T]:
@@ -209,7 +312,7 @@ def sleep(seconds: float) -> None:
 
 def _resume(waiter: Waiter) -> None:
     """Puts the greenlet that waits at the end of the hub's queue: cheaper than a timer that is due."""
-    waiter(None)
+    waiter.offer(None)
 
 
 def sleep_ms(milliseconds: float) -> None:
@@ -217,22 +320,91 @@ def sleep_ms(milliseconds: float) -> None:
     sleep(milliseconds / 1000)
 
 
-def wrap_async(start: Callable[[Any], object]) -> Any:
+@overload
+def wrap_async(
+    start: Callable[[Any], object], *, join: Literal[True] = True, timeout: float | None = None
+) -> Any: ...
+@overload
+def wrap_async(
+    start: Callable[[Any], object], *, join: Literal[False], timeout: float | None = None
+) -> Greenlet[Any]: ...
+def wrap_async(start: Callable[[Any], object], *, join: bool = True, timeout: float | None = None) -> Any:
     """Begins Rust work and waits for its value.
 
     Args:
         start: called with a `return_func`; hands it to the native function that starts the work
-            (`puff_rs::greenlet_async`), which completes it. `return_func(value)` does so from Python.
+            (`puff_rs::greenlet_async`), which completes it. `return_func(value)` does so from Python, once.
+        join: False returns a `Greenlet` at once, to join later.
+        timeout: seconds to wait at the most. The Rust work is dropped then.
 
     Returns:
         The value; raises what the Rust future returned as an error.
+
+    Raises:
+        TimeoutError: there was no result in time.
+        RuntimeError: `return_func` was dropped without being called, or called twice.
 
     Example:
         >>> import puff
         >>> puff.wrap_async(lambda return_func: return_func(42))
         42
     """
-    return current_hub().wait_for(start)
+    if not join:
+        return spawn(wrap_async, start, timeout=timeout, name=getattr(start, "__qualname__", None))
+    return current_hub().wait_for(lambda waiter: start(native.ReturnFunc(waiter)), timeout)
+
+
+class timeout:
+    """Context manager: what runs longer than `seconds` inside it gets a TimeoutError where it waits.
+
+    Blocks nest; each raises its own error, at the greenlet (or thread) that entered it. Code that computes
+    without ever waiting is not interrupted.
+
+    Args:
+        seconds: how long the block may take.
+
+    Raises:
+        ValueError: `seconds` is negative or not a number.
+
+    Example:
+        >>> import puff
+        >>> try:
+        ...     with puff.timeout(0.01):
+        ...         puff.sleep(60)
+        ... except TimeoutError as error:
+        ...     print(error)
+        the block took longer than 0.01 s
+    """
+
+    def __init__(self, seconds: float) -> None:
+        if not seconds >= 0:
+            raise ValueError(f"cannot wait {seconds!r} seconds")
+        self.seconds = seconds
+        self.deadline = 0.0
+        self.error = TimeoutError(f"the block took longer than {seconds:g} s")
+        self._alarm: Alarm | None = None
+
+    def __enter__(self) -> timeout:
+        hub = current_hub()
+        if hub.on_thread():
+            self._alarm = hub.native.call_later(self.seconds, self._fire, getcurrent())
+        else:
+            self.deadline = time.monotonic() + self.seconds
+            limits.of_thread.append(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        else:
+            limits.of_thread.remove(self)
+
+    def _fire(self, target: greenlet) -> None:
+        if not target.dead:
+            target.throw(self.error)
 
 
 # ------------------------------------------------------------------------ threads
@@ -260,8 +432,7 @@ def spawn_blocking(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwarg
         >>> puff.spawn_blocking(len, "four")
         4
     """
-    if not callable(function):
-        raise TypeError(f"spawn_blocking needs a function, not {type(function).__name__}")
+    check_function("spawn_blocking", function)
     return current_hub().wait_for(lambda waiter: _pool().submit(_in_thread, waiter, function, args, kwargs))  # type: ignore[no-any-return]
 
 
@@ -273,7 +444,7 @@ def _in_thread(
     except BaseException as error:
         waiter.fail(error)
     else:
-        waiter(value)
+        waiter.offer(value)
 
 
 def blocking(function: Callable[P, T]) -> Callable[P, T]:

@@ -17,9 +17,10 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -35,6 +36,17 @@ _STOP_ROUNDS = 200
 """How many rounds of 10 ms the greenlets get to end when the program does."""
 
 
+class Worker(greenlet):  # type: ignore[misc]
+    """A greenlet of the hub: runs one job after the other."""
+
+    __slots__ = ("puff_job", "puff_storage")
+
+    puff_job: object
+    """What it runs, for people; None while it is idle."""
+    puff_storage: Any
+    """The job's local storage (`puff._local`), made on first use."""
+
+
 class Hub:
     """Runs greenlets on the thread that calls `run`. Others reach it through `current_hub`."""
 
@@ -42,8 +54,8 @@ class Hub:
         self.native = native
         self.greenlet: greenlet | None = None
         self._thread: int | None = None
-        self._idle: list[greenlet] = []
-        self._busy: set[greenlet] = set()
+        self._idle: list[Worker] = []
+        self._busy: set[Worker] = set()
         self._stopping = False
         self._context = contextvars.Context()
 
@@ -79,7 +91,7 @@ class Hub:
         self.native.wake()
 
     def _start(self, job: tuple[Callable[[Any], object], Any]) -> None:
-        worker = self._idle.pop() if self._idle else greenlet(self._work, self.greenlet)
+        worker = self._idle.pop() if self._idle else Worker(self._work, self.greenlet)
         worker.gr_context = self._context.copy()
         worker.switch(job)
 
@@ -88,17 +100,19 @@ class Hub:
         me = getcurrent()
         hub = self.greenlet
         assert hub is not None
+        assert isinstance(me, Worker)
         idle, busy, switch = self._idle, self._busy, hub.switch
         while True:
             busy.add(me)
-            function, argument = job
+            function, argument = me.puff_job = job
+            me.puff_storage = None
             try:
                 function(argument)
             except GreenletExit:
                 pass
             except BaseException as error:
                 self._unhandled(function, error)
-            job = function = argument = None
+            job = function = argument = me.puff_job = me.puff_storage = None
             busy.discard(me)
             if self._stopping or len(idle) >= _MAX_IDLE:
                 return
@@ -145,20 +159,24 @@ class Hub:
         """Calls `function(argument)` in the hub itself, where it may switch but not wait; from any thread."""
         self.native.call_in_hub(function, argument)
 
-    def wait_for(self, start: Callable[[Waiter], object], timeout: float | None = None) -> Any:
+    def wait_for(
+        self,
+        start: Callable[[Waiter], object],
+        timeout: float | None = None,
+        lost: Callable[[Any], object] | None = None,
+    ) -> Any:
         """Starts work with `start(waiter)` and waits for its result.
 
         On the hub's thread the calling greenlet is parked and others run; on any other thread the
-        thread blocks, detached.
+        thread blocks, detached. `lost` is called with a result that came but could not be taken any more,
+        because the greenlet was killed between the two.
 
         Raises:
             TimeoutError: there was no result after `timeout` seconds.
             RuntimeError: the hub itself would wait, which would stop every greenlet.
         """
         if threading.get_ident() != self._thread:
-            waiter = self.native.waiter(None)
-            start(waiter)
-            return waiter.block(timeout)
+            return self._block(start, timeout)
         me = getcurrent()
         hub = self.greenlet
         if me is hub or hub is None:
@@ -167,32 +185,69 @@ class Hub:
                 "use puff.spawn to do it in a greenlet"
             )
         waiter = self.native.waiter(me)
+        try:
+            start(waiter)
+            return self._park(hub, waiter, timeout)
+        except BaseException:
+            # A killed greenlet, or a time-out: the Rust work behind this wait is dropped.
+            _give_up(waiter, lost)
+            raise
+
+    def _block(self, start: Callable[[Waiter], object], timeout: float | None) -> Any:
+        """The wait of a whole thread, within the `puff.timeout` blocks around it."""
+        waiter = self.native.waiter(None)
         start(waiter)
-        return self._park(hub, waiter, timeout)
+        limit = min(limits.of_thread, key=lambda each: each.deadline, default=None)
+        if limit is None:
+            return waiter.block(timeout)
+        left = max(0.0, limit.deadline - time.monotonic())
+        if timeout is not None and timeout <= left:
+            return waiter.block(timeout)
+        try:
+            return waiter.block(left)
+        except TimeoutError:
+            if time.monotonic() < limit.deadline:
+                raise  # the operation's own
+            raise limit.error from None
 
     def _park(self, hub: greenlet, waiter: Waiter, timeout: float | None) -> Any:
         switch = hub.switch
+        if timeout is None:
+            while switch() is not waiter:
+                pass
+            return waiter.take()
+        alarm = self.native.waiter(getcurrent())
+        self.native.wake_after(alarm, timeout)
         try:
-            if timeout is None:
-                while switch() is not waiter:
-                    pass
-                return waiter.take()
-            alarm = self.native.waiter(getcurrent())
-            self.native.wake_after(alarm, timeout)
-            while True:
-                woken = switch()
-                if woken is waiter:
-                    alarm.cancel()
-                    return waiter.take()
-                if woken is alarm:
-                    if waiter.ready():
-                        return waiter.take()
-                    waiter.cancel()
+            while (woken := switch()) is not waiter:
+                if woken is alarm and not waiter.ready():
                     raise TimeoutError(f"not finished within {timeout} s")
-        except BaseException:
-            waiter.cancel()  # a killed greenlet: the Rust work behind this wait is dropped
-            raise
+            return waiter.take()
+        finally:
+            alarm.cancel()
 
+
+def _give_up(waiter: Waiter, lost: Callable[[Any], object] | None) -> None:
+    result = waiter.cancel()
+    if result is not None and lost is not None:
+        lost(result[0])
+
+
+class Limit(Protocol):
+    """A `puff.timeout` block around code of a thread that is not the hub."""
+
+    deadline: float
+    error: TimeoutError
+
+
+class _Limits(threading.local):
+    """The limits of each thread, outermost first."""
+
+    def __init__(self) -> None:
+        self.of_thread: list[Limit] = []
+
+
+limits = _Limits()
 
 # ------------------------------------------------------------------------ the process's hub
 

@@ -37,11 +37,11 @@ class Postgres:
             >>> puff.global_postgres().query("SELECT $1::int + 1 AS n", [41])
             [{'n': 42}]
         """
-        return current_hub().wait_for(partial(native.postgres_query, sql, list(params)))  # type: ignore[no-any-return]
+        return current_hub().wait_for(partial(native.postgres_query, sql, params))  # type: ignore[no-any-return]
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Runs one statement; the number of rows it affected or returned. Errors as `query`."""
-        return current_hub().wait_for(partial(native.postgres_execute, sql, list(params)))  # type: ignore[no-any-return]
+        return current_hub().wait_for(partial(native.postgres_execute, sql, params))  # type: ignore[no-any-return]
 
     def script(self, sql: str) -> None:
         """Runs several statements, parted by semicolons, in one implicit transaction. Errors as `query`."""

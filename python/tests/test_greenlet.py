@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import contextvars
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -167,12 +170,37 @@ def test_greenlets_run_while_one_blocks() -> None:
     assert ticking.ready()
 
 
-def test_wrap_async_takes_the_first_result(run: Run) -> None:
-    def start(return_func: Any) -> None:
+def test_return_func_is_called_once(run: Run) -> None:
+    def twice(return_func: Any) -> None:
         return_func("first")
         return_func("second")
 
-    assert run(lambda: puff.wrap_async(start)) == "first"
+    with pytest.raises(RuntimeError, match="return_func was called twice"):
+        run(lambda: puff.wrap_async(twice))
+
+
+def test_a_return_func_that_is_never_called_is_an_error_and_not_a_hang(run: Run) -> None:
+    with pytest.raises(RuntimeError, match="dropped without being called"):
+        run(lambda: puff.wrap_async(lambda return_func: None))
+
+
+def test_wrap_async_times_out(run: Run) -> None:
+    kept: list[Any] = []
+    with pytest.raises(TimeoutError, match=r"within 0\.01 s"):
+        run(lambda: puff.wrap_async(kept.append, timeout=0.01))
+
+
+def test_wrap_async_without_join_gives_a_handle(run: Run) -> None:
+    kept: list[Any] = []
+
+    def body() -> str:
+        handle = puff.wrap_async(kept.append, join=False)
+        puff.sleep(0.01)
+        assert not handle.ready()
+        kept[-1]("later")
+        return str(handle.join(5))
+
+    assert run(body) == "later"
 
 
 def test_an_error_in_start_is_raised(run: Run) -> None:
@@ -240,3 +268,147 @@ def test_there_is_no_global_state_in_plain_python() -> None:
     puff.sleep(0)  # starts the runtime
     with pytest.raises(RuntimeError, match="set_global_state_fn"):
         puff.global_state()
+
+
+# ------------------------------------------------------------------------ names, links, values
+
+
+def test_a_name_and_what_it_ended_with() -> None:
+    fine = puff.spawn(abs, -1, name="absolute")
+    broken = puff.spawn(lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        broken.join()
+    assert fine.join() == 1
+    assert (fine.name, fine.value, fine.exception) == ("absolute", 1, None)
+    assert broken.value is None
+    assert isinstance(broken.exception, ZeroDivisionError)
+
+
+def test_links_are_called_at_the_end_and_after_it() -> None:
+    ended: queue.Queue[str] = queue.Queue()
+    early = puff.spawn(puff.sleep, 0.02, name="early")
+    early.link(lambda greenlet: ended.put(f"{greenlet.name} {greenlet.ready()}"))
+
+    def unwanted(greenlet: puff.Greenlet[None]) -> None:
+        ended.put("unlinked")
+
+    early.link(unwanted)
+    early.unlink(unwanted)
+    early.unlink(unwanted)
+    assert ended.get(timeout=5) == "early True"
+    early.link(lambda greenlet: ended.put("late"))
+    assert ended.get(timeout=5) == "late"
+
+
+def test_a_link_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, logger="puff"):
+        done = threading.Event()
+        started = puff.spawn(puff.sleep, 0.01, name="linked")
+        started.link(lambda _: 1 // 0)
+        started.link(lambda _: done.set())
+        assert done.wait(5)
+    assert "a link of greenlet linked failed" in caplog.text
+
+
+@pytest.mark.parametrize("start", [puff.spawn, puff.spawn_blocking])
+def test_a_coroutine_function_is_refused(start: Any) -> None:
+    async def coroutine() -> None: ...
+
+    with pytest.raises(TypeError, match="is a coroutine function"):
+        start(coroutine)
+
+
+# ------------------------------------------------------------------------ puff.timeout
+
+
+def test_timeout_ends_a_wait(run: Run) -> None:
+    def body() -> None:
+        with puff.timeout(0.02):
+            puff.sleep(60)
+
+    with pytest.raises(TimeoutError, match=r"longer than 0\.02 s"):
+        run(body)
+
+
+def test_timeouts_nest_and_each_raises_its_own(run: Run) -> None:
+    def body() -> str:
+        with pytest.raises(TimeoutError, match=r"0\.02"), puff.timeout(0.02), puff.timeout(30):
+            puff.sleep(60)
+        with puff.timeout(30):
+            with pytest.raises(TimeoutError, match=r"0\.02"), puff.timeout(0.02):
+                puff.sleep(60)
+            puff.sleep(0.01)  # the outer one still allows this
+        return "through"
+
+    assert run(body) == "through"
+
+
+def test_a_timeout_that_is_left_in_time_does_nothing(run: Run) -> None:
+    def body() -> None:
+        for _ in range(20):
+            with puff.timeout(0.03):
+                puff.sleep(0.001)
+        puff.sleep(0.05)
+
+    run(body)
+
+
+def test_an_operations_own_timeout_comes_first(run: Run) -> None:
+    def body() -> None:
+        with puff.timeout(30):
+            puff.wrap_async(kept.append, timeout=0.01)
+
+    kept: list[Any] = []
+    with pytest.raises(TimeoutError, match=r"within 0\.01 s"):
+        run(body)
+
+
+def test_cancelled_timeouts_do_not_pile_up() -> None:
+    def body() -> None:
+        for _ in range(20_000):
+            with puff.timeout(3600):
+                pass
+
+    puff.spawn(body).join(60)
+
+
+# ------------------------------------------------------------------------ from elsewhere
+
+
+def test_run_in_hub_gives_the_value_or_raises() -> None:
+    hub = puff.run_in_hub(threading.get_ident)
+    assert hub != threading.get_ident()
+    assert puff.run_in_hub(puff.run_in_hub, threading.get_ident) == hub
+    with pytest.raises(ValueError, match="invalid literal"):
+        puff.run_in_hub(int, "x")
+
+
+def test_aio_awaits_greenlets_from_asyncio() -> None:
+    async def main() -> tuple[list[int], str]:
+        values = await asyncio.gather(*(puff.aio(pow, 2, n) for n in range(5)))
+        try:
+            await puff.aio(int, "x")
+        except ValueError as error:
+            return values, str(error)
+        return values, ""
+
+    values, error = asyncio.run(main())
+    assert values == [1, 2, 4, 8, 16]
+    assert "invalid literal" in error
+
+
+def test_cancelling_an_aio_kills_the_greenlet() -> None:
+    tidied = threading.Event()
+
+    def body() -> None:
+        try:
+            puff.sleep(60)
+        finally:
+            tidied.set()
+
+    async def main() -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(puff.aio(body), 0.05)
+
+    asyncio.run(main())
+    assert tidied.wait(5)

@@ -9,7 +9,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::errors::into_pyerr;
-use crate::waiter::Waiter;
+use crate::waiter::{ReturnFunc, Waiter};
 
 /// Any error a future may end with; a `PyErr` inside is raised as it is.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -36,16 +36,16 @@ where
     T: for<'py> IntoPyObject<'py> + Send + 'static,
 {
     let waiter = Python::attach(|py| {
-        return_func
-            .bind(py)
-            .cast::<Waiter>()
-            .map(|w| w.clone().unbind())
-            .ok()
+        let return_func = return_func.bind(py);
+        match return_func.cast::<ReturnFunc>() {
+            Ok(return_func) => return_func.get().take(),
+            Err(_) => return_func.cast::<Waiter>().ok().map(|waiter| waiter.clone().unbind()),
+        }
     });
     match waiter {
         Some(waiter) => start(waiter, future),
         None => tracing::error!(
-            "greenlet_async got a return_func that is not puff.wrap_async's: the result will be lost"
+            "greenlet_async got a return_func that is not puff.wrap_async's, or was used before: the result is lost"
         ),
     }
 }

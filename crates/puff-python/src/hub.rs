@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use tokio::io::AsyncReadExt;
 
-use crate::reactor::{Event, Reactor, deadline};
+use crate::reactor::{Action, Alarm, Event, Reactor, deadline};
 use crate::runtime::Runtime;
 use crate::waiter::Waiter;
 
@@ -102,14 +102,29 @@ impl NativeHub {
     }
 
     /// Completes `waiter` with None after `seconds`.
-    fn wake_after(&self, waiter: Py<Waiter>, seconds: f64) -> PyResult<()> {
-        if seconds.is_nan() {
-            return Err(pyo3::exceptions::PyValueError::new_err(
-                "the number of seconds is not a number (NaN)",
-            ));
-        }
-        self.reactor.wake_at(deadline(seconds), waiter);
-        Ok(())
+    fn wake_after(&self, waiter: Py<Waiter>, seconds: f64) {
+        self.reactor.at(deadline(seconds), Action::Complete(waiter));
+    }
+
+    /// Calls `function(argument)` in the hub itself after `seconds`, unless the alarm is cancelled before.
+    fn call_later(
+        &self,
+        py: Python<'_>,
+        seconds: f64,
+        function: Py<PyAny>,
+        argument: Py<PyAny>,
+    ) -> PyResult<Py<Alarm>> {
+        let alarm = Py::new(py, Alarm::new(function, argument))?;
+        self.reactor
+            .at(deadline(seconds), Action::Call(alarm.clone_ref(py)));
+        Ok(alarm)
+    }
+
+    /// For how many seconds the hub has been running Python without looking at its queue; 0 while it waits.
+    fn busy_seconds(&self) -> f64 {
+        self.reactor
+            .busy_since()
+            .map_or(0.0, |since| since.elapsed().as_secs_f64())
     }
 
     /// Makes `wait` return soon.
@@ -153,5 +168,6 @@ fn owned_socket(fd: i32) -> PyResult<std::os::unix::net::UnixStream> {
 
 /// Adds the classes of this module to the native module.
 pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<NativeHub>()
+    module.add_class::<NativeHub>()?;
+    module.add_class::<Alarm>()
 }

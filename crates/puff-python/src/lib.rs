@@ -43,6 +43,7 @@ pub fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("DatabaseError", module.py().get_type::<errors::DatabaseError>())?;
     module.add("ServiceError", module.py().get_type::<errors::ServiceError>())?;
     module.add_class::<Waiter>()?;
+    module.add_class::<waiter::ReturnFunc>()?;
     hub::populate(module)?;
     bindings::populate(module)?;
     graphql::populate(module)?;

@@ -46,6 +46,7 @@ pub(crate) struct Reactor {
     /// Somebody wants the hub to return from `wait` though there may be no event (a signal, a stop).
     woken: AtomicBool,
     thread: OnceLock<Thread>,
+    busy_since: Mutex<Option<Instant>>,
     tokio: tokio::runtime::Handle,
 }
 
@@ -53,12 +54,67 @@ pub(crate) struct Reactor {
 struct Timers {
     heap: BinaryHeap<Timer>,
     sequence: u64,
+    /// How long the heap may grow before what was cancelled is swept out of it.
+    sweep_at: usize,
+}
+
+impl Timers {
+    /// Drops timers that nobody waits for any more; most time-outs never fire. Amortised constant time.
+    fn sweep(&mut self) {
+        if self.heap.len() >= self.sweep_at {
+            self.heap.retain(|timer| !timer.action.is_finished());
+            self.sweep_at = (self.heap.len() * 2).max(1024);
+        }
+    }
 }
 
 struct Timer {
     due: Instant,
     sequence: u64,
-    waiter: Py<Waiter>,
+    action: Action,
+}
+
+/// What happens when a timer is due.
+pub(crate) enum Action {
+    /// A waiter is completed with `None`.
+    Complete(Py<Waiter>),
+    /// The hub calls a function.
+    Call(Py<Alarm>),
+}
+
+impl Action {
+    fn is_finished(&self) -> bool {
+        match self {
+            Action::Complete(waiter) => waiter.get().is_finished(),
+            Action::Call(alarm) => alarm.get().done.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// A call that the hub makes later, unless it is cancelled before.
+#[pyclass(frozen, module = "puff", name = "Alarm")]
+pub(crate) struct Alarm {
+    done: AtomicBool,
+    function: Py<PyAny>,
+    argument: Py<PyAny>,
+}
+
+#[pymethods]
+impl Alarm {
+    /// The call is not made; nothing happens if it was.
+    fn cancel(&self) {
+        self.done.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Alarm {
+    pub(crate) fn new(function: Py<PyAny>, argument: Py<PyAny>) -> Alarm {
+        Alarm {
+            done: AtomicBool::new(false),
+            function,
+            argument,
+        }
+    }
 }
 
 impl PartialEq for Timer {
@@ -87,6 +143,7 @@ impl Reactor {
             parked: AtomicBool::new(false),
             woken: AtomicBool::new(false),
             thread: OnceLock::new(),
+            busy_since: Mutex::new(None),
             tokio,
         }
     }
@@ -115,17 +172,18 @@ impl Reactor {
         }
     }
 
-    /// Completes `waiter` with `None` at `due`, unless something else completes it before.
-    pub(crate) fn wake_at(&self, due: Instant, waiter: Py<Waiter>) {
+    /// Does `action` at `due`, unless what it is for is finished before.
+    pub(crate) fn at(&self, due: Instant, action: Action) {
         let first = {
             let mut timers = self.timers.lock();
+            timers.sweep();
             let sequence = timers.sequence;
             timers.sequence += 1;
             let first = timers.heap.peek().is_none_or(|next| due < next.due);
             timers.heap.push(Timer {
                 due,
                 sequence,
-                waiter,
+                action,
             });
             first
         };
@@ -139,8 +197,15 @@ impl Reactor {
     /// An empty batch means that the hub was woken without an event.
     pub(crate) fn wait(&self, py: Python<'_>) -> Vec<Event> {
         self.thread.get_or_init(std::thread::current);
+        *self.busy_since.lock() = None;
+        let events = self.next_batch(py);
+        *self.busy_since.lock() = Some(Instant::now());
+        events
+    }
+
+    fn next_batch(&self, py: Python<'_>) -> Vec<Event> {
         loop {
-            self.fire_timers();
+            self.fire_timers(py);
             let events = std::mem::take(&mut *self.queue.lock());
             if !events.is_empty() || self.woken.swap(false, Ordering::SeqCst) {
                 return events;
@@ -155,23 +220,35 @@ impl Reactor {
         }
     }
 
-    /// Completes the waiters whose time has come.
-    fn fire_timers(&self) {
+    /// Does what is due.
+    fn fire_timers(&self, py: Python<'_>) {
         let mut timers = self.timers.lock();
         let mut now = None;
         while let Some(next) = timers.heap.peek() {
-            if next.waiter.get().is_finished() {
-                timers.heap.pop();
-                continue;
-            }
-            let now = *now.get_or_insert_with(Instant::now);
-            if next.due > now {
+            if !next.action.is_finished() && next.due > *now.get_or_insert_with(Instant::now) {
                 return;
             }
-            if let Some(timer) = timers.heap.pop() {
-                Waiter::complete(timer.waiter, Box::new(|py| Ok(py.None())));
+            let Some(timer) = timers.heap.pop() else { return };
+            match timer.action {
+                Action::Complete(waiter) => {
+                    Waiter::complete(waiter, Box::new(|py| Ok(py.None())));
+                }
+                Action::Call(alarm) => {
+                    let alarm = alarm.get();
+                    if !alarm.done.swap(true, Ordering::Relaxed) {
+                        self.push(Event::InHub(
+                            alarm.function.clone_ref(py),
+                            alarm.argument.clone_ref(py),
+                        ));
+                    }
+                }
             }
         }
+    }
+
+    /// Since when the hub has been running Python without looking at its queue; `None` while it waits.
+    pub(crate) fn busy_since(&self) -> Option<Instant> {
+        *self.busy_since.lock()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::reactor::{Event, Reactor};
 /// A finished operation's result, still plain Rust data; becomes a Python object when the waiter resumes.
 pub(crate) type Outcome = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
-/// What a started operation completes; to Python it is the `return_func` of `puff.wrap_async`.
+/// What a started operation completes.
 ///
 /// A greenlet's waiter resumes it through the hub's queue; a waiter made on another thread wakes that
 /// thread. It completes once: a second result and a result after `cancel` are dropped.
@@ -57,13 +57,13 @@ impl Waiter {
         !matches!(*self.state.lock(), State::Pending(_))
     }
 
-    /// Gives the result, from any thread, attached or not. The first one counts.
-    pub(crate) fn complete(waiter: Py<Waiter>, outcome: Outcome) {
+    /// Gives the result, from any thread, attached or not; whether it is the one that counts: the first.
+    pub(crate) fn complete(waiter: Py<Waiter>, outcome: Outcome) -> bool {
         let this = waiter.get();
         {
             let mut state = this.state.lock();
             if !matches!(*state, State::Pending(_)) {
-                return;
+                return false;
             }
             *state = State::Done(outcome);
         }
@@ -73,6 +73,16 @@ impl Waiter {
         } else {
             this.done.notify_all();
         }
+        true
+    }
+
+    /// Ends the wait; what it was.
+    fn finish(&self) -> State {
+        let state = std::mem::replace(&mut *self.state.lock(), State::Finished);
+        if let State::Pending(Some(task)) = &state {
+            task.abort();
+        }
+        state
     }
 
     /// Names the task that works for this waiter, so that `cancel` ends it.
@@ -88,10 +98,10 @@ impl Waiter {
 
 #[pymethods]
 impl Waiter {
-    /// `return_func(value)`: completes the wait from Python, on any thread.
+    /// Completes the wait with `value`, on any thread; False if nobody waits any more, or it has a result.
     #[pyo3(signature = (value=None))]
-    fn __call__(slf: Py<Self>, value: Option<Py<PyAny>>) {
-        Waiter::complete(slf, Box::new(move |py| Ok(value.unwrap_or_else(|| py.None()))));
+    fn offer(slf: Py<Self>, value: Option<Py<PyAny>>) -> bool {
+        Waiter::complete(slf, Box::new(move |py| Ok(value.unwrap_or_else(|| py.None()))))
     }
 
     /// Completes the wait with an exception.
@@ -104,13 +114,17 @@ impl Waiter {
 
     /// The result; raises what the operation raised. For the resumed greenlet or thread, once.
     fn take(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let state = std::mem::replace(&mut *self.state.lock(), State::Finished);
-        match state {
+        match self.finish() {
             State::Done(outcome) => outcome(py),
             State::Pending(_) | State::Finished => Err(PyRuntimeError::new_err(
                 "this wait has no result: it was cancelled or already taken",
             )),
         }
+    }
+
+    /// Whether somebody still waits for a result.
+    fn pending(&self) -> bool {
+        !self.is_finished()
     }
 
     /// Whether there is a result to take.
@@ -119,10 +133,12 @@ impl Waiter {
     }
 
     /// Nobody waits any more: a later result is dropped, and the Tokio task is ended.
-    fn cancel(&self) {
-        let state = std::mem::replace(&mut *self.state.lock(), State::Finished);
-        if let State::Pending(Some(task)) = state {
-            task.abort();
+    ///
+    /// Returns a tuple of one, the value, if the result was there already and is now lost; else None.
+    fn cancel(&self, py: Python<'_>) -> Option<(Py<PyAny>,)> {
+        match self.finish() {
+            State::Done(outcome) => outcome(py).ok().map(|value| (value,)),
+            State::Pending(_) | State::Finished => None,
         }
     }
 
@@ -147,16 +163,68 @@ impl Waiter {
                 return self.take(py);
             }
             if let Err(signal) = py.check_signals() {
-                self.cancel();
+                self.finish();
                 return Err(signal);
             }
             if deadline.is_some_and(|d| Instant::now() >= d) {
-                self.cancel();
+                self.finish();
                 return Err(PyTimeoutError::new_err(format!(
                     "not finished within {} s",
                     timeout.unwrap_or_default()
                 )));
             }
+        }
+    }
+}
+
+/// The `return_func` of `puff.wrap_async`: whoever got it owes one result.
+///
+/// Dropped without a result it raises in the greenlet that waits, which would otherwise wait for ever.
+#[pyclass(frozen, module = "puff", name = "ReturnFunc")]
+pub(crate) struct ReturnFunc {
+    waiter: Mutex<Option<Py<Waiter>>>,
+}
+
+impl ReturnFunc {
+    /// The waiter, for the one who will complete it; `None` if that was done before.
+    pub(crate) fn take(&self) -> Option<Py<Waiter>> {
+        self.waiter.lock().take()
+    }
+}
+
+#[pymethods]
+impl ReturnFunc {
+    #[new]
+    fn new(waiter: Py<Waiter>) -> ReturnFunc {
+        ReturnFunc {
+            waiter: Mutex::new(Some(waiter)),
+        }
+    }
+
+    /// `return_func(value)`: completes the wait from Python, on any thread.
+    ///
+    /// Raises RuntimeError if it was called before or handed to native code.
+    #[pyo3(signature = (value=None))]
+    fn __call__(&self, value: Option<Py<PyAny>>) -> PyResult<()> {
+        let waiter = self.take().ok_or_else(|| {
+            PyRuntimeError::new_err("return_func was called twice, or handed to native code before")
+        })?;
+        Waiter::complete(waiter, Box::new(move |py| Ok(value.unwrap_or_else(|| py.None()))));
+        Ok(())
+    }
+}
+
+impl Drop for ReturnFunc {
+    fn drop(&mut self) {
+        if let Some(waiter) = self.take() {
+            Waiter::complete(
+                waiter,
+                Box::new(|_| {
+                    Err(PyRuntimeError::new_err(
+                        "return_func was dropped without being called: the work that was started has no result",
+                    ))
+                }),
+            );
         }
     }
 }

@@ -12,11 +12,12 @@ import threading
 import traceback
 
 import puff
-from puff import _hub
+from puff import _hub, _local
 
 
 def run(driver):
     """Runs the program behind `driver` (the native half); returns the exit status."""
+    _local.install()  # before any module of the user's can take threading.local
     # Services come after what is quick and may be wrong; a module that needs one earlier opens it itself.
     driver.make_global_state()
     for path in driver.imports():
