@@ -57,6 +57,14 @@ def test_a_program_explains_itself() -> None:
 
 
 SITE_APP = """
+import puff
+
+def shout(word):
+    puff.sleep(0.001)
+    if not word.isalpha():
+        raise ValueError(f"{word} is no word")
+    return word.upper() + "!"
+
 def app(environ, start_response):
     start_response("200 OK", [])
     return [b"from Python: " + environ["PATH_INFO"].encode()]
@@ -107,6 +115,11 @@ def test_rust_graphql_and_wsgi_in_one_server(
         # One handler's panic is one 500.
         assert server.get("/broken").status == 500
         assert server.get("/greet/again").status == 200
+        # A Rust handler may ask Python; what Python raises is a 500 that tells nothing.
+        assert server.get("/shout/hello").text == "HELLO!"
+        failed = server.get("/shout/123")
+        assert (failed.status, failed.text) == (500, "internal server error\n")
+        assert "a handler failed: ValueError: 123 is no word" in server.log.read_text()
         assert server.get("/elsewhere").text == "from Python: /elsewhere"
         assert server.graphql("{ things(count: 2) { n } }") == {"data": {"things": [{"n": 1}, {"n": 2}]}}
         assert server.get("/subscriptions").status == 501

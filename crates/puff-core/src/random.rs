@@ -27,7 +27,13 @@ pub fn alphanumeric(length: usize) -> Text {
     Text::from(Alphanumeric.sample_string(&mut rand::rng(), length))
 }
 
-/// `length` random bytes.
+/// `length` random bytes, for keys and salts.
+///
+/// ```
+/// let key = puff_core::random::bytes(32);
+/// assert_eq!(key.len(), 32);
+/// assert_ne!(key, puff_core::random::bytes(32));
+/// ```
 pub fn bytes(length: usize) -> Bytes {
     let mut buffer = vec![0; length];
     rand::rng().fill_bytes(&mut buffer);

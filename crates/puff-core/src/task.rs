@@ -42,6 +42,53 @@ where
     })
 }
 
+/// Runs `function`, which blocks, on a thread for such work; a future of its value.
+///
+/// Tokio keeps up to 512 such threads; more calls wait for one. Dropping the future takes the call back if it
+/// has not begun; one that has begun runs to its end, for a thread cannot be interrupted.
+///
+/// # Errors
+/// [`BlockingError`]: a panic in `function`, or the end of Tokio before it began.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let tokio = tokio::runtime::Handle::current();
+/// assert_eq!(puff_core::task::blocking(&tokio, || 6 * 7).await.unwrap(), 42);
+/// let error = puff_core::task::blocking(&tokio, || panic!("no luck")).await.map(|()| 0);
+/// assert_eq!(error.unwrap_err().to_string(), "the blocking work panicked: no luck");
+/// # });
+/// ```
+pub fn blocking<F, T>(
+    tokio: &Handle,
+    function: F,
+) -> impl Future<Output = Result<T, BlockingError>> + Send + use<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let task = tokio.spawn_blocking(function);
+    let abort = AbortOnDrop(task.abort_handle());
+    async move {
+        let _abort = abort;
+        task.await.map_err(|failure| match failure.try_into_panic() {
+            Ok(payload) => BlockingError::Panicked(panic_message(&*payload).to_owned()),
+            Err(_) => BlockingError::Cancelled,
+        })
+    }
+}
+
+/// Why [`blocking`] work gave no value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlockingError {
+    /// It panicked, with this message.
+    #[error("the blocking work panicked: {0}")]
+    Panicked(String),
+    /// Tokio ended before the work began.
+    #[error("the runtime ended before the blocking work began")]
+    Cancelled,
+}
+
 /// The text of a panic's payload, for logs and error answers.
 pub fn panic_message(payload: &(dyn std::any::Any + Send)) -> &str {
     if let Some(text) = payload.downcast_ref::<&'static str>() {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 /// An immutable UTF-8 string; `clone` copies a pointer.
 ///
 /// The string type of the Rust half of a program: it may wait in a future, sit in a map and be handed
-/// to Python without a lifetime. With the feature `python` it converts from and to Python's `str`.
+/// to Python without a lifetime. With the feature `python` it converts from and to Python's `str`, as
+/// [`Bytes`](crate::Bytes) does from and to `bytes`.
 ///
 /// ```
 /// use puff_core::Text;

@@ -5,6 +5,7 @@ use pyo3::exceptions::{
 };
 use pyo3::prelude::*;
 
+use crate::call::CallError;
 use crate::greenlet::BoxError;
 use crate::services;
 
@@ -26,6 +27,10 @@ pyo3::create_exception!(
 pub(crate) fn into_pyerr(error: BoxError) -> PyErr {
     let error = match error.downcast::<PyErr>() {
         Ok(error) => return *error,
+        Err(error) => error,
+    };
+    let error = match error.downcast::<CallError>() {
+        Ok(error) => return (*error).into(),
         Err(error) => error,
     };
     if let Some(io) = error.downcast_ref::<std::io::Error>() {

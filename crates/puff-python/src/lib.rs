@@ -19,6 +19,7 @@ pub mod services;
 pub mod wsgi;
 
 mod bindings;
+mod call;
 mod convert;
 mod errors;
 mod greenlet;
@@ -28,6 +29,7 @@ mod waiter;
 
 use pyo3::prelude::*;
 
+pub use call::{CallError, PythonCall, PythonFunction};
 pub use greenlet::{BoxError, greenlet_async};
 pub use hub::{run_background, run_main};
 pub use runtime::Runtime;
@@ -44,6 +46,7 @@ pub fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ServiceError", module.py().get_type::<errors::ServiceError>())?;
     module.add_class::<Waiter>()?;
     module.add_class::<waiter::ReturnFunc>()?;
+    module.add_class::<call::FunctionCall>()?;
     hub::populate(module)?;
     bindings::populate(module)?;
     graphql::populate(module)?;

@@ -3,9 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
+use puff_core::task::BlockingError;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::graphql::GraphQl;
@@ -51,6 +53,36 @@ impl Runtime {
     /// The Tokio runtime.
     pub fn tokio(&self) -> &Handle {
         &self.inner.tokio
+    }
+
+    /// Runs `future` on Tokio until it ends, also if the handle is dropped; `name` is for the log.
+    ///
+    /// A panic is logged and the handle gives `None`; nothing else of the program ends. A task that runs long
+    /// watches [`Runtime::shutdown`]; two seconds after the program's end it is dropped where it waits, and
+    /// [`JoinHandle::abort`] does so at any time.
+    pub fn spawn<F>(&self, name: &'static str, future: F) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        puff_core::task::spawn(self.tokio(), name, future)
+    }
+
+    /// Runs `function`, which blocks, on a thread for such work; a future of its value.
+    ///
+    /// As [`puff_core::task::blocking`]: dropping the future takes the call back only if it has not begun.
+    ///
+    /// # Errors
+    /// A panic in `function`, or the end of the program before it began.
+    pub fn blocking<F, T>(
+        &self,
+        function: F,
+    ) -> impl Future<Output = Result<T, BlockingError>> + Send + use<F, T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        puff_core::task::blocking(self.tokio(), function)
     }
 
     /// The services.

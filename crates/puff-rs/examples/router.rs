@@ -3,10 +3,13 @@
 
 use std::net::SocketAddr;
 
+use puff_rs::axum::Extension;
 use puff_rs::axum::extract::{ConnectInfo, Json, Path, State};
 use puff_rs::graphql::handlers::{handle_graphql, handle_subscriptions, playground};
 use puff_rs::prelude::*;
 use puff_rs::program::commands::ServerCommand;
+use puff_rs::runtime::Runtime;
+use puff_rs::web::HandlerError;
 
 #[derive(Clone)]
 struct Greeting(&'static str);
@@ -23,6 +26,14 @@ async fn client(ConnectInfo(address): ConnectInfo<SocketAddr>) -> String {
     address.ip().to_string()
 }
 
+/// Python, called from Rust: a greenlet of the hub runs the function, this task waits for its value.
+async fn shout(
+    Extension(runtime): Extension<Runtime>,
+    Path(word): Path<String>,
+) -> Result<String, HandlerError> {
+    Ok(runtime.call_python("site_app:shout", (word,)).await?)
+}
+
 async fn broken() -> &'static str {
     panic!("on purpose")
 }
@@ -36,6 +47,7 @@ fn main() -> ExitCode {
         .with_state(Greeting("Hello"))
         .post("/sum", sum)
         .get("/client", client)
+        .get("/shout/{word}", shout)
         .get("/broken", broken)
         .get(
             "/playground",

@@ -19,7 +19,7 @@
 //! | module | what for |
 //! |---|---|
 //! | [`program`] | programs and their commands |
-//! | [`runtime`] | what a program asks of the runtime, and gets |
+//! | [`runtime`] | what a program asks of the runtime, and gets: Python from Rust, tasks, services |
 //! | [`web`] | routes, the server, request bodies |
 //! | [`graphql`] | handlers for GraphQL and its playground |
 //! | [`settings`] | flags, environment, `puff.toml` |

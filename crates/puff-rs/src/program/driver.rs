@@ -1,5 +1,6 @@
 //! The native half of the first greenlet (`boot.py`).
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -143,7 +144,7 @@ impl Driver {
         Ok(Some(match root {
             Root::Python { callable, args } => (None, Some(callable), Some(args)),
             Root::Future(future) => {
-                let task = Task::start(&self.runtime, self.program.clone(), self.console, future);
+                let task = Task::new(&self.runtime, self.program.clone(), self.console, future);
                 (Some(Bound::new(py, task)?), None, None)
             }
         }))
@@ -193,10 +194,15 @@ pub(super) struct Task {
     runtime: Runtime,
     finished: watch::Receiver<bool>,
     status: Arc<AtomicI32>,
+    /// Not spawned before somebody waits: a signal that comes earlier ends the program, one that comes later
+    /// asks the future to stop, and there is nothing in between.
+    unstarted: Mutex<Option<Unstarted>>,
 }
 
+type Unstarted = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl Task {
-    fn start(
+    fn new(
         runtime: &Runtime,
         program: String,
         console: Console,
@@ -205,7 +211,7 @@ impl Task {
         let (done, finished) = watch::channel(false);
         let status = Arc::new(AtomicI32::new(1));
         let outcome = status.clone();
-        puff_core::task::spawn(runtime.tokio(), "main", async move {
+        let task = async move {
             // Dropped when the future ends, also by a panic: the wait below ends with the status still 1.
             let _done = done;
             let status = future.await.unwrap_or_else(|error| {
@@ -213,8 +219,9 @@ impl Task {
                 1
             });
             outcome.store(status, Ordering::Release);
-        });
+        };
         Task {
+            unstarted: Mutex::new(Some(Box::pin(task))),
             runtime: runtime.clone(),
             finished,
             status,
@@ -224,8 +231,11 @@ impl Task {
 
 #[pymethods]
 impl Task {
-    /// Completes `return_func` with the exit status when the future has ended.
+    /// Starts the future if need be; completes `return_func` with the exit status when it has ended.
     fn wait(&self, return_func: Py<PyAny>) {
+        if let Some(task) = self.unstarted.lock().take() {
+            self.runtime.spawn("main", task);
+        }
         let (mut finished, status) = (self.finished.clone(), self.status.clone());
         greenlet_async(return_func, async move {
             // Nothing is ever sent: the error is the sender's end.

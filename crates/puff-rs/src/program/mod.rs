@@ -17,6 +17,7 @@
 //! user's modules, opens the services and runs the command. At the end: the hub's greenlets end, Python's
 //! exit functions run, the pools close, the private services are given back, Tokio stops.
 
+mod arguments;
 mod command;
 pub mod commands;
 mod driver;

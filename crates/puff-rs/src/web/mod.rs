@@ -7,6 +7,7 @@
 mod assets;
 mod body;
 mod config;
+mod error;
 mod listener;
 mod router;
 mod server;
@@ -17,6 +18,7 @@ pub use assets::PlaygroundAssets;
 pub(crate) use body::text_response;
 pub use body::{BodyError, read_body};
 pub use config::{BodyLimits, ServerConfig};
+pub use error::HandlerError;
 pub use listener::listen;
 pub use router::Router;
 pub use server::{Application, LocalAddress, serve};

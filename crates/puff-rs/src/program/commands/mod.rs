@@ -1,9 +1,11 @@
 //! Commands to register with a [`Program`](super::Program).
 
 pub mod python;
+pub mod rust;
 pub mod server;
 pub mod wsgi;
 
 pub use python::PythonCommand;
+pub use rust::RustCommand;
 pub use server::ServerCommand;
 pub use wsgi::WSGIServerCommand;

@@ -19,6 +19,9 @@ use crate::web::{
 
 /// Serves Rust routes, GraphQL and a WSGI application; the command `runserver`.
 ///
+/// Handlers find the program's [`Runtime`] among the request's extensions, and with it Python, the services
+/// and Tokio: `Extension(runtime): Extension<Runtime>` is an argument of a handler like any other.
+///
 /// ```no_run
 /// use puff_rs::prelude::*;
 /// use puff_rs::program::commands::ServerCommand;
@@ -214,7 +217,9 @@ impl Plan {
                 body: config.body,
             }));
         }
-        router.layer(axum::Extension(assets))
+        router
+            .layer(axum::Extension(runtime.clone()))
+            .layer(axum::Extension(assets))
     }
 
     fn banner(&self, context: &Context, url: &str) {
