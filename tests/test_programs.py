@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -58,9 +59,18 @@ def test_a_program_explains_itself() -> None:
 
 SITE_APP = """
 import puff
+from greenlet import GreenletExit
+
+killed = []
 
 def shout(word):
-    puff.sleep(0.001)
+    if word == "log":
+        return " ".join(killed)
+    try:
+        puff.sleep(60 if word == "slowly" else 0.001)
+    except GreenletExit:
+        killed.append(word)
+        raise
     if not word.isalpha():
         raise ValueError(f"{word} is no word")
     return word.upper() + "!"
@@ -120,6 +130,14 @@ def test_rust_graphql_and_wsgi_in_one_server(
         failed = server.get("/shout/123")
         assert (failed.status, failed.text) == (500, "internal server error\n")
         assert "a handler failed: ValueError: 123 is no word" in server.log.read_text()
+        # A client that goes away takes the call with it.
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+            client.sendall(b"GET /shout/slowly HTTP/1.1\r\nHost: x\r\n\r\n")
+            time.sleep(0.3)
+        deadline = time.monotonic() + 10
+        while server.get("/shout/log").text != "slowly":
+            assert time.monotonic() < deadline, "the greenlet was not killed"
+            time.sleep(0.05)
         assert server.get("/elsewhere").text == "from Python: /elsewhere"
         assert server.graphql("{ things(count: 2) { n } }") == {"data": {"things": [{"n": 1}, {"n": 2}]}}
         assert server.get("/subscriptions").status == 501

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is 
 
 MODULE = """
 import sys
+import traceback
 
 import puff
 from greenlet import GreenletExit
@@ -73,6 +74,24 @@ def leave(number):
 
 def end(number):
     raise GreenletExit
+
+
+def relayed(relay):
+    def through(name):
+        return puff.wrap_async(lambda return_func: relay.call(return_func, name))
+
+    try:
+        through("toolbox:negative")
+    except ValueError as error:
+        frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+        assert "negative" in frames, frames
+    waiting = puff.spawn(through, "toolbox:slow")
+    while not entries:
+        puff.sleep(0.001)
+    waiting.kill()
+    while len(entries) < 3:
+        puff.sleep(0.001)
+    return f"{entries} {through('toolbox:square')}"
 
 
 async def later(number):
@@ -187,6 +206,13 @@ def test_errors_come_back(toolbox: Toolbox, function: str, message: str) -> None
     assert result.returncode == 1
     assert result.stdout.startswith(message), result.stdout
     assert result.stderr == "toolbox: error: " + result.stdout.removeprefix("raised ")
+
+
+def test_python_waits_for_rust_that_waits_for_python(toolbox: Toolbox) -> None:
+    # The exception keeps its traceback on the way; killing the outer greenlet ends the inner one.
+    result = toolbox("relay")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "[-1, 'killed', 'cleaned'] 1\n"
 
 
 def test_a_call_that_ends_itself(toolbox: Toolbox) -> None:

@@ -8,7 +8,7 @@ use puff_rs::errors::BoxError;
 use puff_rs::prelude::*;
 use puff_rs::program::Context;
 use puff_rs::program::commands::{PythonCommand, RustCommand};
-use puff_rs::runtime::{CallError, PythonFunction};
+use puff_rs::runtime::{CallError, PythonFunction, Runtime};
 
 /// Calls `toolbox.square` for each number at once, from as many tasks of Tokio.
 async fn squares(context: Context, arguments: ArgMatches) -> Result<i32, BoxError> {
@@ -77,6 +77,30 @@ async fn fail(context: Context, arguments: ArgMatches) -> Result<i32, BoxError> 
     Ok(0)
 }
 
+/// Lets Python wait for Rust that waits for Python.
+#[pyclass(frozen)]
+struct Relay {
+    runtime: Runtime,
+}
+
+#[pymethods]
+impl Relay {
+    fn call(&self, return_func: PyObject, function: Text) {
+        let call = self.runtime.call_python::<PyObject, _>(&*function, (-1,));
+        greenlet_async(return_func, async move { Ok(call.await?) });
+    }
+}
+
+/// Gives Python an object of Rust's.
+async fn relay(context: Context, _: ArgMatches) -> Result<i32, BoxError> {
+    let relay = Relay {
+        runtime: context.runtime.clone(),
+    };
+    let text: Text = context.runtime.call_python("toolbox:relayed", (relay,)).await?;
+    println!("{text}");
+    Ok(0)
+}
+
 /// Work that blocks, and work that panics.
 async fn block(context: Context, _: ArgMatches) -> Result<i32, BoxError> {
     let answer = context.runtime.blocking(|| {
@@ -131,6 +155,7 @@ fn main() -> ExitCode {
         .command(RustCommand::new("echo", echo))
         .command(RustCommand::new("hurry", hurry))
         .command(RustCommand::new("fail", fail).arg(Arg::new("function").required(true)))
+        .command(RustCommand::new("relay", relay))
         .command(RustCommand::new("block", block))
         .command(RustCommand::new("watch", watch))
         .run()
