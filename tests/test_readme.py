@@ -66,4 +66,4 @@ def test_commands_said_to_be_missing_are_missing(puff: Any, tmp_path: Path) -> N
     """When `puff django` arrives, the status paragraph must change with it."""
     help_text = puff("--help", cwd=tmp_path).stdout
     present = set(re.findall(r"^  ([a-z]+)  ", help_text, re.MULTILINE))
-    assert present == {"runserver", "run", "python", "graphql", "db"}
+    assert present == {"runserver", "run", "python", "pytest", "graphql", "db", "new"}

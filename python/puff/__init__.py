@@ -5,6 +5,9 @@ Greenlets on Tokio, PostgreSQL, Redis, pub-sub and GraphQL, for programs that ru
 
 The names are imported on first use: the process that watches over private services imports this package
 too, and needs neither greenlets nor the rest.
+
+PYTEST_DONT_REWRITE: what brings a plugin for pytest is rewritten by it, and under `puff pytest` we are
+imported before; pytest would warn.
 """
 
 from __future__ import annotations

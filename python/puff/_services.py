@@ -5,12 +5,16 @@ Each `global_*` function may be called in a module's body: nothing is opened bef
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from ._hub import current_hub
+from greenlet import getcurrent, greenlet
+
+from ._hub import Hub, current_hub
 from ._native import native
+from ._sync import Lock
 from .pubsub import PubSub
 
 
@@ -89,7 +93,11 @@ def _redis_argument(value: str | bytes | int | float) -> bytes:
 class GraphQL:
     """The program's GraphQL schema, called in process."""
 
-    __slots__ = ()
+    __slots__ = ("_loader", "_loading")
+
+    def __init__(self) -> None:
+        self._loading = Lock()
+        self._loader: greenlet | None = None
 
     def query(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
         """Executes a document; the answer as a dict with `data` and, if there are any, `errors`.
@@ -98,12 +106,35 @@ class GraphQL:
 
         Raises:
             RuntimeError: the program has no schema (`RuntimeConfig::set_gql_schema_class`, `--graphql`).
+            puff.graphql.SchemaError: in plain Python, where the schema that `puff.toml` or `PUFF_GRAPHQL`
+                names is loaded on first use: it makes no sense.
         """
-        return current_hub().wait_for(partial(native.graphql_query, query, variables))  # type: ignore[no-any-return]
+        return self._hub().wait_for(partial(native.graphql_query, query, variables))  # type: ignore[no-any-return]
 
     def sdl(self) -> str:
-        """The schema in GraphQL's schema definition language."""
+        """The schema in GraphQL's schema definition language. Errors as `query`."""
+        self._hub()
         return native.graphql_sdl()
+
+    def _hub(self) -> Hub:
+        """The hub, once the schema is there: a program loads it at its start, plain Python does so here."""
+        hub = current_hub()
+        # Whoever asks while it is being imported, from the module's own body, gets on without a lock, and
+        # is told that the module has no such class yet.
+        if native.graphql_pending() is not None and self._loader is not getcurrent():
+            with self._loading:
+                self._loader = getcurrent()
+                try:
+                    self._load()
+                finally:
+                    self._loader = None
+        return hub
+
+    def _load(self) -> None:
+        path = native.graphql_pending()
+        if path is not None:
+            # By name: that room is above this one, and is needed by those who have a schema only.
+            native.graphql_load(importlib.import_module("puff.graphql").load_schema(path))
 
 
 _postgres, _redis, _graphql, _pubsub = Postgres(), Redis(), GraphQL(), PubSub()

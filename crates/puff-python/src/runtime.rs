@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::graphql::GraphQl;
+use crate::graphql::{GraphQl, GraphQlSource};
 use crate::reactor::Reactor;
 use crate::services::Services;
 
@@ -27,6 +27,7 @@ struct Inner {
     shutdown: CancellationToken,
     global_state: OnceLock<Py<PyAny>>,
     graphql: OnceLock<GraphQl>,
+    graphql_source: OnceLock<GraphQlSource>,
 }
 
 /// The runtime that Python's `puff.*` functions see.
@@ -46,6 +47,7 @@ impl Runtime {
                 shutdown: CancellationToken::new(),
                 global_state: OnceLock::new(),
                 graphql: OnceLock::new(),
+                graphql_source: OnceLock::new(),
             }),
         }
     }
@@ -116,6 +118,18 @@ impl Runtime {
     /// The program's GraphQL schema, if it has one.
     pub fn graphql(&self) -> Option<&GraphQl> {
         self.inner.graphql.get()
+    }
+
+    /// Says where a schema is that is loaded when Python first uses it; for runtimes without a start of their
+    /// own, in plain Python. The first call counts.
+    pub fn set_graphql_source(&self, source: GraphQlSource) {
+        let _ = self.inner.graphql_source.set(source);
+    }
+
+    /// The schema that is still to be loaded, if there is one.
+    pub(crate) fn pending_graphql(&self) -> Option<&GraphQlSource> {
+        let source = self.inner.graphql_source.get();
+        source.filter(|_| self.graphql().is_none())
     }
 
     /// Makes this the runtime that Python sees.

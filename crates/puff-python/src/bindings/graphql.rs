@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-use crate::graphql::{GraphQl, RequestContext};
+use crate::graphql::{GraphQl, GraphQlLoadError, RequestContext};
 use crate::greenlet::start;
 use crate::runtime::Runtime;
 use crate::waiter::Waiter;
@@ -29,10 +29,33 @@ impl<'py> IntoPyObject<'py> for Answer {
 fn schema() -> PyResult<GraphQl> {
     Runtime::current()?.graphql().cloned().ok_or_else(|| {
         PyRuntimeError::new_err(
-            "this program has no GraphQL schema: give one with --graphql pkg.mod:Schema, in puff.toml, or with \
-             RuntimeConfig::set_gql_schema_class",
+            "this program has no GraphQL schema: give one with --graphql pkg.mod:Schema, with PUFF_GRAPHQL, in \
+             puff.toml, or with RuntimeConfig::set_gql_schema_class",
         )
     })
+}
+
+/// The name of the schema that is to be loaded before the first use: `pkg.mod:Schema`.
+#[pyfunction]
+fn graphql_pending() -> PyResult<Option<String>> {
+    Ok(Runtime::current()?
+        .pending_graphql()
+        .map(|source| source.path.clone()))
+}
+
+/// Loads the pending schema, whose class Python has imported: a module's body may wait, and a greenlet must
+/// not be parked with native frames on its stack.
+#[pyfunction]
+fn graphql_load(class: &Bound<'_, PyAny>) -> PyResult<()> {
+    let runtime = Runtime::current()?;
+    if let Some(source) = runtime.pending_graphql() {
+        let loaded = GraphQl::from_class(class, &runtime, &source.options);
+        runtime.set_graphql(loaded.map_err(|error| match error {
+            GraphQlLoadError::Python(raised) => raised,
+            error => PyRuntimeError::new_err(error.to_string()),
+        })?);
+    }
+    Ok(())
 }
 
 #[pyfunction]
@@ -65,6 +88,8 @@ fn graphql_sdl() -> PyResult<String> {
 }
 
 pub(super) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(graphql_pending, module)?)?;
+    module.add_function(wrap_pyfunction!(graphql_load, module)?)?;
     module.add_function(wrap_pyfunction!(graphql_query, module)?)?;
     module.add_function(wrap_pyfunction!(graphql_sdl, module)?)
 }

@@ -31,6 +31,15 @@ impl Default for GraphQlOptions {
     }
 }
 
+/// Where a program's schema is, and how it is served.
+#[derive(Debug, Clone)]
+pub struct GraphQlSource {
+    /// The class: `pkg.mod:Schema`.
+    pub path: String,
+    /// How it is served.
+    pub options: GraphQlOptions,
+}
+
 /// Why a schema cannot be served.
 #[derive(Debug, Error)]
 pub enum GraphQlLoadError {
@@ -45,24 +54,38 @@ pub enum GraphQlLoadError {
     Python(#[from] PyErr),
 }
 
-/// Imports the class, asks the Python half for SDL and resolvers, and builds the engine's schema.
-pub(super) fn load(
-    py: Python<'_>,
-    path: &str,
+/// Imports the class that `path` names.
+pub(super) fn import<'py>(py: Python<'py>, path: &str) -> Result<Bound<'py, PyAny>, GraphQlLoadError> {
+    let module = py.import("puff.graphql")?;
+    module
+        .call_method1("load_schema", (path,))
+        .map_err(|error| authors_error(&module, error))
+}
+
+/// What the Python half raised: the author's mistake, or an exception of the author's code.
+fn authors_error(module: &Bound<'_, PyModule>, error: PyErr) -> GraphQlLoadError {
+    let value = error.value(module.py());
+    match module
+        .getattr("SchemaError")
+        .and_then(|known| value.is_instance(&known))
+    {
+        Ok(true) => GraphQlLoadError::Schema(value.to_string()),
+        _ => GraphQlLoadError::Python(error),
+    }
+}
+
+/// Asks the Python half for the class's SDL and resolvers, and builds the engine's schema.
+pub(super) fn build(
+    class: &Bound<'_, PyAny>,
     options: GraphQlOptions,
 ) -> Result<(Schema, Vec<Resolver>), GraphQlLoadError> {
+    let py = class.py();
     let module = py.import("puff.graphql")?;
-    let known = module.getattr("SchemaError")?;
-    let authors = |error: PyErr| match error.value(py).is_instance(&known) {
-        Ok(true) => GraphQlLoadError::Schema(error.value(py).to_string()),
-        _ => GraphQlLoadError::Python(error),
-    };
-    let class = module.call_method1("load_schema", (path,)).map_err(authors)?;
     let keywords = pyo3::types::PyDict::new(py);
     keywords.set_item("camel_case", options.camel_case)?;
     let definition = module
         .call_method("build_schema", (class,), Some(&keywords))
-        .map_err(authors)?;
+        .map_err(|error| authors_error(&module, error))?;
     let sdl: String = definition.getattr("sdl")?.extract()?;
     let mut resolvers = Vec::new();
     let mut fields = Vec::new();

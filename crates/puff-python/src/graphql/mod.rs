@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 
 use backend::PythonBackend;
 pub use context::RequestContext;
-pub use load::{GraphQlLoadError, GraphQlOptions};
+pub use load::{GraphQlLoadError, GraphQlOptions, GraphQlSource};
 
 use crate::runtime::Runtime;
 
@@ -27,19 +27,31 @@ pub struct GraphQl {
 }
 
 impl GraphQl {
-    /// Imports the schema class that `path` names and prepares it. Call it attached, before serving.
+    /// Imports the schema class that `source` names and prepares it. Call it attached, before serving.
     ///
     /// # Errors
     /// [`GraphQlLoadError`]: no such class, or a schema that makes no sense; the text names class and field.
     pub fn load(
         py: Python<'_>,
         runtime: &Runtime,
-        path: &str,
-        options: GraphQlOptions,
+        source: &GraphQlSource,
+    ) -> Result<GraphQl, GraphQlLoadError> {
+        let class = load::import(py, &source.path)?;
+        GraphQl::from_class(&class, runtime, &source.options)
+    }
+
+    /// Prepares a schema class that has been imported.
+    ///
+    /// # Errors
+    /// As [`GraphQl::load`].
+    pub(crate) fn from_class(
+        class: &Bound<'_, PyAny>,
+        runtime: &Runtime,
+        options: &GraphQlOptions,
     ) -> Result<GraphQl, GraphQlLoadError> {
         let timeout = options.timeout;
-        let (schema, resolvers) = load::load(py, path, options)?;
-        let backend = PythonBackend::new(py, runtime, resolvers)?;
+        let (schema, resolvers) = load::build(class, options.clone())?;
+        let backend = PythonBackend::new(class.py(), runtime, resolvers)?;
         Ok(GraphQl {
             engine: Engine::new(schema, Arc::new(backend)),
             timeout,

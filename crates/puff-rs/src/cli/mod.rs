@@ -6,7 +6,7 @@ mod python;
 mod run;
 
 use crate::program::Program;
-use crate::program::commands::ServerCommand;
+use crate::program::commands::{PytestCommand, ServerCommand};
 use crate::runtime::RuntimeConfig;
 
 /// The program behind the command `puff`: the wheel's and the binary's.
@@ -18,6 +18,7 @@ pub fn program() -> Program {
         .command(ServerCommand::stock())
         .command(run::RunCommand)
         .command(python::PythonInterpreterCommand)
+        .command(PytestCommand::stock())
         .command(graphql::GraphQlCommand)
         .command(db::DbCommand)
 }

@@ -1,5 +1,6 @@
 //! [`Command`]: what a program can be asked to do.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use clap::ArgMatches;
@@ -86,6 +87,7 @@ type Start = Box<dyn FnOnce(Python<'_>, Context) -> Result<Root, ProgramError> +
 pub struct Prepared {
     pub(crate) start: Start,
     pub(crate) imports: Vec<String>,
+    pub(crate) python_path: Vec<PathBuf>,
     pub(crate) services: bool,
     pub(crate) eager_postgres: bool,
     pub(crate) server: bool,
@@ -99,6 +101,7 @@ impl Prepared {
         Prepared {
             start: Box::new(start),
             imports: Vec::new(),
+            python_path: Vec::new(),
             services: true,
             eager_postgres: false,
             server: false,
@@ -116,6 +119,13 @@ impl Prepared {
     /// Imports the module part of `path` (`pkg.mod:attr`) before going on.
     pub fn importing(mut self, path: impl Into<String>) -> Prepared {
         self.imports.push(path.into());
+        self
+    }
+
+    /// Makes the Python modules of `folder` importable, before anything is imported. A relative folder is one
+    /// of the working directory.
+    pub fn with_python_path(mut self, folder: impl Into<PathBuf>) -> Prepared {
+        self.python_path.push(folder.into());
         self
     }
 

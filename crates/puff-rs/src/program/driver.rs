@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use parking_lot::Mutex;
-use puff_python::graphql::{GraphQl, GraphQlLoadError, GraphQlOptions};
+use puff_python::graphql::{GraphQl, GraphQlLoadError, GraphQlOptions, GraphQlSource};
 use puff_python::import::ResolveError;
 use puff_python::{Runtime, greenlet_async};
 use pyo3::prelude::*;
@@ -17,26 +17,17 @@ use crate::errors::{BoxError, ConfigError, ProgramError};
 use crate::runtime::{Console, GlobalStateFn, ServicePlan};
 use crate::settings::Settings;
 
-/// Where the program's GraphQL schema is, and how it is served.
-#[derive(Clone)]
-pub(super) struct SchemaSource {
-    path: String,
-    options: GraphQlOptions,
-}
-
-impl SchemaSource {
-    /// The schema that the settings name, if they name one.
-    pub(super) fn from_settings(settings: &Settings) -> Result<Option<SchemaSource>, ConfigError> {
-        let default = GraphQlOptions::default();
-        let options = GraphQlOptions {
-            camel_case: settings.get_or("graphql_camel_case", default.camel_case)?,
-            timeout: settings.get_or("graphql_timeout", default.timeout)?,
-            ..default
-        };
-        Ok(settings
-            .get("graphql")?
-            .map(|path| SchemaSource { path, options }))
-    }
+/// The schema that the settings name, if they name one.
+pub(super) fn schema_source(settings: &Settings) -> Result<Option<GraphQlSource>, ConfigError> {
+    let default = GraphQlOptions::default();
+    let options = GraphQlOptions {
+        camel_case: settings.get_or("graphql_camel_case", default.camel_case)?,
+        timeout: settings.get_or("graphql_timeout", default.timeout)?,
+        ..default
+    };
+    Ok(settings
+        .get("graphql")?
+        .map(|path| GraphQlSource { path, options }))
 }
 
 /// A program on its way from the command line to its command.
@@ -48,7 +39,7 @@ pub(super) struct Driver {
     pub(super) embedded: puff_embedded::EmbeddedConfig,
     pub(super) services: Option<ServicePlan>,
     pub(super) global_state: Option<GlobalStateFn>,
-    pub(super) graphql: Option<SchemaSource>,
+    pub(super) graphql: Option<GraphQlSource>,
     pub(super) prepared: Mutex<Option<Prepared>>,
     pub(super) failure: Arc<Mutex<Option<ProgramError>>>,
 }
@@ -60,8 +51,8 @@ impl Driver {
     }
 
     fn load_graphql(&self, py: Python<'_>) -> Result<(), ProgramError> {
-        if let Some(SchemaSource { path, options }) = &self.graphql {
-            let loaded = GraphQl::load(py, &self.runtime, path, options.clone());
+        if let Some(source) = &self.graphql {
+            let loaded = GraphQl::load(py, &self.runtime, source);
             self.runtime
                 .set_graphql(loaded.map_err(|error| load_error(py, error))?);
         }

@@ -8,12 +8,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use puff_core::Environment;
 use puff_embedded::EmbeddedConfig;
+use puff_python::graphql::GraphQlSource;
 use puff_python::{Runtime, run_background, run_main};
 use pyo3::ffi::c_str;
 use pyo3::prelude::*;
 
 use super::command::Prepared;
-use super::driver::{Driver, SchemaSource};
+use super::driver::{Driver, schema_source};
 use crate::errors::{ConfigError, ProgramError};
 use crate::logging;
 use crate::runtime::{Console, RuntimeConfig, ServicePlan, Started};
@@ -37,7 +38,7 @@ pub(crate) struct Launch {
     directory: PathBuf,
     prepared: Prepared,
     plan: ServicePlan,
-    graphql: Option<SchemaSource>,
+    graphql: Option<GraphQlSource>,
     threads: usize,
     embedded: EmbeddedConfig,
     console: Console,
@@ -58,7 +59,7 @@ impl Launch {
             plan = plan.with_eager_postgres();
         }
         Ok(Launch {
-            graphql: SchemaSource::from_settings(&settings)?.filter(|_| prepared.services),
+            graphql: schema_source(&settings)?.filter(|_| prepared.services),
             threads: threads(&settings)?,
             embedded: embedded_config(&settings, &directory),
             console: Console::new(prepared.server),
@@ -115,12 +116,9 @@ impl Launch {
             environ.call_method1("setdefault", (name, value))?;
         }
         let path = py.import("sys")?.getattr("path")?;
-        let folders = std::iter::once(self.directory.clone()).chain(
-            self.config
-                .python_path
-                .iter()
-                .map(|folder| self.directory.join(folder)),
-        );
+        let more = self.config.python_path.iter().chain(&self.prepared.python_path);
+        let folders =
+            std::iter::once(self.directory.clone()).chain(more.map(|folder| self.directory.join(folder)));
         for (index, folder) in folders.enumerate() {
             // As a str: the import system passes over `pathlib.Path`, which a `PathBuf` would become.
             let folder = folder.as_os_str();
@@ -152,6 +150,7 @@ impl Background {
         let settings = Settings::load(super::utf8_environment(), None, &directory)?;
         logging::init(&settings, "warn")?;
         let plan = ServicePlan::new(&RuntimeConfig::default().lazy_services(), &settings)?;
+        let graphql = schema_source(&settings)?;
         let mut embedded = embedded_config(&settings, &directory);
         embedded.supervisor = host.supervisor;
         let failed =
@@ -160,6 +159,11 @@ impl Background {
         let tokio = tokio_runtime(threads(&settings)?)?;
         let started = plan.build(&embedded, Console::new(false));
         let runtime = Runtime::new(tokio.handle().clone(), started.services.clone());
+        if let Some(source) = graphql {
+            // The schema's name is meant from the folder of `puff.toml`. Last, so that it hides nothing.
+            append_path(py, &directory).map_err(failed)?;
+            runtime.set_graphql_source(source);
+        }
         let background = Background {
             parts: Mutex::new(Some((runtime.clone(), tokio, started))),
         };
@@ -224,6 +228,15 @@ fn search_dirs(py: Python<'_>) -> PyResult<Vec<PathBuf>> {
         }
     }
     Ok(folders)
+}
+
+/// Makes the modules of `folder` importable, after all others.
+fn append_path(py: Python<'_>, folder: &Path) -> PyResult<()> {
+    let path = py.import("sys")?.getattr("path")?;
+    if !path.contains(folder.as_os_str())? {
+        path.call_method1("append", (folder.as_os_str(),))?;
+    }
+    Ok(())
 }
 
 fn boot_module(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {

@@ -1,10 +1,12 @@
 //! Commands to register with a [`Program`](super::Program).
 
+pub mod pytest;
 pub mod python;
 pub mod rust;
 pub mod server;
 pub mod wsgi;
 
+pub use pytest::PytestCommand;
 pub use python::PythonCommand;
 pub use rust::RustCommand;
 pub use server::ServerCommand;

@@ -1,0 +1,48 @@
+"""What pytest knows about Puff wherever the package is installed (entry point `pytest11`).
+
+It leaves projects that do not use Puff alone: nothing of the runtime is imported, nothing started.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from . import __version__
+
+if TYPE_CHECKING:
+    from pdb import Pdb
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Says so where the tests run inside the runtime."""
+    return f"puff: {__version__}, tests run in the main greenlet" if _in_hub() else None
+
+
+def pytest_enter_pdb(pdb: Pdb) -> None:
+    """Leaves Ctrl-C after `continue` to us: it interrupts the test, wherever that waits.
+
+    The debugger would stop where it finds the main thread, which is in the hub if all greenlets wait.
+    """
+    if _in_hub():
+        pdb.nosigint = True  # type: ignore[attr-defined]  # what its parameter of that name sets
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Leaves our frames out of tracebacks, but for `--full-trace`: what went wrong is above or below them."""
+    if call.excinfo is None:
+        return
+    for name, module in list(sys.modules.items()):
+        if name.startswith("puff."):
+            # Where pytest looks besides a function's own variables. By now all modules are here that have a
+            # frame in this traceback.
+            vars(module)["__tracebackhide__"] = True
+
+
+def _in_hub() -> bool:
+    """Whether the tests run inside the runtime, and not beside one in the background."""
+    hub = sys.modules.get("puff._hub")
+    return hub is not None and hub.running() and hub.current_hub().on_thread()
