@@ -41,8 +41,8 @@ class Worker(greenlet):  # type: ignore[misc]
 
     __slots__ = ("puff_job", "puff_storage")
 
-    puff_job: object
-    """What it runs, for people; None while it is idle."""
+    puff_job: tuple[Callable[[Any], object], Any] | None
+    """The function and argument that it runs; None while it is idle."""
     puff_storage: Any
     """The job's local storage (`puff._local`), made on first use."""
 
@@ -53,7 +53,10 @@ class Hub:
     def __init__(self, native: NativeHub) -> None:
         self.native = native
         self.greenlet: greenlet | None = None
-        self._thread: int | None = None
+        self.thread: int | None = None
+        """The identifier of the hub's thread, while it runs."""
+        self.stopped = threading.Event()
+        """Set when `run` has returned."""
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
         self._stopping = False
@@ -64,12 +67,13 @@ class Hub:
     def run(self) -> None:
         """Runs until `stop` is called; then ends the greenlets that are left."""
         self.greenlet = getcurrent()
-        self._thread = threading.get_ident()
+        self.thread = threading.get_ident()
         try:
             self._loop(lambda: self._stopping)
             self._end_workers()
         finally:
-            self._thread = None
+            self.thread = None
+            self.stopped.set()
 
     def _loop(self, finished: Callable[[], bool]) -> None:
         wait = self.native.wait
@@ -149,7 +153,11 @@ class Hub:
 
     def on_thread(self) -> bool:
         """Whether the calling thread is this hub's."""
-        return threading.get_ident() == self._thread
+        return threading.get_ident() == self.thread
+
+    def workers(self) -> list[Worker]:
+        """The greenlets that have a job, waiting or running."""
+        return list(self._busy)
 
     def spawn(self, function: Callable[[Any], object], argument: Any) -> None:
         """Starts `function(argument)` in a greenlet; from any thread."""
@@ -175,7 +183,7 @@ class Hub:
             TimeoutError: there was no result after `timeout` seconds.
             RuntimeError: the hub itself would wait, which would stop every greenlet.
         """
-        if threading.get_ident() != self._thread:
+        if threading.get_ident() != self.thread:
             return self._block(start, timeout)
         me = getcurrent()
         hub = self.greenlet

@@ -39,6 +39,7 @@ class Event:
         self._mutex = threading.Lock()
         self._flag = False
         self._waiters: list[Waiter] = []
+        self._sweep_at = 64
 
     def is_set(self) -> bool:
         """Whether the flag is set."""
@@ -68,7 +69,10 @@ class Event:
     def _enter(self, waiter: Waiter) -> None:
         with self._mutex:
             if not self._flag:
-                self._waiters = [each for each in self._waiters if each.pending()]
+                if len(self._waiters) >= self._sweep_at:
+                    # Those who gave up; at doubled lengths only, so that waiting stays cheap for many.
+                    self._waiters = [each for each in self._waiters if each.pending()]
+                    self._sweep_at = max(64, 2 * len(self._waiters))
                 self._waiters.append(waiter)
                 return
         waiter.offer(True)

@@ -7,17 +7,19 @@ query in a module's body), and a greenlet that is parked must have no native fra
 import atexit
 import contextlib
 import importlib
+import signal
 import sys
 import threading
 import traceback
 
 import puff
-from puff import _hub, _local
+from puff import _hub, _local, debug
 
 
 def run(driver):
     """Runs the program behind `driver` (the native half); returns the exit status."""
     _local.install()  # before any module of the user's can take threading.local
+    _diagnose(driver.watchdog_seconds())
     # Services come after what is quick and may be wrong; a module that needs one earlier opens it itself.
     driver.make_global_state()
     for path in driver.imports():
@@ -38,6 +40,14 @@ def run(driver):
     except Exception as error:
         _print(error)
         return 1
+
+
+def _diagnose(seconds):
+    """SIGUSR1 prints what every greenlet does; the watchdog tells of one that lets no other run."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGUSR1, lambda signum, frame: debug.dump())
+    if seconds > 0:
+        debug.watch(_hub.current_hub(), seconds)
 
 
 def _import(path):

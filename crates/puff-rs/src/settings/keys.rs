@@ -80,6 +80,12 @@ pub static RUNTIME_KEYS: &[Key] = &[
     .default("info for servers, warn for the rest")
     .or_variable("RUST_LOG"),
     key(
+        "watchdog",
+        "TIME",
+        "Warns when one greenlet has let no other run for so long; 0s never does",
+    )
+    .default("1s, and 0s with PUFF_ENV=production"),
+    key(
         "postgres_url",
         "URL",
         "PostgreSQL to use instead of a private one",
