@@ -14,7 +14,7 @@ export PUFF_TEST_SITE_DIR ?= $(shell $(BIN)/python -c "import sysconfig; print(s
 export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-RUST := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs' -o -name 'Cargo.toml' -o -name '*.py')
+RUST := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs' -o -name 'Cargo.toml' -o -name '*.py' -o -name '*.in')
 FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*')
 CARGO_TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --all-targets")
 

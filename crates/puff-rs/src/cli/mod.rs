@@ -2,6 +2,7 @@
 
 mod db;
 mod graphql;
+mod new;
 mod python;
 mod run;
 
@@ -21,4 +22,5 @@ pub fn program() -> Program {
         .command(PytestCommand::stock())
         .command(graphql::GraphQlCommand)
         .command(db::DbCommand)
+        .command(new::NewCommand)
 }
