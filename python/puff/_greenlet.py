@@ -77,7 +77,9 @@ class Greenlet(Generic[T]):
         try:
             value = function(*self._args, **self._kwargs)
         except BaseException as error:
-            self._finish(_UNSET, error)
+            # Without this method's frame, which tells nothing, and through which the error would keep `self`.
+            trace = error.__traceback__
+            self._finish(_UNSET, error.with_traceback(trace.tb_next if trace is not None else None))
         else:
             self._finish(value, None)
 
@@ -88,11 +90,15 @@ class Greenlet(Generic[T]):
         for waiter in waiters:
             waiter.offer(None)
         self._call_links()
-        if error is None or self._joined or isinstance(error, GreenletExit):
-            return
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        if isinstance(error, (KeyboardInterrupt, SystemExit)) and not self._joined:
+            self._joined = True
             raise error
-        log.error("unhandled exception in greenlet %s", self.name, exc_info=error)
+
+    def __del__(self) -> None:
+        """Says what went wrong if nobody ever asked, and nobody can any more."""
+        error = self._error
+        if error is not None and not self._joined and not isinstance(error, GreenletExit):
+            log.error("unhandled exception in greenlet %s", self.name, exc_info=error)
 
     def _call_links(self) -> None:
         while self._links:
@@ -114,6 +120,7 @@ class Greenlet(Generic[T]):
     @property
     def exception(self) -> BaseException | None:
         """What it ended with if it did not return: the function's exception; `GreenletExit` after a kill."""
+        self._joined = self._joined or self._waiters is None
         return self._error
 
     def link(self, callback: Callable[[Greenlet[T]], object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import gc
 import logging
 import queue
 import threading
@@ -230,12 +231,25 @@ def test_the_exception_of_a_greenlet_nobody_joins_is_logged(caplog: pytest.LogCa
         raise RuntimeError("nobody listens")
 
     with caplog.at_level(logging.ERROR, logger="puff"):
-        started = puff.spawn(lonely)
-        while not started.ready():
+        puff.spawn(lonely)
+        for _ in range(200):
+            if caplog.text:
+                break
             puff.sleep(0.005)
-        puff.sleep(0.01)
     assert "lonely" in caplog.text
     assert "nobody listens" in caplog.text
+
+
+def test_an_exception_that_is_joined_later_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, logger="puff"):
+        early = puff.spawn(int, "x")
+        while not early.ready():
+            puff.sleep(0.005)
+        with pytest.raises(ValueError, match="invalid literal"):
+            early.join()
+        del early
+        gc.collect()
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("start", [puff.spawn, puff.spawn_blocking])
