@@ -88,6 +88,7 @@ class Hub:
                     # The waiter itself is the message: a greenlet that has gone on to another wait
                     # meanwhile sees that this one is stale.
                     target.switch(payload)
+            target = payload = None  # what has ended must not live on while the hub sleeps
 
     def stop(self) -> None:
         """Makes `run` return; from any thread."""
