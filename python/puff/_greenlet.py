@@ -74,14 +74,18 @@ class Greenlet(Generic[T]):
             return
         self._raw = getcurrent()
         self._raw.gr_context, self._context = self._context, None
+        finish, args, kwargs = self._finish, self._args, self._kwargs
         try:
-            value = function(*self._args, **self._kwargs)
+            value = function(*args, **kwargs)
         except BaseException as error:
-            # Without this method's frame, which tells nothing, and through which the error would keep `self`.
+            # Without this method's frame, which tells nothing.
             trace = error.__traceback__
-            self._finish(_UNSET, error.with_traceback(trace.tb_next if trace is not None else None))
+            finish(_UNSET, error.with_traceback(trace.tb_next if trace is not None else None))
         else:
-            self._finish(value, None)
+            finish(value, None)
+        finally:
+            # The error's frames lead back to this one, and through it would keep the greenlet for ever.
+            del self, finish
 
     def _finish(self, value: T, error: BaseException | None) -> None:
         self._value, self._error = value, error

@@ -39,7 +39,10 @@ where
         let return_func = return_func.bind(py);
         match return_func.cast::<ReturnFunc>() {
             Ok(return_func) => return_func.get().take(),
-            Err(_) => return_func.cast::<Waiter>().ok().map(|waiter| waiter.clone().unbind()),
+            Err(_) => return_func
+                .cast::<Waiter>()
+                .ok()
+                .map(|waiter| waiter.clone().unbind()),
         }
     });
     match waiter {

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use puff_python::graphql::{GraphQl, GraphQlLoadError, GraphQlOptions, GraphQlSource};
@@ -35,6 +36,7 @@ pub(super) fn schema_source(settings: &Settings) -> Result<Option<GraphQlSource>
 pub(super) struct Driver {
     pub(super) program: String,
     pub(super) console: Console,
+    pub(super) watchdog: Duration,
     pub(super) runtime: Runtime,
     pub(super) embedded: puff_embedded::EmbeddedConfig,
     pub(super) services: Option<ServicePlan>,
@@ -93,6 +95,11 @@ impl Driver {
                 }
             }
         });
+    }
+
+    /// How many seconds the hub may be busy with one greenlet before the watchdog warns; 0 for no watchdog.
+    fn watchdog_seconds(&self) -> f64 {
+        self.watchdog.as_secs_f64()
     }
 
     /// Makes the global state; raises what making it raises.

@@ -40,6 +40,7 @@ pub(crate) struct Launch {
     plan: ServicePlan,
     graphql: Option<GraphQlSource>,
     threads: usize,
+    watchdog: Duration,
     embedded: EmbeddedConfig,
     console: Console,
 }
@@ -61,6 +62,9 @@ impl Launch {
         Ok(Launch {
             graphql: schema_source(&settings)?.filter(|_| prepared.services),
             threads: threads(&settings)?,
+            watchdog: settings
+                .get("watchdog")?
+                .unwrap_or_else(|| watchdog_default(&settings)),
             embedded: embedded_config(&settings, &directory),
             console: Console::new(prepared.server),
             name,
@@ -95,6 +99,7 @@ impl Launch {
             let driver = Driver {
                 program: self.name,
                 console: self.console,
+                watchdog: self.watchdog,
                 runtime: runtime.clone(),
                 embedded: self.embedded,
                 services: Some(self.plan).filter(|_| needs_services),
@@ -193,9 +198,21 @@ impl Background {
 
 fn embedded_config(settings: &Settings, directory: &Path) -> EmbeddedConfig {
     EmbeddedConfig {
-        production: Environment::parse(settings.variable("PUFF_ENV")).is_production(),
+        production: is_production(settings),
         ..EmbeddedConfig::new(directory, Vec::<OsString>::new())
     }
+}
+
+/// Developers want to hear of code that blocks; in production a log full of it would drown what matters.
+fn watchdog_default(settings: &Settings) -> Duration {
+    match is_production(settings) {
+        true => Duration::ZERO,
+        false => Duration::from_secs(1),
+    }
+}
+
+fn is_production(settings: &Settings) -> bool {
+    Environment::parse(settings.variable("PUFF_ENV")).is_production()
 }
 
 fn threads(settings: &Settings) -> Result<usize, ConfigError> {
