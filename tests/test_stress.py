@@ -129,7 +129,7 @@ def test_programs_under_load_end_at_any_moment(folder: Path, signum: int, status
             _, errors = process.communicate(timeout=20)
         finally:
             process.kill()
-            process.wait()
+            process.communicate()
         assert process.returncode == status, errors
         assert "Fatal" not in errors
         assert "panicked" not in errors

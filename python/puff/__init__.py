@@ -16,19 +16,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._blocking import blocking, spawn_blocking
     from ._errors import DatabaseError, ServiceError
     from ._files import read_file_bytes, write_file_bytes
     from ._greenlet import (
         Greenlet,
         aio,
-        blocking,
         join_all,
         join_iter,
         run_in_hub,
         sleep,
         sleep_ms,
         spawn,
-        spawn_blocking,
         timeout,
         wrap_async,
     )
@@ -43,19 +42,18 @@ if TYPE_CHECKING:
     from ._sync import Event, Lock, Queue, Semaphore
 
 _HOMES = {
+    "_blocking": ["blocking", "spawn_blocking"],
     "_errors": ["DatabaseError", "ServiceError"],
     "_files": ["read_file_bytes", "write_file_bytes"],
     "_greenlet": [
         "Greenlet",
         "aio",
-        "blocking",
         "join_all",
         "join_iter",
         "run_in_hub",
         "sleep",
         "sleep_ms",
         "spawn",
-        "spawn_blocking",
         "timeout",
         "wrap_async",
     ],

@@ -6,12 +6,10 @@ import asyncio
 import contextvars
 import functools
 import inspect
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from ._puff import Alarm, Waiter
 
 T = TypeVar("T")
-P = ParamSpec("P")
 
 _UNSET: Any = object()
 
@@ -416,63 +413,3 @@ class timeout:
     def _fire(self, target: greenlet) -> None:
         if not target.dead:
             target.throw(self.error)
-
-
-# ------------------------------------------------------------------------ threads
-
-_MAX_THREADS = 32
-_threads: ThreadPoolExecutor | None = None
-_threads_lock = threading.Lock()
-
-
-def _pool() -> ThreadPoolExecutor:
-    global _threads
-    with _threads_lock:
-        if _threads is None:
-            _threads = ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="puff-blocking")
-        return _threads
-
-
-def spawn_blocking(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Runs `function` on an operating-system thread and waits for its value as a greenlet.
-
-    For code that blocks in the standard library or in C. At most 32 such calls run at once; more wait.
-
-    Example:
-        >>> import puff
-        >>> puff.spawn_blocking(len, "four")
-        4
-    """
-    check_function("spawn_blocking", function)
-    return current_hub().wait_for(lambda waiter: _pool().submit(_in_thread, waiter, function, args, kwargs))  # type: ignore[no-any-return]
-
-
-def _in_thread(
-    waiter: Waiter, function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
-    try:
-        value = function(*args, **kwargs)
-    except BaseException as error:
-        waiter.fail(error)
-    else:
-        waiter.offer(value)
-
-
-def blocking(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorator: each call runs on an operating-system thread; the caller waits as a greenlet.
-
-    Example:
-        >>> import puff
-        >>> @puff.blocking
-        ... def size(path: str) -> int:
-        ...     with open(path, "rb") as file:
-        ...         return len(file.read())
-        >>> size("/dev/null")
-        0
-    """
-
-    @functools.wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        return spawn_blocking(function, *args, **kwargs)
-
-    return wrapper

@@ -11,7 +11,6 @@ taking an idle one a fraction of that.
 from __future__ import annotations
 
 import contextvars
-import itertools
 import logging
 import signal
 import socket
@@ -32,8 +31,8 @@ log = logging.getLogger("puff")
 _MAX_IDLE = 1024
 """How many idle worker greenlets are kept; each holds a few KiB."""
 
-_STOP_ROUNDS = 200
-"""How many rounds of 10 ms the greenlets get to end when the program does."""
+_STOP_SECONDS = 2.0
+"""How long the greenlets get to clean up when the program ends."""
 
 
 class Worker(greenlet):  # type: ignore[misc]
@@ -132,21 +131,27 @@ class Hub:
         log.error("unhandled exception in %r", function, exc_info=error)
 
     def _end_workers(self) -> None:
-        """Raises GreenletExit in each greenlet that still runs, and gives them a moment to clean up."""
+        """Raises GreenletExit in each greenlet that still runs, once, and gives them a moment to clean up.
+
+        Cleaning up may wait, so the loop goes on meanwhile; what is started now is not begun any more. Who
+        has not ended by then is left behind.
+        """
         assert self.greenlet is not None
-        rounds = itertools.count()
-        while self._busy and next(rounds) < _STOP_ROUNDS:
-            for worker in list(self._busy):
-                if not worker.dead:
-                    worker.throw(GreenletExit)
-            if self._busy:
-                waiter = self.native.waiter(self.greenlet)
-                self.native.wake_after(waiter, 0.01)
-                for target, payload in self.native.wait():
-                    if target is False:
-                        payload[0](payload[1])
-                    elif target is not None and target is not self.greenlet:
-                        target.switch(payload)
+        told: set[Worker] = set()
+        deadline = time.monotonic() + _STOP_SECONDS
+        while self._busy and time.monotonic() < deadline:
+            for worker in self._busy - told:
+                told.add(worker)
+                worker.throw(GreenletExit)
+            if not self._busy:
+                break
+            # Looked at again soon, even if nothing happens: the deadline has to be seen.
+            self.native.wake_after(self.native.waiter(self.greenlet), 0.05)
+            for target, payload in self.native.wait():
+                if target is False:
+                    payload[0](payload[1])
+                elif target is not None and target is not self.greenlet:
+                    target.switch(payload)
         self._busy.clear()
         self._idle.clear()
 

@@ -106,5 +106,7 @@ def _name(worker: Worker) -> str:
 
 
 def _is_ours(frame: traceback.FrameSummary) -> bool:
-    """Whether the frame is one of the machinery's, which all stacks begin with."""
+    """Whether the frame is one of the machinery's, which all stacks begin with, or of this module."""
+    if frame.filename == __file__:
+        return True
     return frame.filename == sys.modules[Hub.__module__].__file__ and frame.name in ("_work", "main", "_run")

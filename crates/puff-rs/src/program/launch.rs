@@ -40,6 +40,7 @@ pub(crate) struct Launch {
     plan: ServicePlan,
     graphql: Option<GraphQlSource>,
     threads: usize,
+    blocking_threads: usize,
     watchdog: Duration,
     embedded: EmbeddedConfig,
     console: Console,
@@ -62,6 +63,7 @@ impl Launch {
         Ok(Launch {
             graphql: schema_source(&settings)?.filter(|_| prepared.services),
             threads: threads(&settings)?,
+            blocking_threads: blocking_threads(&settings)?,
             watchdog: settings
                 .get("watchdog")?
                 .unwrap_or_else(|| watchdog_default(&settings)),
@@ -95,6 +97,7 @@ impl Launch {
     fn run_hub(self, py: Python<'_>, runtime: &Runtime) -> Result<i32, ProgramError> {
         let run = || {
             runtime.install()?;
+            limit_blocking(py, self.blocking_threads)?;
             let needs_services = self.prepared.services;
             let driver = Driver {
                 program: self.name,
@@ -161,6 +164,7 @@ impl Background {
         let failed =
             |error: PyErr| ProgramError::Failed(format!("the runtime could not be started: {error}"));
         embedded.search_dirs = search_dirs(py).map_err(failed)?;
+        let blocking = blocking_threads(&settings)?;
         let tokio = tokio_runtime(threads(&settings)?)?;
         let started = plan.build(&embedded, Console::new(false));
         let runtime = Runtime::new(tokio.handle().clone(), started.services.clone());
@@ -174,6 +178,7 @@ impl Background {
         };
         let start = || {
             runtime.install()?;
+            limit_blocking(py, blocking)?;
             // Registered before the hub registers its own end, so that it runs after it.
             let close = Bound::new(py, background)?.getattr("close")?;
             py.import("atexit")?.call_method1("register", (close,))?;
@@ -201,6 +206,17 @@ fn embedded_config(settings: &Settings, directory: &Path) -> EmbeddedConfig {
         production: is_production(settings),
         ..EmbeddedConfig::new(directory, Vec::<OsString>::new())
     }
+}
+
+/// The limit of `puff.blocking`, if the settings name one; at least one thread.
+fn blocking_threads(settings: &Settings) -> Result<usize, ConfigError> {
+    Ok(settings.get("blocking_threads")?.unwrap_or(32).clamp(1, 1024))
+}
+
+fn limit_blocking(py: Python<'_>, threads: usize) -> PyResult<()> {
+    py.import("puff._blocking")?
+        .call_method1("set_limit", (threads,))?;
+    Ok(())
 }
 
 /// Developers want to hear of code that blocks; in production a log full of it would drown what matters.

@@ -80,6 +80,12 @@ pub static RUNTIME_KEYS: &[Key] = &[
     .default("info for servers, warn for the rest")
     .or_variable("RUST_LOG"),
     key(
+        "blocking_threads",
+        "N",
+        "Most calls of blocking Python code (puff.blocking) that run at once",
+    )
+    .default("32"),
+    key(
         "watchdog",
         "TIME",
         "Warns when one greenlet has let no other run for so long; 0s never does",

@@ -1,0 +1,121 @@
+"""Blocking code on operating-system threads, while the caller waits as a greenlet."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from ._greenlet import check_function
+from ._hub import current_hub
+
+if TYPE_CHECKING:
+    from ._puff import Waiter
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+_IDLE_SECONDS = 10.0
+"""How long a thread without work stays."""
+
+Job = tuple["Waiter", Callable[..., object], tuple[Any, ...], dict[str, Any]]
+
+
+class _Pool:
+    """At most `limit` threads, started when they are needed.
+
+    They are daemon threads, unlike those of `concurrent.futures`: a call that never returns must not keep a
+    program from ending.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._condition = threading.Condition()
+        self._jobs: deque[Job] = deque()
+        self._threads = 0
+        self._idle = 0
+
+    def submit(self, job: Job) -> None:
+        """Queues a job; whoever waits for it is a greenlet or thread of the caller's."""
+        with self._condition:
+            self._jobs.append(job)
+            if self._idle >= len(self._jobs) or self._threads >= self.limit:
+                self._condition.notify()
+                return
+            self._threads += 1
+        threading.Thread(target=self._work, name="puff-blocking", daemon=True).start()
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            waiter, function, args, kwargs = job
+            # Given up before its turn came: killed, or timed out.
+            if waiter.pending():
+                try:
+                    value = function(*args, **kwargs)
+                except BaseException as error:
+                    waiter.fail(error)
+                else:
+                    waiter.offer(value)
+            del job, waiter, function, args, kwargs
+
+    def _next(self) -> Job | None:
+        with self._condition:
+            self._idle += 1
+            found = self._condition.wait_for(lambda: self._jobs, _IDLE_SECONDS)
+            self._idle -= 1
+            if found:
+                return self._jobs.popleft()
+            self._threads -= 1
+            return None
+
+
+_pool = _Pool(limit=32)
+
+
+def set_limit(threads: int) -> None:
+    """Sets how many blocking calls run at once; the program's setting `blocking_threads`."""
+    _pool.limit = threads
+
+
+def spawn_blocking(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs `function` on an operating-system thread and waits for its value as a greenlet.
+
+    For code that blocks in the standard library or in C. At most 32 such calls run at once (setting
+    `blocking_threads`); more wait. If the waiting greenlet is killed the call runs on to its end, and nobody
+    learns of its value.
+
+    Raises:
+        TypeError: `function` cannot be called.
+        Exception: whatever it raises.
+
+    Example:
+        >>> import puff
+        >>> puff.spawn_blocking(len, "four")
+        4
+    """
+    check_function("spawn_blocking", function)
+    value: T = current_hub().wait_for(lambda waiter: _pool.submit((waiter, function, args, kwargs)))
+    return value
+
+
+def blocking(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorator: each call runs on an operating-system thread; the caller waits as a greenlet.
+
+    Example:
+        >>> import puff
+        >>> @puff.blocking
+        ... def size(path: str) -> int:
+        ...     with open(path, "rb") as file:
+        ...         return len(file.read())
+        >>> size("/dev/null")
+        0
+    """
+    check_function("blocking", function)
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        return spawn_blocking(function, *args, **kwargs)
+
+    return wrapper

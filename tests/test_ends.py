@@ -1,0 +1,133 @@
+"""How programs end: whatever their greenlets and threads are doing."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from stack import PUFF, Run, clean_environment
+
+PROGRAM = """
+import atexit
+import sys
+import threading
+
+import puff
+
+
+def stuck_thread():
+    puff.spawn(puff.spawn_blocking, threading.Event().wait)
+    puff.sleep(0.05)
+    print("done")
+
+
+def left_greenlets():
+    def tidy():
+        try:
+            puff.sleep(60)
+        finally:
+            puff.sleep(0.01)  # cleaning up may wait
+            print("tidied")
+
+    puff.spawn(tidy)
+    puff.sleep(0.01)
+    atexit.register(print, "at exit")
+    return 3
+
+
+def stubborn_greenlet():
+    def stay():
+        while True:
+            try:
+                puff.sleep(60)
+            except BaseException:
+                pass
+
+    puff.spawn(stay)
+    puff.sleep(0.01)
+    print("done")
+
+
+def exits():
+    sys.exit("no luck")
+
+
+def many_threads():
+    inside, most, gate = [], [], threading.Event()
+
+    def call():
+        inside.append(1)
+        most.append(len(inside))
+        gate.wait(0.05)
+        inside.pop()
+
+    puff.join_all([puff.spawn(puff.spawn_blocking, call) for _ in range(12)])
+    print("at most", max(most))
+
+
+def slow_to_end():
+    print("ready", flush=True)
+    try:
+        puff.sleep(60)
+    finally:
+        print("ending", flush=True)
+        puff.sleep(60)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    return tmp_path
+
+
+def test_a_blocking_call_that_never_returns_does_not_keep_the_program(folder: Path, puff: Run) -> None:
+    begun = time.monotonic()
+    ended = puff("run", "program.stuck_thread", cwd=folder)
+    assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
+    assert time.monotonic() - begun < 15
+
+
+def test_greenlets_that_are_left_clean_up_before_atexit(folder: Path, puff: Run) -> None:
+    ended = puff("run", "program.left_greenlets", cwd=folder)
+    assert (ended.returncode, ended.stdout) == (3, "tidied\nat exit\n"), ended.stderr
+
+
+def test_a_greenlet_that_will_not_go_is_left_behind(folder: Path, puff: Run) -> None:
+    ended = puff("run", "program.stubborn_greenlet", cwd=folder)
+    assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
+
+
+def test_sys_exit_with_a_text(folder: Path, puff: Run) -> None:
+    ended = puff("run", "program.exits", cwd=folder)
+    assert (ended.returncode, ended.stderr) == (1, "no luck\n")
+
+
+def test_the_number_of_blocking_threads_is_a_setting(folder: Path, puff: Run) -> None:
+    ended = puff("run", "program.many_threads", cwd=folder, env={"PUFF_BLOCKING_THREADS": "3"})
+    assert ended.stdout == "at most 3\n", ended.stderr
+
+
+def test_a_second_ctrl_c_does_not_wait_for_what_the_first_one_began(folder: Path) -> None:
+    process = subprocess.Popen(
+        [str(PUFF), "run", "program.slow_to_end"],
+        cwd=folder,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "ending\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 130
+    finally:
+        process.kill()
+        process.communicate()
