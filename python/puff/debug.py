@@ -27,7 +27,7 @@ class GreenletInfo:
     running: bool
     """Whether it is the one that runs right now; the others wait."""
     stack: tuple[traceback.FrameSummary, ...]
-    """Its Python stack, outermost frame first; the last one is where it waits."""
+    """Its Python stack without the hub's frames, outermost first; the last one is where it waits."""
 
     def __str__(self) -> str:
         state = "running" if self.running else "waiting"
@@ -106,7 +106,5 @@ def _name(worker: Worker) -> str:
 
 
 def _is_ours(frame: traceback.FrameSummary) -> bool:
-    """Whether the frame is one of the machinery's, which all stacks begin with, or of this module."""
-    if frame.filename == __file__:
-        return True
-    return frame.filename == sys.modules[Hub.__module__].__file__ and frame.name in ("_work", "main", "_run")
+    """Whether the frame is one of the hub's, which all stacks begin and end with, or of this module."""
+    return frame.filename in (__file__, sys.modules[Hub.__module__].__file__)
