@@ -16,7 +16,7 @@ from support import open_folder
 def wheel() -> Path:
     """The wheel as `make wheel` builds it."""
     built = subprocess.run(
-        ["make", "wheel"],
+        ["make", "--no-print-directory", "wheel"],
         cwd=ROOT,
         env=clean_environment(PYTHON=sys.executable),
         capture_output=True,
@@ -25,7 +25,8 @@ def wheel() -> Path:
         check=False,
     )
     assert built.returncode == 0, built.stdout + built.stderr
-    return ROOT / built.stdout.strip().splitlines()[-1]
+    (name,) = (line for line in built.stdout.splitlines() if line.endswith(".whl"))
+    return ROOT / name
 
 
 def test_the_wheel_serves_the_demo_without_rust(wheel: Path, tmp_path: Path) -> None:

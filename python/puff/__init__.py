@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._blocking import blocking, spawn_blocking
     from ._errors import DatabaseError, ServiceError
-    from ._files import read_file_bytes, write_file_bytes
+    from ._files import File, open_file, read_file_bytes, write_file_bytes
     from ._greenlet import (
         Greenlet,
         aio,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "_blocking": ["blocking", "spawn_blocking"],
     "_errors": ["DatabaseError", "ServiceError"],
-    "_files": ["read_file_bytes", "write_file_bytes"],
+    "_files": ["File", "open_file", "read_file_bytes", "write_file_bytes"],
     "_greenlet": [
         "Greenlet",
         "aio",
@@ -68,6 +68,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DatabaseError",
     "Event",
+    "File",
     "Greenlet",
     "Lock",
     "Queue",
@@ -83,6 +84,7 @@ __all__ = [
     "join_all",
     "join_iter",
     "local",
+    "open_file",
     "read_file_bytes",
     "run_in_hub",
     "sleep",

@@ -378,7 +378,13 @@ def interrupt_root(error: BaseException) -> None:
         return
     if getcurrent() is root:
         raise error
-    hub.call_in_hub(lambda failure: None if root.dead else root.throw(failure), error)
+    hub.call_in_hub(_throw_at_root, error)
+
+
+def _throw_at_root(error: BaseException) -> None:
+    root = _root
+    if root is not None and not root.dead:
+        root.throw(error)
 
 
 def _raise_in_root(signum: int) -> None:
@@ -393,10 +399,13 @@ class _signals:
         self._handler = handler
         self._old: dict[int, Any] = {}
         self._writer: socket.socket | None = None
+        self._old_hook: Callable[[Any], object] = sys.unraisablehook
 
     def __enter__(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
+        self._old_hook = sys.unraisablehook
+        sys.unraisablehook = self._unraisable
         reader, writer = socket.socketpair()
         writer.setblocking(False)
         self._writer = writer
@@ -409,9 +418,18 @@ class _signals:
         for signum in (signal.SIGINT, signal.SIGTERM):
             self._old[signum] = signal.signal(signum, on_signal)
 
+    def _unraisable(self, unraisable: Any) -> None:
+        """A signal that arrives in a finaliser would be printed and forgotten: it goes to the hub instead."""
+        error, hub = unraisable.exc_value, _hub
+        if isinstance(error, (KeyboardInterrupt, SystemExit)) and hub is not None:
+            hub.call_in_hub(_throw_at_root, error)
+        else:
+            self._old_hook(unraisable)
+
     def __exit__(self, *_: object) -> None:
         if self._writer is None:
             return
+        sys.unraisablehook = self._old_hook
         for signum, old in self._old.items():
             signal.signal(signum, old if old is not None else signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
