@@ -39,6 +39,16 @@ def left_greenlets():
     return 3
 
 
+def use_after_the_end():
+    def late():
+        try:
+            puff.sleep(0.01)
+        except RuntimeError as error:
+            print(error)
+
+    atexit.register(late)
+
+
 def stubborn_greenlet():
     def stay():
         while True:
@@ -95,6 +105,14 @@ def test_a_blocking_call_that_never_returns_does_not_keep_the_program(folder: Pa
 def test_greenlets_that_are_left_clean_up_before_atexit(folder: Path, puff: Run) -> None:
     ended = puff("run", "program.left_greenlets", cwd=folder)
     assert (ended.returncode, ended.stdout) == (3, "tidied\nat exit\n"), ended.stderr
+
+
+def test_after_the_end_there_is_no_runtime(folder: Path, puff: Run) -> None:
+    said = "the Puff runtime of this process has ended: what runs at exit can use Python only\n"
+    ended = puff("run", "program.use_after_the_end", cwd=folder)
+    assert (ended.returncode, ended.stdout) == (0, said), ended.stderr
+    plain = puff("python", "-c", "import program; program.use_after_the_end()", cwd=folder)
+    assert (plain.returncode, plain.stdout) == (0, said), plain.stderr
 
 
 def test_a_greenlet_that_will_not_go_is_left_behind(folder: Path, puff: Run) -> None:

@@ -101,7 +101,7 @@ def test_a_rust_program_under_poetry(folder: Path, puff: Run, serve: Serve) -> N
     program = make(puff, folder, "puffkiosk", "--rust")
     python = python_half(program)
     pyproject = python / "pyproject.toml"
-    # Nothing to resolve: the packages are there, and Poetry asks the one index it knows, whatever pip is told.
+    # Nothing to resolve: the packages are there, and Poetry would ask its one index, whatever pip is told.
     text = re.sub(r"^dependencies = .*\n|^\[dependency-groups\]\n.*\n", "", pyproject.read_text(), flags=re.M)
     pyproject.write_text(text)
     poetry = str(tools() / "bin" / "poetry")

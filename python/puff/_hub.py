@@ -267,15 +267,24 @@ limits = _Limits()
 
 _hub: Hub | None = None
 _root: greenlet | None = None
+_ended = False
 _start_lock = threading.Lock()
 
 
 def current_hub() -> Hub:
-    """The hub of this process; the first use outside a running program starts one in the background."""
+    """The hub of this process; the first use outside a running program starts one in the background.
+
+    Raises:
+        RuntimeError: there was one, and it has ended with its program.
+    """
     hub = _hub
     if hub is None:
         with _start_lock:
             if _hub is None:
+                if _ended:
+                    raise RuntimeError(
+                        "the Puff runtime of this process has ended: what runs at exit can use Python only"
+                    )
                 from ._native import native
 
                 native.start_background()
@@ -291,7 +300,7 @@ def running() -> bool:
 
 def _run(native: NativeHub, root: Callable[[], object]) -> int:
     """Runs `root` as the main greenlet of this thread's hub; returns the exit status."""
-    global _hub, _root
+    global _hub, _root, _ended
     hub = Hub(native)
     status: list[int] = [1]
 
@@ -309,7 +318,7 @@ def _run(native: NativeHub, root: Callable[[], object]) -> int:
         hub.spawn(main, None)
         hub.run()
     finally:
-        _hub = None
+        _hub, _ended = None, True
     return status[0]
 
 
@@ -339,8 +348,8 @@ def run_background(native: NativeHub) -> None:
 
     @atexit.register
     def end() -> None:
-        global _hub
-        _hub = None
+        global _hub, _ended
+        _hub, _ended = None, True
         hub.stop()
         thread.join(5)
 
