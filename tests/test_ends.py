@@ -80,8 +80,8 @@ def many_threads():
 
 
 def slow_to_end():
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         puff.sleep(60)
     finally:
         print("ending", flush=True)
