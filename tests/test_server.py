@@ -332,7 +332,9 @@ def test_a_second_signal_ends_at_once(project: Path, serve: Serve) -> None:
         thread.join()
 
 
-def test_the_services_end_with_the_last_server(tmp_path: Path, serve: Serve, puff: Run) -> None:
+def test_the_services_end_with_the_last_server(
+    tmp_path: Path, serve: Serve, puff: Run, stop_services: Callable[[Path], None]
+) -> None:
     """Two servers of one project share PostgreSQL; it is theirs while one of them lives."""
     project = tmp_path
     (project / "schema.py").write_text(SCHEMA)
@@ -347,3 +349,4 @@ def test_the_services_end_with_the_last_server(tmp_path: Path, serve: Serve, puf
     while "PostgreSQL does not run" not in puff("db", "status", cwd=project).stdout:
         assert time.monotonic() < deadline, "PostgreSQL still runs 10 s after its last user was killed"
         time.sleep(0.2)
+    stop_services(project)

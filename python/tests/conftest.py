@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,20 +17,23 @@ PUFF = Path(sys.executable).parent / "puff"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An empty project folder, where the private services of this test process live."""
+def project() -> Iterator[Path]:
+    """An empty project folder, where the private services of this test process live.
+
+    Every user may enter it, unlike pytest's own, so that root's services keep their data in it.
+    """
     for name in list(os.environ):
         if name.startswith("PUFF_") or name in ("DATABASE_URL", "REDIS_URL"):
             del os.environ[name]
-    folder = tmp_path_factory.mktemp("project")
+    folder = Path(tempfile.mkdtemp(prefix="puff-project-"))
+    folder.chmod(0o755)
     os.chdir(folder)
     yield folder
+    os.chdir("/")
     if (folder / ".puff").exists():
         # This process uses them until it ends, so they are stopped under it.
-        for command in (["stop"], ["reset", "--yes"]):
-            subprocess.run(
-                [str(PUFF), "db", *command], cwd=folder, timeout=60, check=False, capture_output=True
-            )
+        subprocess.run([str(PUFF), "db", "stop"], cwd=folder, timeout=60, check=False, capture_output=True)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["thread", "greenlet"])
