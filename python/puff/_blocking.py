@@ -45,7 +45,15 @@ class _Pool:
                 self._condition.notify()
                 return
             self._threads += 1
-        threading.Thread(target=self._work, name="puff-blocking", daemon=True).start()
+        try:
+            threading.Thread(target=self._work, name="puff-blocking", daemon=True).start()
+        except RuntimeError:
+            # The system gives no more threads: the caller learns it, and the place is free again.
+            with self._condition:
+                self._threads -= 1
+                if job in self._jobs:
+                    self._jobs.remove(job)
+            raise
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
