@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,6 +153,61 @@ def serving(
             process.kill()
             process.wait()
             pytest.fail(f"the server did not end within {STOP_TIMEOUT} s:\n{log.read_text()}")
+
+
+@dataclasses.dataclass
+class Program:
+    """A running `puff run`, or another command that goes on until it is ended."""
+
+    process: subprocess.Popen[bytes]
+    _out: Path
+    _err: Path
+
+    @property
+    def out(self) -> str:
+        """What it has written to stdout so far."""
+        return self._out.read_text()
+
+    @property
+    def err(self) -> str:
+        """What it has written to stderr so far."""
+        return self._err.read_text()
+
+    def wait_for(self, text: str, seconds: float = START_TIMEOUT) -> None:
+        """Waits until it has written `text`; the test fails if it ends before, or takes too long."""
+        deadline = time.monotonic() + seconds
+        ended = None
+        while text not in self.out and text not in self.err:
+            if ended is not None or time.monotonic() > deadline:
+                pytest.fail(f"{text!r} was not written (status {ended}):\n{self.out}\n{self.err}")
+            time.sleep(0.005)
+            ended = self.process.poll()  # before the last look, so that what it wrote at its end counts
+
+    def stop(self, signum: int = signal.SIGTERM, seconds: float = STOP_TIMEOUT) -> int:
+        """Sends the signal and waits for the end; the exit status."""
+        self.process.send_signal(signum)
+        return self.process.wait(seconds)
+
+
+@contextlib.contextmanager
+def running(*arguments: str, cwd: Path, env: dict[str, str] | None = None) -> Iterator[Program]:
+    """Starts the command line and goes on beside it; what still runs when the block is left is killed."""
+    with tempfile.TemporaryDirectory(prefix="puff-output-") as folder:
+        out, err = Path(folder, "out"), Path(folder, "err")
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            process = subprocess.Popen(
+                [str(PUFF), *arguments],
+                cwd=cwd,
+                env=clean_environment(**(env or {})),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+            )
+        try:
+            yield Program(process, out, err)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _wait_until_it_answers(server: Server) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stack import PUFF, Run, clean_environment
-from support import eventually
+from stack import Run, running
 
 PROGRAM = """
 import sys
@@ -51,27 +49,13 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_sigusr1_prints_every_greenlet(folder: Path) -> None:
-    log = folder / "log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [str(PUFF), "run", "program.waiting"],
-            cwd=folder,
-            env=clean_environment(),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        assert eventually(lambda: "ready" in log.read_text())
-        process.send_signal(signal.SIGUSR1)
-        assert eventually(lambda: "a long nap (waiting)" in log.read_text()), log.read_text()
-        text = log.read_text()
-        assert "puff: 2 greenlets" in text
-        assert "nap.join()" in text
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 143
-    finally:
-        process.kill()
-        process.wait()
+    with running("run", "program.waiting", cwd=folder) as program:
+        program.wait_for("ready")
+        program.process.send_signal(signal.SIGUSR1)
+        program.wait_for("a long nap (waiting)")
+        program.wait_for("nap.join()")
+        assert "puff: 2 greenlets" in program.err
+        assert program.stop(signal.SIGTERM) == 143
 
 
 def test_debug_lists_what_runs_and_what_waits(folder: Path, puff: Run) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stack import PUFF, Run, clean_environment
+from stack import Run, running
 
 PROGRAM = """
 import atexit
@@ -131,21 +130,8 @@ def test_the_number_of_blocking_threads_is_a_setting(folder: Path, puff: Run) ->
 
 
 def test_a_second_ctrl_c_does_not_wait_for_what_the_first_one_began(folder: Path) -> None:
-    process = subprocess.Popen(
-        [str(PUFF), "run", "program.slow_to_end"],
-        cwd=folder,
-        env=clean_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
-        assert process.stdout.readline() == "ending\n"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(15) == 130
-    finally:
-        process.kill()
-        process.communicate()
+    with running("run", "program.slow_to_end", cwd=folder) as program:
+        program.wait_for("ready\n")
+        program.process.send_signal(signal.SIGINT)
+        program.wait_for("ending\n")
+        assert program.stop(signal.SIGINT) == 130

@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stack import PUFF, Run, clean_environment
+from stack import Run, running
 
 ROUNDS = int(os.environ.get("PUFF_STRESS", "30"))
 
@@ -113,23 +112,9 @@ def test_memory_comes_back(folder: Path, puff: Run, how: str) -> None:
 def test_programs_under_load_end_at_any_moment(folder: Path, signum: int, status: int) -> None:
     moments = random.Random(signum)
     for _ in range(ROUNDS // 2):
-        process = subprocess.Popen(
-            [str(PUFF), "run", "program.load"],
-            cwd=folder,
-            env=clean_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
+        with running("run", "program.load", cwd=folder) as program:
+            program.wait_for("ready\n")
             time.sleep(moments.random() * 0.1)
-            process.send_signal(signum)
-            _, errors = process.communicate(timeout=20)
-        finally:
-            process.kill()
-            process.communicate()
-        assert process.returncode == status, errors
-        assert "Fatal" not in errors
-        assert "panicked" not in errors
+            assert program.stop(signum) == status, program.err
+            assert "Fatal" not in program.err
+            assert "panicked" not in program.err
