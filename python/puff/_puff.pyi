@@ -7,11 +7,13 @@ from greenlet import greenlet
 
 __all__ = [
     "Alarm",
+    "Answer",
     "ClientGone",
     "Context",
     "DatabaseError",
     "FileHandle",
     "FunctionCall",
+    "LogSink",
     "NativeHub",
     "PubSubHandle",
     "ResolverCall",
@@ -56,6 +58,19 @@ class DatabaseError(Exception):
 
 class ServiceError(ConnectionError):
     """A service that cannot be had: not configured, not reached, not started."""
+
+@final
+class Answer:
+    """The last answer of a statement, as the driver hands it to a cursor."""
+
+    @property
+    def tag(self) -> str: ...
+    @property
+    def rowcount(self) -> int: ...
+    @property
+    def has_rows(self) -> bool: ...
+    @property
+    def columns(self) -> list[tuple[str, int, int, int, int, int]]: ...
 
 @final
 class Waiter:
@@ -142,6 +157,14 @@ class FileHandle:
     def write(self, data: bytes, waiter: Waiter) -> None: ...
     def seek(self, offset: int, whence: int, waiter: Waiter) -> None: ...
     def close(self, waiter: Waiter) -> None: ...
+
+@final
+class LogSink:
+    def __new__(cls) -> LogSink: ...
+    def enabled(self, level: int, logger: str) -> bool: ...
+    def emit(
+        self, level: int, logger: str, message: str, greenlet: str | None, exception: str | None
+    ) -> None: ...
 
 @final
 class PubSubHandle:

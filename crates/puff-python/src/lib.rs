@@ -21,10 +21,13 @@ pub mod wsgi;
 mod bindings;
 mod call;
 mod convert;
+mod driver;
 mod errors;
 mod greenlet;
+mod operation;
 mod reactor;
 mod runtime;
+mod tasks;
 mod waiter;
 
 use pyo3::prelude::*;
@@ -34,6 +37,7 @@ pub use greenlet::{BoxError, greenlet_async};
 pub use hub::{run_background, run_main};
 pub use runtime::Runtime;
 pub use services::{Opener, ServiceError, Services};
+pub use tasks::Unfinished;
 pub use waiter::Waiter;
 
 /// Adds the classes and functions of this floor to the native module `_puff`.
@@ -49,6 +53,7 @@ pub fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<call::FunctionCall>()?;
     hub::populate(module)?;
     bindings::populate(module)?;
+    driver::populate(module)?;
     graphql::populate(module)?;
     wsgi::populate(module)
 }
