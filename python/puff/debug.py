@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TextIO
 
+from . import _hub
 from ._greenlet import Greenlet
 from ._hub import Hub, Worker, current_hub, running
 
@@ -90,10 +91,13 @@ def _info(hub: Hub, worker: Worker) -> GreenletInfo:
         # The one that runs has no saved frame: its stack is the thread's.
         frame = sys._current_frames().get(hub.thread)
     stack = traceback.extract_stack(frame) if frame is not None else traceback.StackSummary()
-    return GreenletInfo(_name(worker), is_running, tuple(each for each in stack if not _is_ours(each)))
+    return GreenletInfo(name_of(worker), is_running, tuple(each for each in stack if not _is_ours(each)))
 
 
-def _name(worker: Worker) -> str:
+def name_of(worker: Worker) -> str:
+    """What the greenlet runs, in a few words, as logs show it."""
+    if worker is _hub._root:
+        return "main"
     job = worker.puff_job
     if job is None:
         return "idle"

@@ -7,8 +7,10 @@ use puff_core::task::panic_message;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use tracing::Instrument;
 
 use crate::errors::into_pyerr;
+use crate::operation;
 use crate::waiter::{ReturnFunc, Waiter};
 
 /// Any error a future may end with; a `PyErr` inside is raised as it is.
@@ -61,8 +63,8 @@ where
 {
     let tokio = waiter.get().reactor().tokio().clone();
     // One more handle on the waiter, to name the task once it exists.
-    let named = Python::attach(|py| waiter.clone_ref(py));
-    let task = tokio.spawn(async move {
+    let (named, span) = Python::attach(|py| (waiter.clone_ref(py), operation::span(py, waiter.get())));
+    let work = async move {
         let result = AssertUnwindSafe(future).catch_unwind().await;
         Waiter::complete(
             waiter,
@@ -75,6 +77,7 @@ where
                 ))),
             }),
         );
-    });
+    };
+    let task = tokio.spawn(work.instrument(span));
     named.get().set_task(task.abort_handle());
 }

@@ -2,6 +2,7 @@
 
 mod files;
 mod graphql;
+mod logging;
 mod postgres;
 mod pubsub;
 mod redis;
@@ -27,6 +28,7 @@ pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(global_state, module)?)?;
     files::populate(module)?;
     graphql::populate(module)?;
+    logging::populate(module)?;
     postgres::populate(module)?;
     pubsub::populate(module)?;
     redis::populate(module)

@@ -13,12 +13,13 @@ import threading
 import traceback
 
 import puff
-from puff import _hub, _local, debug
+from puff import _hub, _local, _logging, debug
 
 
 def run(driver):
     """Runs the program behind `driver` (the native half); returns the exit status."""
     _local.install()  # before any module of the user's can take threading.local
+    _logging.install(driver.log_levels())  # before any of them logs; what they configure themselves wins
     _diagnose(driver.watchdog_seconds())
     # Services come after what is quick and may be wrong; a module that needs one earlier opens it itself.
     driver.make_global_state()

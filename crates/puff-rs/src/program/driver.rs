@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::command::{Context, Prepared, Root};
 use crate::errors::{BoxError, ConfigError, ProgramError};
+use crate::logging::LoggerLevels;
 use crate::runtime::{Console, GlobalStateFn, ServicePlan};
 use crate::settings::Settings;
 
@@ -37,6 +38,7 @@ pub(super) struct Driver {
     pub(super) program: String,
     pub(super) console: Console,
     pub(super) watchdog: Duration,
+    pub(super) log_levels: LoggerLevels,
     pub(super) runtime: Runtime,
     pub(super) embedded: puff_embedded::EmbeddedConfig,
     pub(super) services: Option<ServicePlan>,
@@ -100,6 +102,11 @@ impl Driver {
     /// How many seconds the hub may be busy with one greenlet before the watchdog warns; 0 for no watchdog.
     fn watchdog_seconds(&self) -> f64 {
         self.watchdog.as_secs_f64()
+    }
+
+    /// The levels of Python's loggers that follow from the setting `log`: names, the root's empty, and numbers.
+    fn log_levels(&self) -> LoggerLevels {
+        self.log_levels.clone()
     }
 
     /// Makes the global state; raises what making it raises.

@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 use super::command::Prepared;
 use super::driver::{Driver, schema_source};
 use crate::errors::{ConfigError, ProgramError};
-use crate::logging;
+use crate::logging::{self, LoggerLevels};
 use crate::runtime::{Console, RuntimeConfig, ServicePlan, Started};
 use crate::settings::Settings;
 
@@ -42,6 +42,7 @@ pub(crate) struct Launch {
     threads: usize,
     blocking_threads: usize,
     watchdog: Duration,
+    log_levels: LoggerLevels,
     embedded: EmbeddedConfig,
     console: Console,
 }
@@ -55,7 +56,7 @@ impl Launch {
         directory: PathBuf,
         prepared: Prepared,
     ) -> Result<Launch, ConfigError> {
-        logging::init(&settings, if prepared.server { "info" } else { "warn" })?;
+        let log_levels = logging::init(&settings, if prepared.server { "info" } else { "warn" })?;
         let mut plan = ServicePlan::new(&config, &settings)?;
         if prepared.eager_postgres {
             plan = plan.with_eager_postgres();
@@ -69,6 +70,7 @@ impl Launch {
                 .unwrap_or_else(|| watchdog_default(&settings)),
             embedded: embedded_config(&settings, &directory),
             console: Console::new(prepared.server),
+            log_levels,
             name,
             config,
             directory,
@@ -103,6 +105,7 @@ impl Launch {
                 program: self.name,
                 console: self.console,
                 watchdog: self.watchdog,
+                log_levels: self.log_levels,
                 runtime: runtime.clone(),
                 embedded: self.embedded,
                 services: Some(self.plan).filter(|_| needs_services),

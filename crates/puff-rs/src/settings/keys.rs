@@ -75,10 +75,16 @@ pub static RUNTIME_KEYS: &[Key] = &[
     key(
         "log",
         "FILTER",
-        "What is logged to stderr: a level, or a filter such as info,puff_rs=debug",
+        "What is logged to stderr: a level, or a filter such as info,puff_rs=debug,blog.views=warn",
     )
     .default("info for servers, warn for the rest")
     .or_variable("RUST_LOG"),
+    key(
+        "log_format",
+        "FORMAT",
+        "How it is logged: text, or json with one object per line",
+    )
+    .default("text"),
     key(
         "blocking_threads",
         "N",
