@@ -273,7 +273,9 @@ impl Runtime {
             state: Mutex::new(State::Queued { arguments, deliver }),
         });
         let reactor = self.reactor().clone();
-        reactor.push(Event::Job(Box::new(CallJob(shared.clone()))));
+        reactor.push(Event::Job(Box::new(CallJob(FunctionCall {
+            shared: shared.clone(),
+        }))));
         PythonCall {
             value,
             shared,
@@ -291,8 +293,8 @@ fn unexpected(object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     outer
 }
 
-/// A call in the hub's queue.
-struct CallJob(Arc<Shared>);
+/// A call in the hub's queue. Dropped there, it ends.
+struct CallJob(FunctionCall);
 
 impl Job for CallJob {
     fn into_call(self: Box<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
@@ -305,13 +307,13 @@ struct KillJob(Arc<Shared>);
 
 impl Job for KillJob {
     fn into_call(self: Box<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
-        entry(py, "cancel", self.0)
+        entry(py, "cancel", FunctionCall { shared: self.0 })
     }
 }
 
-fn entry(py: Python<'_>, name: &str, shared: Arc<Shared>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+fn entry(py: Python<'_>, name: &str, call: FunctionCall) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
     let function = py.import("puff._call")?.getattr(name)?.unbind();
-    Ok((function, Py::new(py, FunctionCall { shared })?.into_any()))
+    Ok((function, Py::new(py, call)?.into_any()))
 }
 
 /// One call of a function from Rust, for `puff._call`.
@@ -374,6 +376,13 @@ impl FunctionCall {
 
     /// The greenlet was killed.
     fn killed(&self) {
+        drop(self.end());
+    }
+}
+
+impl Drop for FunctionCall {
+    /// A call that was dropped before it began or returned, as the hub does at its end, has no value.
+    fn drop(&mut self) {
         drop(self.end());
     }
 }

@@ -39,7 +39,7 @@ pub(crate) trait Job: Send {
 
 /// Queue, timers and parking of one hub.
 pub(crate) struct Reactor {
-    queue: Mutex<Vec<Event>>,
+    queue: Mutex<Queue>,
     timers: Mutex<Timers>,
     /// The hub sleeps, or is about to.
     parked: AtomicBool,
@@ -48,6 +48,13 @@ pub(crate) struct Reactor {
     thread: OnceLock<Thread>,
     busy_since: Mutex<Option<Instant>>,
     tokio: tokio::runtime::Handle,
+}
+
+#[derive(Default)]
+struct Queue {
+    events: Vec<Event>,
+    /// The hub has ended: nobody will look at events any more.
+    closed: bool,
 }
 
 #[derive(Default)]
@@ -138,7 +145,7 @@ impl Ord for Timer {
 impl Reactor {
     pub(crate) fn new(tokio: tokio::runtime::Handle) -> Reactor {
         Reactor {
-            queue: Mutex::new(Vec::with_capacity(64)),
+            queue: Mutex::default(),
             timers: Mutex::new(Timers::default()),
             parked: AtomicBool::new(false),
             woken: AtomicBool::new(false),
@@ -152,10 +159,29 @@ impl Reactor {
         &self.tokio
     }
 
-    /// Hands an event to the hub, from any thread.
+    /// Hands an event to the hub, from any thread. After its end the event is dropped, and with a job the
+    /// promise to do it, so that whoever waits for it learns.
     pub(crate) fn push(&self, event: Event) {
-        self.queue.lock().push(event);
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            drop(queue);
+            drop(event);
+            return;
+        }
+        queue.events.push(event);
+        drop(queue);
         self.unpark();
+    }
+
+    /// The hub has ended: drops what is queued and what will be.
+    pub(crate) fn close(&self) {
+        let events = {
+            let mut queue = self.queue.lock();
+            queue.closed = true;
+            std::mem::take(&mut queue.events)
+        };
+        // Without the lock: what is dropped may push.
+        drop(events);
     }
 
     /// Makes the hub return from `wait` soon, with or without an event.
@@ -206,14 +232,14 @@ impl Reactor {
     fn next_batch(&self, py: Python<'_>) -> Vec<Event> {
         loop {
             self.fire_timers(py);
-            let events = std::mem::take(&mut *self.queue.lock());
+            let events = std::mem::take(&mut self.queue.lock().events);
             if !events.is_empty() || self.woken.swap(false, Ordering::SeqCst) {
                 return events;
             }
             // Parked first, looked at second: who pushes in between sees `parked` and leaves a token.
             self.parked.store(true, Ordering::SeqCst);
             let next = self.timers.lock().heap.peek().map(|timer| timer.due);
-            if self.queue.lock().is_empty() && !self.woken.load(Ordering::SeqCst) {
+            if self.queue.lock().events.is_empty() && !self.woken.load(Ordering::SeqCst) {
                 py.detach(|| park(next));
             }
             self.parked.store(false, Ordering::SeqCst);

@@ -1,6 +1,8 @@
 //! The runtime of a program: Tokio, the hub's queue, the services, the global state.
 
+use std::panic::Location;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use puff_core::task::BlockingError;
@@ -13,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::graphql::{GraphQl, GraphQlSource};
 use crate::reactor::Reactor;
 use crate::services::Services;
+use crate::tasks::{Tasks, Unfinished};
 
 /// Everything a program runs on; a clone is the same runtime.
 #[derive(Clone)]
@@ -25,6 +28,7 @@ struct Inner {
     reactor: Arc<Reactor>,
     services: Services,
     shutdown: CancellationToken,
+    tasks: Arc<Tasks>,
     global_state: OnceLock<Py<PyAny>>,
     graphql: OnceLock<GraphQl>,
     graphql_source: OnceLock<GraphQlSource>,
@@ -45,6 +49,7 @@ impl Runtime {
                 tokio,
                 services,
                 shutdown: CancellationToken::new(),
+                tasks: Arc::default(),
                 global_state: OnceLock::new(),
                 graphql: OnceLock::new(),
                 graphql_source: OnceLock::new(),
@@ -60,22 +65,30 @@ impl Runtime {
     /// Runs `future` on Tokio until it ends, also if the handle is dropped; `name` is for the log.
     ///
     /// A panic is logged and the handle gives `None`; nothing else of the program ends. A task that runs long
-    /// watches [`Runtime::shutdown`]; two seconds after the program's end it is dropped where it waits, and
-    /// [`JoinHandle::abort`] does so at any time.
+    /// watches [`Runtime::shutdown`]: when the program ends it has two seconds to do so too. Then its name and
+    /// the line that called `spawn` are logged, and it is dropped where it waits; [`JoinHandle::abort`] does
+    /// that at any time.
+    #[track_caller]
     pub fn spawn<F>(&self, name: &'static str, future: F) -> JoinHandle<Option<F::Output>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        puff_core::task::spawn(self.tokio(), name, future)
+        let entry = self.inner.tasks.enter(name, Location::caller());
+        puff_core::task::spawn(self.tokio(), name, async move {
+            let _entry = entry;
+            future.await
+        })
     }
 
     /// Runs `function`, which blocks, on a thread for such work; a future of its value.
     ///
-    /// As [`puff_core::task::blocking`]: dropping the future takes the call back only if it has not begun.
+    /// As [`puff_core::task::blocking`]: dropping the future takes the call back only if it has not begun. One
+    /// that still runs when the program ends is waited for as in [`Runtime::spawn`], then left behind.
     ///
     /// # Errors
     /// A panic in `function`, or the end of the program before it began.
+    #[track_caller]
     pub fn blocking<F, T>(
         &self,
         function: F,
@@ -84,7 +97,11 @@ impl Runtime {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        puff_core::task::blocking(self.tokio(), function)
+        let entry = self.inner.tasks.enter("blocking work", Location::caller());
+        puff_core::task::blocking(self.tokio(), move || {
+            let _entry = entry;
+            function()
+        })
     }
 
     /// The services.
@@ -92,9 +109,21 @@ impl Runtime {
         &self.inner.services
     }
 
-    /// Cancelled when the program shall stop gracefully: on SIGTERM, Ctrl-C, or by whoever cancels it.
+    /// Cancelled when the program shall stop gracefully: on SIGTERM or Ctrl-C if its main function is Rust's, by
+    /// whoever cancels it, and at the latest when its main function has ended.
     pub fn shutdown(&self) -> &CancellationToken {
         &self.inner.shutdown
+    }
+
+    /// The program has ended: cancels [`Runtime::shutdown`] and waits, `patience` at the most, for what
+    /// [`Runtime::spawn`] and [`Runtime::blocking`] started; what of it still runs.
+    ///
+    /// Python is not called any more: [`Runtime::call_python`] ends with [`CallError::Ended`](crate::CallError).
+    /// Blocks; call it detached, on a thread that is not Tokio's.
+    pub fn settle(&self, patience: Duration) -> Vec<Unfinished> {
+        self.reactor().close();
+        self.shutdown().cancel();
+        self.inner.tasks.wait(patience)
     }
 
     pub(crate) fn reactor(&self) -> &Arc<Reactor> {
