@@ -18,7 +18,7 @@ RUST := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs' -o
 FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*')
 CARGO_TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --all-targets")
 
-.PHONY: help demo build wheel test test-rust test-python lint format bench clean
+.PHONY: help demo build wheel test test-rust test-python compat lint format bench clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -63,6 +63,9 @@ test-rust: $(VENV)/.package
 test-python: $(VENV)/.package
 	@scripts/browser.sh
 	$(BIN)/pytest -n 2 --dist loadfile
+
+compat: $(VENV)/.package ## Django's own tests on our driver, next to psycopg2; COMPAT=full for all of them
+	@tests/compat/run $(or $(COMPAT),core)
 
 lint: $(VENV)/.package ## formatters, clippy, rustdoc, ruff, mypy, stubs, floors
 	cargo fmt --all --check

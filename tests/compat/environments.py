@@ -1,0 +1,90 @@
+"""Virtual environments for the two drivers, and the suites' sources from PyPI, all below `target/compat`."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SUITE = Path(__file__).resolve().parent / "suite"
+WORK = Path(os.environ.get("COMPAT_DIR", ROOT / "target" / "compat"))
+
+DJANGO = "5.2.19"
+PSYCOPG2 = "2.9.13"
+DBAPI_COMPLIANCE = "1.15.0"
+"""The versions that the recorded baseline was made with."""
+
+_DJANGO_NEEDS = ["asgiref", "sqlparse", "aiosmtpd", "argon2-cffi", "bcrypt", "docutils", "jinja2", "numpy"]
+_DJANGO_NEEDS += ["Pillow", "pymemcache", "PyYAML", "redis", "tblib", "tzdata"]
+"""Its tests/requirements/py3.txt, less what needs a browser, a C library or a network."""
+_PUFF_NEEDS = ["greenlet>=3.2", "tomli>=2; python_version < '3.11'"]
+
+
+def environment(driver: str) -> Path:
+    """The Python of an environment with the suites' packages and one driver.
+
+    The candidate's holds neither psycopg2 nor psycopg, so that nothing can fall back on them unseen. The
+    package itself is the checkout's, found as an editable install would be.
+    """
+    packages = [*_DJANGO_NEEDS, *(_PUFF_NEEDS if driver == "puff" else [f"psycopg2-binary=={PSYCOPG2}"])]
+    folder = WORK / f"venv-{driver}-{sys.version_info.major}.{sys.version_info.minor}"
+    python = folder / "bin" / "python"
+    complete = folder / "packages.txt"
+    with _locked(folder.name):
+        if not complete.exists() or complete.read_text() != "\n".join(packages):
+            print(f"Making {folder.relative_to(WORK.parent)}", file=sys.stderr)
+            venv.create(folder, clear=True, with_pip=True)
+            _pip(python, "install", *packages)
+            complete.write_text("\n".join(packages))
+        paths = [
+            SUITE,
+            source("Django", DJANGO, python),
+            source("dbapi-compliance", DBAPI_COMPLIANCE, python),
+        ]
+        if driver == "puff":
+            paths.append(ROOT / "python")
+        site = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+        # A .pth file, because some tests start children with a PYTHONPATH of their own.
+        (site / "compat.pth").write_text("".join(f"{path}\n" for path in paths))
+    return python
+
+
+def source(project: str, version: str, python: Path) -> Path:
+    """The unpacked source distribution."""
+    folder = WORK / "src" / f"{project}-{version}"
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=WORK) as name:
+        download = Path(name, "download")
+        wanted = ["--no-deps", "--no-binary", project, "--dest", str(download), f"{project}=={version}"]
+        _pip(python, "download", *wanted)
+        archive = next(path for path in download.iterdir() if path.suffix in (".gz", ".zip"))
+        shutil.unpack_archive(archive, Path(name, "unpacked"))
+        next(Path(name, "unpacked").iterdir()).rename(folder)
+    return folder
+
+
+def _pip(python: Path, *arguments: str) -> None:
+    quiet = ["--quiet", "--disable-pip-version-check"]
+    subprocess.run([python, "-m", "pip", arguments[0], *quiet, *arguments[1:]], timeout=600, check=True)
+
+
+class _locked:
+    """Two runs at once prepare one after the other."""
+
+    def __init__(self, name: str) -> None:
+        WORK.mkdir(parents=True, exist_ok=True)
+        self._file = (WORK / f"{name}.lock").open("w")
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()

@@ -1,0 +1,35 @@
+"""Django's settings for its own suite: two databases on the private server, our test runner.
+
+$COMPAT_ENGINE says how the driver comes in: `stock` is Django's backend, with psycopg2 or with ours in its
+place; `puff` is our backend.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+_engine = os.environ["COMPAT_ENGINE"]
+if os.environ["COMPAT_DRIVER"] == "puff" and os.environ["COMPAT_HOST"] == "python":
+    # Inside the runtime PUFF_PSYCOPG2 does the same.
+    if _engine == "stock":
+        importlib.import_module("puff.compat.psycopg2").install()
+    else:
+        importlib.import_module("puff.contrib.django")
+
+DATABASES = {
+    alias: {
+        "ENGINE": "django.db.backends.postgresql" if _engine == "stock" else "puff.contrib.django.postgresql",
+        "NAME": f"compat_{alias}",
+        "HOST": os.environ["PGHOST"],
+        "PORT": os.environ["PGPORT"],
+        "USER": os.environ["PGUSER"],
+        "PASSWORD": os.environ["PGPASSWORD"],
+    }
+    for alias in ("default", "other")
+}
+SECRET_KEY = "django_tests_secret_key"  # two tests look for it
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+USE_TZ = False
+TEST_RUNNER = "compat_runner.Runner"
