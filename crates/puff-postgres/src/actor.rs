@@ -285,6 +285,8 @@ impl Actor {
                 return Ok(());
             }
             Message::ReadyForQuery(status) => return self.ready(status),
+            // Nobody can have asked for either: LISTEN has no handle here, and copies are refused.
+            Message::Notification(_) | Message::CopyDone => return Ok(()),
             Message::Error(error) => {
                 if error.is_fatal() {
                     self.fatal = Some(error.clone());

@@ -13,7 +13,7 @@ use memchr::memchr;
 use postgres_protocol::message::backend;
 
 use crate::rows::{Column, CommandTag, RowsBuilder};
-use crate::{DbError, TransactionStatus};
+use crate::{DbError, Notification, TransactionStatus};
 
 /// What the read buffer begins with, and how much is added when it is used up.
 const BUFFER_SIZE: usize = 64 * 1024;
@@ -60,6 +60,8 @@ pub(crate) enum Message {
     Notice(DbError),
     ParameterStatus { name: String, value: String },
     KeyData { process_id: i32, secret_key: i32 },
+    Notification(Notification),
+    CopyDone,
     Authentication(backend::Message),
 }
 
@@ -115,6 +117,33 @@ impl Decoder {
                 return Ok(Some(message));
             }
         }
+    }
+
+    /// As [`next`](Self::next), while a `COPY ... TO STDOUT` runs: its data goes to `data`, until more bytes are
+    /// needed or there are `limit` of them.
+    pub(crate) fn next_copied(
+        &mut self,
+        data: &mut BytesMut,
+        limit: usize,
+    ) -> Result<Option<Message>, Violation> {
+        self.end_run(None);
+        while data.len() < limit {
+            let Some(frame) = Frame::read(&self.buffer, 0)? else {
+                self.make_room(None);
+                return Ok(None);
+            };
+            let message = if frame.tag == backend::COPY_DATA_TAG {
+                data.extend_from_slice(&self.buffer[frame.body.clone()]);
+                None
+            } else {
+                read_message(frame.tag, &self.buffer[..frame.body.end], frame.body.clone())?
+            };
+            self.buffer.advance(frame.body.end);
+            if message.is_some() {
+                return Ok(message);
+            }
+        }
+        Ok(None)
     }
 
     fn end_run(&mut self, rows: Option<&mut RowsBuilder>) {
@@ -227,9 +256,13 @@ fn read_message(tag: u8, frame: &[u8], body: Range<usize>) -> Result<Option<Mess
         | backend::CLOSE_COMPLETE_TAG
         | backend::PARAMETER_DESCRIPTION_TAG
         | backend::PORTAL_SUSPENDED_TAG
-        | backend::COPY_DATA_TAG
-        | backend::COPY_DONE_TAG
-        | backend::NOTIFICATION_RESPONSE_TAG => return Ok(None),
+        | backend::COPY_DATA_TAG => return Ok(None),
+        backend::COPY_DONE_TAG => Message::CopyDone,
+        backend::NOTIFICATION_RESPONSE_TAG => Message::Notification(Notification {
+            process_id: reader.i32()?,
+            channel: String::from_utf8_lossy(reader.cstr()?).into(),
+            payload: String::from_utf8_lossy(reader.cstr()?).into(),
+        }),
         _ => return read_rare_message(frame).map(Some),
     };
     reader.end()?;

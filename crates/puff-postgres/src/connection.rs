@@ -167,10 +167,7 @@ impl Connection {
 
     /// What stops the session's statements from anywhere, also after this handle was moved.
     pub fn cancel_token(&self) -> CancelToken {
-        CancelToken {
-            config: self.config.clone(),
-            key: self.key,
-        }
+        CancelToken::new(self.config.clone(), self.key)
     }
 
     /// Asks the server to cancel what it runs for this session; see [`CancelToken::cancel`].
@@ -239,6 +236,10 @@ pub struct CancelToken {
 }
 
 impl CancelToken {
+    pub(crate) fn new(config: Arc<Config>, key: BackendKey) -> Self {
+        Self { config, key }
+    }
+
     /// Asks the server to cancel what it runs for the session: the statement fails with
     /// [`SqlState::QUERY_CANCELED`](crate::SqlState::QUERY_CANCELED), or has just ended. An idle session
     /// does not mind.

@@ -90,6 +90,8 @@ fn decode(pieces: &[&[u8]]) -> Result<(Vec<String>, Vec<Rows>), Violation> {
                 Message::EmptyQuery => "empty".to_owned(),
                 Message::CopyIn => "copy in".to_owned(),
                 Message::CopyOut => "copy out".to_owned(),
+                Message::Notification(notification) => format!("notification {}", notification.channel),
+                Message::CopyDone => "copy done".to_owned(),
                 Message::Authentication(_) => "authentication".to_owned(),
             });
         }

@@ -1,0 +1,71 @@
+//! The socket of a connection that no runtime watches: never blocks by itself.
+#![allow(
+    unsafe_code,
+    reason = "reading into memory that is not initialised yet, as Tokio does inside"
+)]
+
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use socket2::SockRef;
+
+use crate::stream::Stream;
+
+/// A non-blocking socket.
+pub(crate) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// Takes a stream out of Tokio's hands.
+    pub(crate) fn detach(stream: Stream) -> io::Result<Self> {
+        match stream {
+            Stream::Tcp(stream) => stream.into_std().map(Self::Tcp),
+            Stream::Unix(stream) => stream.into_std().map(Self::Unix),
+        }
+    }
+
+    /// Appends what has arrived to `buffer`, as far as it has room; 0 bytes are the peer's end.
+    pub(crate) fn read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        let count = SockRef::from(self).recv(buffer.spare_capacity_mut())?;
+        // SAFETY: `recv` has written the first `count` bytes of the spare capacity.
+        unsafe { buffer.set_len(buffer.len() + count) };
+        Ok(count)
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    /// Blocks the thread until the socket can be read (or written, if that is of interest), the time is over
+    /// or a signal came; whether there is something to do.
+    pub(crate) fn wait(&self, write: bool, limit: Duration) -> io::Result<bool> {
+        let mut interest = PollFlags::POLLIN;
+        interest.set(PollFlags::POLLOUT, write);
+        let mut polled = [PollFd::new(self.as_fd(), interest)];
+        let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+        match poll(&mut polled, limit) {
+            Ok(ready) => Ok(ready > 0),
+            Err(nix::errno::Errno::EINTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
