@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from greenlet import getcurrent
 
-from ._hub import Worker
+from ._hub import Worker, running
 from ._native import native
 from .debug import name_of
 
@@ -68,6 +68,8 @@ def _exception(record: logging.LogRecord) -> str | None:
 
 
 def _greenlet() -> str | None:
+    if not running():
+        return None  # at the very end even to ask for the current greenlet is an error
     current = getcurrent()
     return name_of(current) if isinstance(current, Worker) else None
 
