@@ -12,6 +12,7 @@ from stack import Run, running
 
 PROGRAM = """
 import atexit
+import resource
 import sys
 import threading
 
@@ -78,6 +79,45 @@ def many_threads():
     print("at most", max(most))
 
 
+def waiting_threads():
+    def body(wait):
+        try:
+            wait()
+        except RuntimeError as error:
+            said.append(str(error))
+
+    def spawn_for_ever():
+        while True:
+            puff.spawn(int).join()  # sooner or later it is spawned, and not begun any more
+
+    said = []
+    waits = [puff.Event().wait, puff.Queue().get, spawn_for_ever, lambda: puff.sleep(60)]
+    threads = [threading.Thread(target=body, args=(wait,)) for wait in waits * 2]  # no daemons
+    for thread in threads:
+        thread.start()
+    puff.sleep(0.1)
+
+    def report():
+        print(len(said), *set(said))
+
+    atexit.register(report)
+
+
+def no_more_threads():
+    threading.stack_size(512 << 20)  # more than what is cached of others
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + (256 << 20), before[1]))
+    for _ in range(3):
+        try:
+            puff.spawn_blocking(len, "four")
+        except RuntimeError as error:
+            print(error)
+    resource.setrlimit(resource.RLIMIT_AS, before)
+    print(puff.spawn_blocking(len, "four"))
+
+
 def slow_to_end():
     try:
         print("ready", flush=True)
@@ -127,6 +167,17 @@ def test_sys_exit_with_a_text(folder: Path, puff: Run) -> None:
 def test_the_number_of_blocking_threads_is_a_setting(folder: Path, puff: Run) -> None:
     ended = puff("run", "program.many_threads", cwd=folder, env={"PUFF_BLOCKING_THREADS": "3"})
     assert ended.stdout == "at most 3\n", ended.stderr
+
+
+def test_threads_that_wait_learn_that_the_program_has_ended(folder: Path, puff: Run) -> None:
+    said = "the Puff runtime of this process has ended: what runs at exit can use Python only"
+    ended = puff("run", "program.waiting_threads", cwd=folder, timeout=30)
+    assert (ended.returncode, ended.stdout) == (0, f"8 {said}\n"), ended.stderr
+
+
+def test_a_thread_that_cannot_be_started_is_an_error_and_no_place_is_lost(folder: Path, puff: Run) -> None:
+    ended = puff("run", "program.no_more_threads", cwd=folder, env={"PUFF_BLOCKING_THREADS": "2"})
+    assert (ended.returncode, ended.stdout) == (0, "can't start new thread\n" * 3 + "4\n"), ended.stderr
 
 
 def test_a_second_ctrl_c_does_not_wait_for_what_the_first_one_began(folder: Path) -> None:

@@ -8,7 +8,7 @@ import functools
 import inspect
 import time
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
+from types import BuiltinFunctionType, FunctionType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -129,7 +129,11 @@ class Greenlet(Generic[T]):
 
         An exception of the callback is logged. A greenlet with a link counts as joined: its own exception is
         the callback's business.
+
+        Raises:
+            TypeError: `callback` cannot be called.
         """
+        check_function("link", callback)
         self._joined = True
         self._links.append(callback)
         if self._waiters is None:
@@ -159,14 +163,15 @@ class Greenlet(Generic[T]):
         """
         self._joined = True
         if self._waiters is not None:
-            if self._raw is not None and self._raw is getcurrent():
-                raise RuntimeError(f"greenlet {self.name} cannot join itself")
             current_hub().wait_for(self._notify, timeout)
         if self._error is not None:
             raise self._error
         return self._value
 
     def _notify(self, waiter: Waiter) -> None:
+        """Completes `waiter` at the end; called by who is going to wait."""
+        if self._raw is getcurrent():
+            raise RuntimeError(f"greenlet {self.name} cannot join itself")
         waiters = self._waiters
         if waiters is not None:
             waiters.append(waiter)
@@ -228,11 +233,35 @@ def check_function(caller: str, function: object) -> None:
     """Raises TypeError, in the name of `caller`, for what a greenlet cannot run."""
     if not callable(function):
         raise TypeError(f"{caller} needs a function, not {type(function).__name__}")
-    if inspect.iscoroutinefunction(function):
+    if _is_async(function):
         raise TypeError(
             f"{caller} needs a plain function; {getattr(function, '__qualname__', function)} is a coroutine "
             "function: greenlets wait without async and await (asyncio.run runs it in a thread of its own)"
         )
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    # What is nearly always spawned is looked at here: asking `inspect` takes five times as long or more.
+    if type(function) is MethodType:
+        function = function.__func__
+    if type(function) is FunctionType:
+        return bool(function.__code__.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR))
+    if type(function) is BuiltinFunctionType:
+        return False
+    return any(
+        inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each)
+        for each in (function, type(function).__call__)
+    )
+
+
+def check_seconds(caller: str, seconds: float) -> None:
+    """Raises TypeError or ValueError, in the name of `caller`, for what is no length of time."""
+    try:
+        fits = seconds >= 0
+    except TypeError:
+        raise TypeError(f"{caller} needs a number of seconds, not {type(seconds).__name__}") from None
+    if not fits:
+        raise ValueError(f"{caller} needs a number of seconds from 0 on, not {seconds!r}")
 
 
 def run_in_hub(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
@@ -243,6 +272,7 @@ def run_in_hub(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         >>> puff.run_in_hub(max, 1, 2)
         2
     """
+    check_function("run_in_hub", function)
     return spawn(function, *args, **kwargs).join()
 
 
@@ -256,6 +286,7 @@ async def aio(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         >>> asyncio.run(puff.aio(pow, 2, 10))
         1024
     """
+    check_function("aio", function)
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -307,10 +338,10 @@ def sleep(seconds: float) -> None:
     """Waits `seconds`; other greenlets run meanwhile. Zero lets the others run once.
 
     Raises:
-        ValueError: `seconds` is negative or not a number.
+        TypeError: `seconds` is no number.
+        ValueError: `seconds` is negative or NaN.
     """
-    if not seconds >= 0:
-        raise ValueError(f"cannot sleep {seconds!r} seconds")
+    check_seconds("sleep", seconds)
     hub = current_hub()
     if seconds:
         hub.wait_for(lambda waiter: hub.native.wake_after(waiter, seconds))
@@ -350,6 +381,7 @@ def wrap_async(start: Callable[[Any], object], *, join: bool = True, timeout: fl
 
     Raises:
         TimeoutError: there was no result in time.
+        TypeError: `start` cannot be called.
         RuntimeError: `return_func` was dropped without being called, or called twice.
 
     Example:
@@ -357,6 +389,7 @@ def wrap_async(start: Callable[[Any], object], *, join: bool = True, timeout: fl
         >>> puff.wrap_async(lambda return_func: return_func(42))
         42
     """
+    check_function("wrap_async", start)
     if not join:
         return spawn(wrap_async, start, timeout=timeout, name=getattr(start, "__qualname__", None))
     return current_hub().wait_for(lambda waiter: start(native.ReturnFunc(waiter)), timeout)
@@ -372,7 +405,8 @@ class timeout:
         seconds: how long the block may take.
 
     Raises:
-        ValueError: `seconds` is negative or not a number.
+        TypeError: `seconds` is no number.
+        ValueError: `seconds` is negative or NaN.
 
     Example:
         >>> import puff
@@ -385,8 +419,7 @@ class timeout:
     """
 
     def __init__(self, seconds: float) -> None:
-        if not seconds >= 0:
-            raise ValueError(f"cannot wait {seconds!r} seconds")
+        check_seconds("timeout", seconds)
         self.seconds = seconds
         self.deadline = 0.0
         self.error = TimeoutError(f"the block took longer than {seconds:g} s")
@@ -411,5 +444,7 @@ class timeout:
             limits.of_thread.remove(self)
 
     def _fire(self, target: greenlet) -> None:
-        if not target.dead:
+        # The block may have been left in the same batch, too late to cancel: its greenlet then does other
+        # things, perhaps for somebody else.
+        if self._alarm is not None and not target.dead:
             target.throw(self.error)

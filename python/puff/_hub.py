@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,6 +33,9 @@ _MAX_IDLE = 1024
 
 _STOP_SECONDS = 2.0
 """How long the greenlets get to clean up when the program ends."""
+
+
+_ENDED = "the Puff runtime of this process has ended: what runs at exit can use Python only"
 
 
 class Worker(greenlet):  # type: ignore[misc]
@@ -58,6 +61,8 @@ class Hub:
         """Set when `run` has returned."""
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
+        self._blocked: set[Waiter] = set()
+        """What threads that are not the hub wait for."""
         self._stopping = False
         self._context = contextvars.Context()
 
@@ -73,21 +78,38 @@ class Hub:
         finally:
             self.thread = None
             self.stopped.set()
+            self._release_threads()
 
     def _loop(self, finished: Callable[[], bool]) -> None:
         wait = self.native.wait
         start = self._start
-        while not finished():
-            for target, payload in wait():
-                if target is None:
-                    start(payload)
-                elif target is False:
-                    payload[0](payload[1])
-                else:
-                    # The waiter itself is the message: a greenlet that has gone on to another wait
-                    # meanwhile sees that this one is stale.
-                    target.switch(payload)
-            target = payload = None  # what has ended must not live on while the hub sleeps
+        events: Iterator[tuple[Any, Any]] = iter(())
+        while True:
+            try:
+                for target, payload in events:
+                    if target is None:
+                        start(payload)
+                    elif target is False:
+                        payload[0](payload[1])
+                    else:
+                        # The waiter itself is the message: a greenlet that has gone on to another wait
+                        # meanwhile sees that this one is stale.
+                        target.switch(payload)
+                target = payload = None  # what has ended must not live on while the hub sleeps
+                if finished():
+                    return
+                events = iter(wait())
+            except BaseException as error:
+                # Nothing here raises by itself: this is a signal handler of the program's, which came while
+                # the hub itself ran. The rest of the batch is still to be done.
+                self._raised_in_hub(error)
+
+    def _raised_in_hub(self, error: BaseException) -> None:
+        """Python raises what a signal handler raises in the main thread; here that is the main greenlet."""
+        if _root is None:
+            log.error("unhandled exception in the hub", exc_info=error)
+        else:
+            interrupt_root(error)
 
     def stop(self) -> None:
         """Makes `run` return; from any thread."""
@@ -116,7 +138,7 @@ class Hub:
                 pass
             except BaseException as error:
                 self._unhandled(function, error)
-            job = function = argument = me.puff_job = me.puff_storage = None
+            job = function = argument = me.puff_job = me.puff_storage = me.gr_context = None
             busy.discard(me)
             if self._stopping or len(idle) >= _MAX_IDLE:
                 return
@@ -147,13 +169,23 @@ class Hub:
                 break
             # Looked at again soon, even if nothing happens: the deadline has to be seen.
             self.native.wake_after(self.native.waiter(self.greenlet), 0.05)
-            for target, payload in self.native.wait():
+            try:
+                events = self.native.wait()
+            except BaseException as error:
+                self._raised_in_hub(error)
+                continue
+            for target, payload in events:
                 if target is False:
                     payload[0](payload[1])
                 elif target is not None and target is not self.greenlet:
                     target.switch(payload)
         self._busy.clear()
         self._idle.clear()
+
+    def _release_threads(self) -> None:
+        """Nothing comes any more for the threads that wait; one that is no daemon would keep the process."""
+        for waiter in list(self._blocked):
+            waiter.fail(RuntimeError(_ENDED))
 
     # ---------------------------------------------------------------- for greenlets
 
@@ -187,7 +219,8 @@ class Hub:
 
         Raises:
             TimeoutError: there was no result after `timeout` seconds.
-            RuntimeError: the hub itself would wait, which would stop every greenlet.
+            RuntimeError: the hub itself would wait, which would stop every greenlet; or a thread waits and
+                the program ends.
         """
         if threading.get_ident() != self.thread:
             return self._block(start, timeout)
@@ -210,7 +243,17 @@ class Hub:
     def _block(self, start: Callable[[Waiter], object], timeout: float | None) -> Any:
         """The wait of a whole thread, within the `puff.timeout` blocks around it."""
         waiter = self.native.waiter(None)
-        start(waiter)
+        self._blocked.add(waiter)
+        try:
+            # In this order: a hub that ends now either is seen here, or sees the waiter.
+            if self.stopped.is_set():
+                raise RuntimeError(_ENDED)
+            start(waiter)
+            return self._block_for(waiter, timeout)
+        finally:
+            self._blocked.discard(waiter)
+
+    def _block_for(self, waiter: Waiter, timeout: float | None) -> Any:
         limit = min(limits.of_thread, key=lambda each: each.deadline, default=None)
         if limit is None:
             return waiter.block(timeout)
@@ -282,9 +325,7 @@ def current_hub() -> Hub:
         with _start_lock:
             if _hub is None:
                 if _ended:
-                    raise RuntimeError(
-                        "the Puff runtime of this process has ended: what runs at exit can use Python only"
-                    )
+                    raise RuntimeError(_ENDED)
                 from ._native import native
 
                 native.start_background()

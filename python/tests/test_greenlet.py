@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import gc
 import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from greenlet import GreenletExit
+from greenlet import GreenletExit, getcurrent, greenlet
+from greenlet import error as greenlet_error
 
 import puff
 
@@ -45,17 +47,45 @@ def test_join_times_out_and_the_greenlet_goes_on(run: Run) -> None:
     assert run(body) == "done"
 
 
-def test_a_greenlet_cannot_join_itself() -> None:
+@pytest.mark.parametrize(
+    "join",
+    [
+        puff.Greenlet.join,
+        lambda itself: itself.join(5),
+        lambda itself: puff.join_all([itself]),
+        lambda itself: list(puff.join_iter([puff.spawn(puff.sleep, 60), itself])),
+    ],
+)
+def test_a_greenlet_cannot_join_itself(join: Callable[[puff.Greenlet[str]], object]) -> None:
     def body() -> str:
-        with pytest.raises(RuntimeError, match="cannot join itself"):
-            itself[0].join()
+        gate.wait()
+        with pytest.raises(RuntimeError, match="greenlet narcissus cannot join itself"):
+            join(itself)
         return "tried"
 
-    itself: list[puff.Greenlet[str]] = []
-    gate = threading.Event()
-    itself.append(puff.spawn(lambda: (puff.spawn_blocking(gate.wait), body())[1]))
+    gate = puff.Event()
+    itself = puff.spawn(body, name="narcissus")
     gate.set()
-    assert itself[0].join(5) == "tried"
+    assert itself.join(5) == "tried"
+
+
+def test_a_greenlet_cannot_be_switched_to_from_another_thread() -> None:
+    def body() -> str:
+        raw.append(getcurrent())
+        gate.wait(30)
+        return "undisturbed"
+
+    raw: list[greenlet] = []
+    gate = puff.Event()
+    parked = puff.spawn(body)
+    while not raw:
+        puff.sleep(0.001)
+    with pytest.raises(greenlet_error, match=r"(?i)cannot switch to a different thread"):
+        raw[0].switch()
+    with pytest.raises(greenlet_error, match=r"(?i)cannot switch to a different thread"):
+        raw[0].throw(KeyError)
+    gate.set()
+    assert parked.join(5) == "undisturbed"
 
 
 def test_join_all_keeps_the_order_and_join_iter_gives_the_first_first(run: Run) -> None:
@@ -88,10 +118,21 @@ def test_sleep_zero_lets_others_run() -> None:
     assert order == ["a", "b"] * 3
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan")])
-def test_sleep_refuses_what_is_no_time(seconds: float, run: Run) -> None:
-    with pytest.raises(ValueError, match="cannot sleep"):
-        run(puff.sleep, seconds)
+@pytest.mark.parametrize("wait", [puff.sleep, puff.timeout])
+@pytest.mark.parametrize(
+    ("seconds", "kind", "message"),
+    [
+        (-1, ValueError, "from 0 on, not -1"),
+        (float("nan"), ValueError, "from 0 on, not nan"),
+        ("1", TypeError, "a number of seconds, not str"),
+        (None, TypeError, "a number of seconds, not NoneType"),
+    ],
+)
+def test_what_is_no_time_is_refused(
+    wait: Any, seconds: Any, kind: type[Exception], message: str, run: Run
+) -> None:
+    with pytest.raises(kind, match=f"{wait.__name__} needs .*{message}"):
+        run(wait, seconds)
 
 
 def test_kill_ends_a_waiting_greenlet_and_runs_its_finally(run: Run) -> None:
@@ -252,10 +293,56 @@ def test_an_exception_that_is_joined_later_is_not_logged(caplog: pytest.LogCaptu
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize("start", [puff.spawn, puff.spawn_blocking])
-def test_what_is_no_function_is_refused(start: Any) -> None:
-    with pytest.raises(TypeError, match="needs a function, not int"):
-        start(42)
+def _link(callback: Any) -> None:
+    puff.spawn(puff.sleep, 0).link(callback)
+
+
+def _aio(function: Any) -> None:
+    asyncio.run(puff.aio(function))
+
+
+TAKES_A_FUNCTION = {
+    "spawn": puff.spawn,
+    "spawn_blocking": puff.spawn_blocking,
+    "blocking": puff.blocking,
+    "run_in_hub": puff.run_in_hub,
+    "wrap_async": puff.wrap_async,
+    "aio": _aio,
+    "link": _link,
+}
+
+
+@pytest.mark.parametrize("name", TAKES_A_FUNCTION)
+def test_what_is_no_function_is_refused(name: str) -> None:
+    with pytest.raises(TypeError, match=f"^{name} needs a function, not int$"):
+        TAKES_A_FUNCTION[name](42)
+
+
+async def _coroutine() -> None: ...
+
+
+async def _generator() -> AsyncIterator[int]:
+    yield 1
+
+
+class _Callable:
+    async def __call__(self) -> None: ...
+
+
+@pytest.mark.parametrize("name", TAKES_A_FUNCTION)
+@pytest.mark.parametrize(
+    "function", [_coroutine, _generator, _Callable(), functools.partial(_coroutine), _Callable().__call__]
+)
+def test_a_coroutine_function_is_refused(name: str, function: Any) -> None:
+    with pytest.raises(TypeError, match=f"^{name} needs a plain function; .* is a coroutine function"):
+        TAKES_A_FUNCTION[name](function)
+
+
+def test_a_coroutine_is_refused() -> None:
+    coroutine = _coroutine()
+    with pytest.raises(TypeError, match="needs a function, not coroutine"):
+        puff.spawn(coroutine)  # type: ignore[arg-type]
+    coroutine.close()
 
 
 def test_from_many_threads_at_once() -> None:
@@ -324,14 +411,6 @@ def test_a_link_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert "a link of greenlet linked failed" in caplog.text
 
 
-@pytest.mark.parametrize("start", [puff.spawn, puff.spawn_blocking])
-def test_a_coroutine_function_is_refused(start: Any) -> None:
-    async def coroutine() -> None: ...
-
-    with pytest.raises(TypeError, match="is a coroutine function"):
-        start(coroutine)
-
-
 # ------------------------------------------------------------------------ puff.timeout
 
 
@@ -365,6 +444,23 @@ def test_a_timeout_that_is_left_in_time_does_nothing(run: Run) -> None:
         puff.sleep(0.05)
 
     run(body)
+
+
+def test_a_timeout_that_comes_together_with_the_end_of_its_block_is_forgotten() -> None:
+    def body(afterwards: float) -> str:
+        with puff.timeout(0.02):
+            puff.sleep(0.01)
+        puff.sleep(afterwards)
+        return "through"
+
+    def hog() -> None:
+        puff.sleep(0)
+        time.sleep(0.05)  # the hub finds both alarms at once, and the sleeper's first
+
+    ends = [puff.spawn(body, 0) for _ in range(3)] + [puff.spawn(body, 0.01) for _ in range(3)]
+    puff.spawn(hog).join(5)
+    assert puff.join_all(ends) == ["through"] * 6
+    assert puff.join_all([puff.spawn(abs, -number) for number in range(20)]) == list(range(20))
 
 
 def test_an_operations_own_timeout_comes_first(run: Run) -> None:

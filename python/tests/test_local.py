@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import gc
 import threading
 import weakref
@@ -88,6 +89,19 @@ def test_values_go_when_the_greenlet_ends() -> None:
 
     reference = puff.spawn(body).join()
     puff.sleep(0)  # the worker has let go of its job
+    gc.collect()
+    assert reference() is None
+
+
+def test_context_variables_go_when_the_greenlet_ends() -> None:
+    variable: contextvars.ContextVar[Thing] = contextvars.ContextVar("variable")
+
+    def body() -> weakref.ref[Thing]:
+        variable.set(Thing())
+        return weakref.ref(variable.get())
+
+    reference = puff.spawn(body).join()
+    puff.sleep(0)
     gc.collect()
     assert reference() is None
 
