@@ -67,6 +67,10 @@ test-python: $(VENV)/.package
 compat: $(VENV)/.package ## Django's own tests on our driver, next to psycopg2; COMPAT=full for all of them
 	@tests/compat/run $(or $(COMPAT),core)
 
+# PYTHONS="3.12 debug" chooses; see the script.
+test-pythons: python/puff/playground/dist/index.html | $(VENV)/.tools ## the hub's tests on every other Python found
+	@$(BIN)/python scripts/pythons.py $(PYTHONS)
+
 lint: $(VENV)/.package ## formatters, clippy, rustdoc, ruff, mypy, stubs, floors
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings

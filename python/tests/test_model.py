@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 import puff
 
 TICK = 0.004
-"""Seconds: the unit of the programs' sleeps. Orders that depend on less than one tick are not asserted."""
+"""Seconds: the unit of the programs' sleeps, at first.
+
+Orders that depend on less than one tick are not asserted.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,34 +54,34 @@ STEPS = st.builds(
 ).filter(is_clear_cut)
 
 
-def run(step: Step, finished: puff.Queue[int], number: int) -> str:
+def run(step: Step, tick: float, finished: puff.Queue[int], number: int) -> str:
     try:
         if step.limit is None:
-            return body(step)
+            return body(step, tick)
         try:
-            with puff.timeout(step.limit * TICK):
-                return body(step)
+            with puff.timeout(step.limit * tick):
+                return body(step, tick)
         except TimeoutError:
             return "timeout"
     finally:
         finished.put(number)
 
 
-def body(step: Step) -> str:
+def body(step: Step, tick: float) -> str:
     for ticks in step.sleeps:
-        puff.sleep(ticks * TICK)
+        puff.sleep(ticks * tick)
     if step.fails:
         raise ArithmeticError("on purpose")
     return "done"
 
 
-def program(steps: list[Step]) -> tuple[list[str], list[int]]:
+def program(steps: list[Step], tick: float) -> tuple[list[str], list[int]]:
     """Runs all steps side by side; what became of each, and the order in which they left."""
     finished: puff.Queue[int] = puff.Queue()
-    started = [puff.spawn(run, step, finished, number) for number, step in enumerate(steps)]
+    started = [puff.spawn(run, step, tick, finished, number) for number, step in enumerate(steps)]
 
     def kill(number: int, ticks: int) -> None:
-        puff.sleep(ticks * TICK)
+        puff.sleep(ticks * tick)
         started[number].kill()
 
     killers = [
@@ -101,9 +104,14 @@ def program(steps: list[Step]) -> tuple[list[str], list[int]]:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, min_size=1, max_size=8))
 def test_random_programs_end_as_the_model_says(steps: list[Step]) -> None:
-    outcomes, order = puff.spawn(program, steps).join(30)
-    assert outcomes == [outcome(step) for step in steps]
-    assert sorted(order) == list(range(len(steps)))
+    expected = [outcome(step) for step in steps]
+    # A busy machine may be late by several ticks. What is wrong stays wrong when there is more time.
+    for tick in (TICK, 10 * TICK):
+        outcomes, order = puff.spawn(program, steps, tick).join(30)
+        assert sorted(order) == list(range(len(steps)))
+        if outcomes == expected:
+            break
+    assert outcomes == expected
 
 
 @settings(max_examples=100, deadline=None)
