@@ -40,6 +40,9 @@ _of_thread = _OfThread()
 
 def _storage() -> Storage:
     current = getcurrent()
+    # A library's own greenlets (SQLAlchemy's, say) belong to the job that started them.
+    while not isinstance(current, Worker) and current.parent is not None:
+        current = current.parent
     if isinstance(current, Worker):
         if current.puff_storage is None:
             current.puff_storage = Storage()

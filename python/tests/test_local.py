@@ -8,6 +8,7 @@ import threading
 import weakref
 
 import pytest
+from greenlet import greenlet
 
 import puff
 
@@ -104,6 +105,22 @@ def test_context_variables_go_when_the_greenlet_ends() -> None:
     puff.sleep(0)
     gc.collect()
     assert reference() is None
+
+
+def test_a_greenlet_that_a_library_makes_shares_its_starters_values() -> None:
+    data = puff.local()
+
+    def library(number: int) -> int:
+        assert data.number == number
+        puff.sleep(0.002)
+        found: int = data.number
+        return found
+
+    def body(number: int) -> object:
+        data.number = number
+        return greenlet(library).switch(number)
+
+    assert puff.join_all([puff.spawn(body, number) for number in range(20)]) == list(range(20))
 
 
 def test_values_go_with_the_local_object() -> None:
