@@ -210,7 +210,7 @@ def test_errors_come_back(toolbox: Toolbox, function: str, message: str) -> None
 
 def test_python_waits_for_rust_that_waits_for_python(toolbox: Toolbox) -> None:
     # The exception keeps its traceback on the way; killing the outer greenlet ends the inner one.
-    result = toolbox("relay")
+    result = toolbox("hand", "toolbox:relayed")
     assert result.returncode == 0, result.stderr
     assert result.stdout == "[-1, 'killed', 'cleaned'] 1\n"
 

@@ -25,6 +25,7 @@ mod driver;
 mod errors;
 mod greenlet;
 mod operation;
+mod quick;
 mod reactor;
 mod runtime;
 mod tasks;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
+use crate::quick::{Fresh, Kinds, poll_all};
 use crate::waiter::Waiter;
 
 /// Work for the hub.
@@ -47,14 +48,23 @@ pub(crate) struct Reactor {
     woken: AtomicBool,
     thread: OnceLock<Thread>,
     busy_since: Mutex<Option<Instant>>,
+    kinds: Kinds,
     tokio: tokio::runtime::Handle,
 }
 
 #[derive(Default)]
 struct Queue {
     events: Vec<Event>,
+    /// Futures that the hub polls itself, before it looks at the events.
+    fresh: Vec<Fresh>,
     /// The hub has ended: nobody will look at events any more.
     closed: bool,
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.fresh.is_empty()
+    }
 }
 
 #[derive(Default)]
@@ -151,6 +161,7 @@ impl Reactor {
             woken: AtomicBool::new(false),
             thread: OnceLock::new(),
             busy_since: Mutex::new(None),
+            kinds: Kinds::default(),
             tokio,
         }
     }
@@ -159,29 +170,44 @@ impl Reactor {
         &self.tokio
     }
 
+    pub(crate) fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+
     /// Hands an event to the hub, from any thread. After its end the event is dropped, and with a job the
     /// promise to do it, so that whoever waits for it learns.
     pub(crate) fn push(&self, event: Event) {
+        self.enqueue(event, |queue| &mut queue.events);
+    }
+
+    /// Hands a future to the hub, which polls it before its next batch. Likewise.
+    pub(crate) fn push_fresh(&self, fresh: Fresh) {
+        self.enqueue(fresh, |queue| &mut queue.fresh);
+    }
+
+    fn enqueue<T>(&self, item: T, place: impl FnOnce(&mut Queue) -> &mut Vec<T>) {
         let mut queue = self.queue.lock();
         if queue.closed {
             drop(queue);
-            drop(event);
+            drop(item);
             return;
         }
-        queue.events.push(event);
+        place(&mut queue).push(item);
         drop(queue);
         self.unpark();
     }
 
     /// The hub has ended: drops what is queued and what will be.
     pub(crate) fn close(&self) {
-        let events = {
-            let mut queue = self.queue.lock();
-            queue.closed = true;
-            std::mem::take(&mut queue.events)
-        };
+        let left = std::mem::replace(
+            &mut *self.queue.lock(),
+            Queue {
+                closed: true,
+                ..Queue::default()
+            },
+        );
         // Without the lock: what is dropped may push.
-        drop(events);
+        drop(left);
     }
 
     /// Makes the hub return from `wait` soon, with or without an event.
@@ -232,6 +258,10 @@ impl Reactor {
     fn next_batch(&self, py: Python<'_>) -> Vec<Event> {
         loop {
             self.fire_timers(py);
+            let fresh = std::mem::take(&mut self.queue.lock().fresh);
+            if !fresh.is_empty() {
+                poll_all(py, fresh, self);
+            }
             let events = std::mem::take(&mut self.queue.lock().events);
             if !events.is_empty() || self.woken.swap(false, Ordering::SeqCst) {
                 return events;
@@ -239,7 +269,7 @@ impl Reactor {
             // Parked first, looked at second: who pushes in between sees `parked` and leaves a token.
             self.parked.store(true, Ordering::SeqCst);
             let next = self.timers.lock().heap.peek().map(|timer| timer.due);
-            if self.queue.lock().events.is_empty() && !self.woken.load(Ordering::SeqCst) {
+            if self.queue.lock().is_empty() && !self.woken.load(Ordering::SeqCst) {
                 py.detach(|| park(next));
             }
             self.parked.store(false, Ordering::SeqCst);

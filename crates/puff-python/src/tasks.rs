@@ -91,7 +91,11 @@ mod tests {
         });
         let left = tasks.wait(Duration::from_millis(200));
         assert_eq!(left.iter().map(|each| each.name).collect::<Vec<_>>(), ["slow"]);
-        assert!(left[0].to_string().starts_with("\"slow\" (started at "), "{}", left[0]);
+        assert!(
+            left[0].to_string().starts_with("\"slow\" (started at "),
+            "{}",
+            left[0]
+        );
         ending.join().unwrap();
         drop(slow);
         let begun = Instant::now();

@@ -89,14 +89,39 @@ impl Relay {
         let call = self.runtime.call_python::<PyObject, _>(&*function, (-1,));
         greenlet_async(return_func, async move { Ok(call.await?) });
     }
+
+    /// Ready at once.
+    fn quick(&self, return_func: PyObject, number: u64) {
+        greenlet_async(return_func, async move {
+            if number == 13 {
+                return Err("thirteen".into());
+            }
+            assert!(number != 14, "fourteen");
+            Ok(number)
+        });
+    }
+
+    /// Ready at once, or after a turn of Tokio's, or computed for so many milliseconds.
+    fn mixed(&self, return_func: PyObject, number: u64, turns: u32, milliseconds: u64) {
+        greenlet_async(return_func, async move {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            if milliseconds > 0 {
+                std::thread::sleep(Duration::from_millis(milliseconds));
+            }
+            Ok((number, std::thread::current().name() == Some("puff-tokio")))
+        });
+    }
 }
 
-/// Gives Python an object of Rust's.
-async fn relay(context: Context, _: ArgMatches) -> Result<i32, BoxError> {
+/// Gives a Python function an object of Rust's, and prints what it returns.
+async fn hand(context: Context, arguments: ArgMatches) -> Result<i32, BoxError> {
     let relay = Relay {
         runtime: context.runtime.clone(),
     };
-    let text: Text = context.runtime.call_python("toolbox:relayed", (relay,)).await?;
+    let function = arguments.get_one::<String>("function").map_or("", String::as_str);
+    let text: Text = context.runtime.call_python(function, (relay,)).await?;
     println!("{text}");
     Ok(0)
 }
@@ -110,6 +135,51 @@ async fn block(context: Context, _: ArgMatches) -> Result<i32, BoxError> {
     println!("{}", answer.await?);
     context.runtime.blocking(|| panic!("on purpose")).await?;
     Ok(0)
+}
+
+/// Leaves work behind, of the kind that `kind` names, and ends with status 4.
+async fn leave(context: Context, arguments: ArgMatches) -> Result<i32, BoxError> {
+    const LONG: Duration = Duration::from_secs(60);
+    let runtime = &context.runtime;
+    let stop = runtime.shutdown().clone();
+    match arguments.get_one::<String>("kind").map(String::as_str) {
+        Some("waiting") => drop(runtime.spawn("refresh", std::future::pending::<()>())),
+        Some("tidy") => drop(runtime.spawn("tidy", async move {
+            stop.cancelled().await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            println!("tidied");
+        })),
+        Some("computing") => {
+            // One for each thread of Tokio's, and one that never gets its turn. Not before the end: the program
+            // would not learn of its own.
+            for _ in 0..=runtime.tokio().metrics().num_workers() {
+                let stop = stop.clone();
+                drop(runtime.spawn("clog", async move {
+                    stop.cancelled().await;
+                    std::thread::sleep(LONG);
+                }));
+            }
+        }
+        Some("blocking") => drop(
+            runtime
+                .tokio()
+                .spawn(runtime.blocking(|| std::thread::sleep(LONG))),
+        ),
+        Some("calling") => {
+            let after = runtime.clone();
+            drop(runtime.spawn("late", async move {
+                stop.cancelled().await;
+                match after.call_python::<PyObject, _>("toolbox:log", ()).await {
+                    Ok(_) => println!("called"),
+                    Err(error) => println!("{error}"),
+                }
+            }));
+        }
+        kind => return Err(format!("there is no such kind: {kind:?}").into()),
+    }
+    // Time for it to begin.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    Ok(4)
 }
 
 /// Runs until it is asked to stop.
@@ -155,8 +225,9 @@ fn main() -> ExitCode {
         .command(RustCommand::new("echo", echo))
         .command(RustCommand::new("hurry", hurry))
         .command(RustCommand::new("fail", fail).arg(Arg::new("function").required(true)))
-        .command(RustCommand::new("relay", relay))
+        .command(RustCommand::new("hand", hand).arg(Arg::new("function").required(true)))
         .command(RustCommand::new("block", block))
+        .command(RustCommand::new("leave", leave).arg(Arg::new("kind").required(true)))
         .command(RustCommand::new("watch", watch))
         .run()
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use puff_core::Environment;
@@ -88,11 +88,13 @@ impl Launch {
         let started = self.plan.build(&self.embedded, self.console);
         let runtime = Runtime::new(tokio.handle().clone(), started.services.clone());
         let outcome = self.run_hub(py, &runtime);
+        // At once, so that Rust futures come to their ends while Python's exit functions run.
+        runtime.shutdown().cancel();
         if host.owns_interpreter {
             finish_python(py);
         }
         runtime.uninstall();
-        end(py, tokio, started);
+        end(py, &runtime, tokio, started);
         outcome
     }
 
@@ -199,7 +201,7 @@ impl Background {
         if let Some((runtime, tokio, started)) = parts {
             runtime.shutdown().cancel();
             runtime.uninstall();
-            end(py, tokio, started);
+            end(py, &runtime, tokio, started);
         }
     }
 }
@@ -290,11 +292,33 @@ fn finish_python(py: Python<'_>) {
     }
 }
 
-/// Closes the services and stops Tokio, detached: its tasks may be about to attach.
-fn end(py: Python<'_>, tokio: tokio::runtime::Runtime, started: Started) {
+/// Waits for Rust work that outlives the program, closes the services and stops Tokio, each for a moment only.
+///
+/// Detached: tasks may be about to attach. No wait here relies on Tokio's timers, which stand still when a
+/// future blocks the last of its threads.
+fn end(py: Python<'_>, runtime: &Runtime, tokio: tokio::runtime::Runtime, started: Started) {
     py.detach(|| {
-        tokio.block_on(async { tokio::time::timeout(LAST_CALL, started.close()).await.is_ok() });
+        let left = runtime.settle(LAST_CALL);
+        for each in &left {
+            tracing::warn!(
+                "Rust work {each} did not end within {LAST_CALL:?} of its program's end, and is left behind"
+            );
+        }
+        let (closed, wait) = std::sync::mpsc::channel::<()>();
+        tokio.spawn(async move {
+            started.close().await;
+            drop(closed);
+        });
+        // Nothing is ever sent: the error is the task's end, or the time-out.
+        let _ = wait.recv_timeout(LAST_CALL);
+        let begun = Instant::now();
         tokio.shutdown_timeout(LAST_CALL);
+        if begun.elapsed() >= LAST_CALL && left.is_empty() {
+            tracing::warn!(
+                "Rust work that a greenlet started blocks a thread of Tokio's, and is left behind: a future that \
+                 does not come to an .await, or a call on a thread for such"
+            );
+        }
     });
 }
 
