@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -19,14 +21,23 @@ from .tasks import GREENLETS, SPAWNED
 
 _SECONDS = 300
 
+_NATIVE = Path(__file__).parent / "native" / "Cargo.toml"
+_NATIVE_TARGET = places.WORK / "hub"
+
 _ENGINES = {
-    "puff": [str(places.BIN / "puff"), "run", "hub.on_puff.main"],
-    "gevent": [str(places.BIN / "python"), "-m", "hub.on_gevent"],
+    "puff": [
+        [str(places.BIN / "puff"), "run", "hub.on_puff.main"],
+        [str(_NATIVE_TARGET / "release" / "puff-bench-hub"), "run"],
+    ],
+    "gevent": [[str(places.BIN / "python"), "-m", "hub.on_gevent"]],
 }
+"""The programs of each side, whose figures are put together."""
 
 _TASKS = (
     ("spawn", f"spawn, run and join, {SPAWNED:,} times", ("cpu_us", "wall_us")),
     ("complete", f"an operation that completes at once, in {GREENLETS} greenlets", ("cpu_us", "wall_us")),
+    ("ready", f"a Rust future that is ready at once, in {GREENLETS} greenlets", ("cpu_us", "wall_us")),
+    ("later", f"a Rust future that another thread ends, in {GREENLETS} greenlets", ("cpu_us", "wall_us")),
     ("sleep_zero", f"sleep(0), in {GREENLETS} greenlets", ("cpu_us", "wall_us")),
     ("read", f"a small file read on another thread, in {GREENLETS} greenlets", ("cpu_us", "wall_us")),
     ("late_alone", "sleep(5 ms) ends late by, 1 greenlet", ("median_us", "p99_us", "cpu_us")),
@@ -52,6 +63,7 @@ def main() -> int:
         print(_report(json.loads(arguments.report.read_text())["rounds"]))
         return 0
     try:
+        _build()
         rounds = _rounds(arguments.rounds)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -64,6 +76,21 @@ def main() -> int:
     return 0
 
 
+def _build() -> None:
+    """Builds the program with the Rust futures, for the Python of the bench's venv."""
+    print("Setting up the hub's Rust half (the first time some minutes)", file=sys.stderr)
+    # The versions are the project's; cargo drops from the copy what is not needed.
+    shutil.copy(places.ROOT / "Cargo.lock", _NATIVE.parent)
+    command = ["cargo", "build", "--release", "--quiet", "--manifest-path", str(_NATIVE)]
+    variables = {"CARGO_TARGET_DIR": str(_NATIVE_TARGET), "PYO3_PYTHON": str(places.BIN / "python")}
+    try:
+        subprocess.run(command, env={**os.environ, **variables}, stdout=sys.stderr, check=True)
+    except FileNotFoundError as error:
+        raise BenchError("cargo is missing: it builds the hub's Rust half") from error
+    except subprocess.CalledProcessError as error:
+        raise BenchError(f"building the hub's Rust half failed with status {error.returncode}") from error
+
+
 def _rounds(count: int) -> dict[str, list[Figures]]:
     rounds: dict[str, list[Figures]] = {name: [] for name in _ENGINES}
     for number in range(count):
@@ -74,12 +101,18 @@ def _rounds(count: int) -> dict[str, list[Figures]]:
 
 
 def _run(name: str) -> Figures:
-    command = _ENGINES[name]
+    figures: Figures = {}
+    for command in _ENGINES[name]:
+        figures |= _figures(name, command)
+    return figures
+
+
+def _figures(name: str, command: list[str]) -> Figures:
     try:
         done = subprocess.run(
             command,
             cwd=places.BENCHES,
-            env=plain_environment(),
+            env={**plain_environment(), "VIRTUAL_ENV": str(places.VENV)},
             stdout=subprocess.PIPE,
             text=True,
             timeout=_SECONDS,
@@ -96,6 +129,8 @@ def _run(name: str) -> Figures:
 def _report(rounds: dict[str, list[Figures]]) -> str:
     rows = []
     for task, title, measures in _TASKS:
+        if any(task not in each for side in rounds.values() for each in side):
+            continue  # figures of before this task was there
         for measure in measures:
             ours, theirs = ([each[task][measure] for each in rounds[name]] for name in ("puff", "gevent"))
             ratios = [a / b for a, b in zip(ours, theirs, strict=True) if b > 0]

@@ -1,4 +1,8 @@
-"""The tasks on Puff: `puff run hub.on_puff.main` prints the figures as JSON."""
+"""The tasks on Puff: `puff run hub.on_puff.main` prints the figures as JSON.
+
+The operations that are Rust futures need Rust of our own: `native` is the main function of the program in
+`native/`, which embeds the same Python.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import puff
 
-from .tasks import run_all
+from .tasks import run_all, run_native
 
 
 class Puff:
@@ -32,3 +36,16 @@ class Puff:
 def main() -> None:
     """Runs all tasks in the hub of a program."""
     print(json.dumps(run_all(Puff())))
+
+
+def native() -> None:
+    """Runs the tasks with Rust futures, in the hub of the program in `native/`."""
+    operations = puff.global_state()
+
+    def ready() -> None:
+        puff.wrap_async(operations.ready)
+
+    def later() -> None:
+        puff.wrap_async(operations.later)
+
+    print(json.dumps(run_native(Puff(), ready, later)))

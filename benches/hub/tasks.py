@@ -51,6 +51,18 @@ def run_all(engine: Engine) -> dict[str, dict[str, float]]:
     }
 
 
+def run_native(
+    engine: Engine, ready: Callable[[], object], later: Callable[[], object]
+) -> dict[str, dict[str, float]]:
+    """Waits for native operations: one that is ready when it is first asked, one that another thread ends."""
+    for warm in (ready, later):
+        _among_many(engine, warm, _WAITS // 4)
+    return {
+        "ready": asdict(_among_many(engine, ready, _WAITS)),
+        "later": asdict(_among_many(engine, later, _WAITS)),
+    }
+
+
 def _cost(operations: int, work: Callable[[], None]) -> Cost:
     cpu, wall = time.process_time(), time.perf_counter()
     work()
