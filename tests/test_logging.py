@@ -79,6 +79,7 @@ def own_level():
 
 def count():
     log.warning("before")
+    log.debug("a detail")
     stock = puff.global_state()
     started = puff.spawn(puff.wrap_async, lambda done: stock.count(done, "tea"), name="stocktaker")
     print(started.join())
@@ -296,18 +297,22 @@ def test_rust_and_python_write_one_log(folder: Path) -> None:
     environment = clean_environment(PYO3_PYTHON=sys.executable, VIRTUAL_ENV=sys.prefix)
     subprocess.run(["cargo", "build", *cargo], env=environment, timeout=900, check=True)
 
-    def lines(log: str) -> list[str]:
+    def log(*flags: str, **more: str) -> str:
         ended = subprocess.run(
-            ["cargo", "run", *cargo, "--", "count", "--log", log],
+            ["cargo", "run", *cargo, "--", "count", *flags],
             cwd=folder,
-            env=environment,
+            env={**environment, **more},
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
         assert (ended.returncode, ended.stdout) == (0, "3\n"), ended.stderr
-        return re.findall(f"^{STAMP} +(.*)", ended.stderr, re.MULTILINE)  # without what cargo has to say
+        return ended.stderr
+
+    def lines(level: str) -> list[str]:
+        # Without what cargo may have to say.
+        return re.findall(f"^{STAMP} +(.*)", log("--log", level), re.MULTILINE)
 
     before = 'WARN shop: before greenlet="main"'
     assert lines("warn") == [before]
@@ -316,3 +321,8 @@ def test_rust_and_python_write_one_log(folder: Path) -> None:
         before,
         'INFO operation{greenlet="stocktaker"}: log: counted in Rust item=tea',
     ]
+    own = log(SHOP_OWN_LOG="1")
+    assert ' WARN shop: before greenlet="main"\n' in own
+    assert 'DEBUG shop: a detail greenlet="main"\n' in own
+    assert ' INFO operation{greenlet="stocktaker"}: log: counted in Rust item=tea\n' in own
+    assert not re.search(STAMP, own)

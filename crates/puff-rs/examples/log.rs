@@ -1,4 +1,5 @@
-//! Rust and Python write one log. The Python module `shop` lies in the working directory.
+//! Rust and Python write one log; with the variable `SHOP_OWN_LOG` through a subscriber of the program's own.
+//! The Python module `shop` lies in the working directory.
 
 use puff_rs::prelude::*;
 use puff_rs::program::commands::PythonCommand;
@@ -18,6 +19,14 @@ impl Stock {
 }
 
 fn main() -> ExitCode {
+    if std::env::var_os("SHOP_OWN_LOG").is_some() {
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_writer(std::io::stderr)
+            .with_ansi(false)
+            .without_time()
+            .init();
+    }
     let config = RuntimeConfig::default().set_global_state_fn(|py| Ok(Stock.into_py(py)));
     Program::new("shop")
         .runtime_config(config)
