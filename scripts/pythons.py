@@ -43,7 +43,7 @@ TESTS = (
 LEFT_OUT = ("python/tests/test_poetry_plugins.py",)
 
 BUILD_SECONDS = 1800
-TEST_SECONDS = 600
+TEST_SECONDS = 1200
 
 
 def run(*command: str | Path, seconds: float, **variables: str) -> None:
