@@ -7,8 +7,8 @@ counts checked, which is downloaded and unpacked below `target`, not installed. 
 other version that pyenv or the system has. The exit status is 1 if a test fails anywhere.
 
 Each gets a virtual environment `target/pythons/3.X` with the package as a wheel. All share one folder of
-Rust's build: what does not know Python is compiled once, the rest (PyO3 and the crates above it) for each. It is the
-dev profile, so that Rust's own assertions are on.
+Rust's build: what does not know Python is compiled once, the rest (PyO3 and the crates above it) for each.
+It is the dev profile, so that Rust's own assertions are on.
 """
 
 from __future__ import annotations
