@@ -3,6 +3,7 @@
 //! - [`Config`]: which server and database, from a URL or a key-value string.
 //! - [`Connection`]: one session; requests of several tasks are pipelined over it.
 //! - [`Pool`]: a bounded number of connections that are handed out in turn.
+//! - [`literal`]: values written into the text of a statement.
 //! - [`Rows`]: an answer, in PostgreSQL's text format, cells left where the network put them.
 //! - [`Error`]: everything that can go wrong, the server's reports with all their fields.
 //!
@@ -23,6 +24,7 @@ mod db_error;
 mod direct;
 mod error;
 mod in_flight;
+pub mod literal;
 mod notification;
 pub mod oid;
 mod param;

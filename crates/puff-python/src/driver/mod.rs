@@ -4,6 +4,7 @@
 //! per cell: the wire, quoting parameters into a statement, casting cells to Python objects.
 
 mod answer;
+mod literal;
 
 use pyo3::prelude::*;
 
@@ -11,5 +12,6 @@ pub(crate) use answer::Answer;
 
 /// Adds the classes and functions of the driver to the native module.
 pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    literal::populate(module)?;
     module.add_class::<Answer>()
 }
