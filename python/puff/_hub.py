@@ -31,6 +31,11 @@ log = logging.getLogger("puff")
 _MAX_IDLE = 1024
 """How many idle worker greenlets are kept; each holds a few KiB."""
 
+_IN_HUB = (
+    "this code runs in the hub itself (a signal handler or a finaliser) and may not wait; "
+    "use puff.spawn to do it in a greenlet"
+)
+
 _STOP_SECONDS = 2.0
 """How long the greenlets get to clean up when the program ends."""
 
@@ -227,10 +232,7 @@ class Hub:
         me = getcurrent()
         hub = self.greenlet
         if me is hub or hub is None:
-            raise RuntimeError(
-                "this code runs in the hub itself (a signal handler or a finaliser) and may not wait; "
-                "use puff.spawn to do it in a greenlet"
-            )
+            raise RuntimeError(_IN_HUB)
         waiter = self.native.waiter(me)
         try:
             start(waiter)
@@ -266,6 +268,30 @@ class Hub:
             if time.monotonic() < limit.deadline:
                 raise  # the operation's own
             raise limit.error from None
+
+    def waiter(self) -> Waiter:
+        """A waiter for the calling greenlet, which is on the hub's thread.
+
+        Raises:
+            RuntimeError: the caller is the hub itself.
+        """
+        me = getcurrent()
+        if me is self.greenlet:
+            raise RuntimeError(_IN_HUB)
+        return self.native.waiter(me)
+
+    def park(self, waiter: Waiter) -> Any:
+        """The wait of a greenlet for what it has started with its `waiter`; its result.
+
+        If that is all there is to do for the hub, the greenlet sleeps in its place and saves the way there.
+        """
+        if not self._stopping and self.native.wait_alone(waiter):
+            return waiter.take()
+        assert self.greenlet is not None
+        switch = self.greenlet.switch
+        while switch() is not waiter:
+            pass
+        return waiter.take()
 
     def _park(self, hub: greenlet, waiter: Waiter, timeout: float | None) -> Any:
         switch = hub.switch

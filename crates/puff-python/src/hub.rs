@@ -85,6 +85,12 @@ impl NativeHub {
         Ok(list)
     }
 
+    /// Waits for the result of `waiter`, detached, on the greenlet's own stack, as long as the hub would have
+    /// nothing else to do; whether it has come. If not, the greenlet has to switch to the hub.
+    fn wait_alone(&self, py: Python<'_>, waiter: &Bound<'_, Waiter>) -> bool {
+        self.reactor.wait_alone(py, waiter.as_unbound())
+    }
+
     /// Starts `function(argument)` in a greenlet of its own; from any thread.
     fn call_soon(&self, function: Py<PyAny>, argument: Py<PyAny>) {
         self.reactor.push(Event::Call(function, argument));

@@ -25,6 +25,7 @@ mod driver;
 mod errors;
 mod greenlet;
 mod operation;
+mod poller;
 mod quick;
 mod reactor;
 mod runtime;

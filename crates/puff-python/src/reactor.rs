@@ -6,14 +6,13 @@
 
 use std::cmp::Ordering as Order;
 use std::collections::BinaryHeap;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
+use crate::poller::Poller;
 use crate::quick::{Fresh, Kinds, poll_all};
 use crate::waiter::Waiter;
 
@@ -46,7 +45,10 @@ pub(crate) struct Reactor {
     parked: AtomicBool,
     /// Somebody wants the hub to return from `wait` though there may be no event (a signal, a stop).
     woken: AtomicBool,
-    thread: OnceLock<Thread>,
+    poller: Poller,
+    /// The hub's last batch was one greenlet to resume or start: while that one runs, the hub has no other
+    /// work at hand than what is in the queue.
+    sole: AtomicBool,
     busy_since: Mutex<Option<Instant>>,
     kinds: Kinds,
     tokio: tokio::runtime::Handle,
@@ -153,21 +155,29 @@ impl Ord for Timer {
 }
 
 impl Reactor {
-    pub(crate) fn new(tokio: tokio::runtime::Handle) -> Reactor {
-        Reactor {
+    /// # Errors
+    /// When the process may open no more files.
+    pub(crate) fn new(tokio: tokio::runtime::Handle) -> std::io::Result<Reactor> {
+        Ok(Reactor {
             queue: Mutex::default(),
             timers: Mutex::new(Timers::default()),
             parked: AtomicBool::new(false),
             woken: AtomicBool::new(false),
-            thread: OnceLock::new(),
+            poller: Poller::new()?,
+            sole: AtomicBool::new(false),
             busy_since: Mutex::new(None),
             kinds: Kinds::default(),
             tokio,
-        }
+        })
     }
 
     pub(crate) fn tokio(&self) -> &tokio::runtime::Handle {
         &self.tokio
+    }
+
+    /// What watches the sockets that the hub's greenlets use directly.
+    pub(crate) fn poller(&self) -> &Poller {
+        &self.poller
     }
 
     pub(crate) fn kinds(&self) -> &Kinds {
@@ -217,10 +227,8 @@ impl Reactor {
     }
 
     fn unpark(&self) {
-        if self.parked.swap(false, Ordering::SeqCst)
-            && let Some(thread) = self.thread.get()
-        {
-            thread.unpark();
+        if self.parked.swap(false, Ordering::SeqCst) {
+            self.poller.wake();
         }
     }
 
@@ -248,11 +256,46 @@ impl Reactor {
     ///
     /// An empty batch means that the hub was woken without an event.
     pub(crate) fn wait(&self, py: Python<'_>) -> Vec<Event> {
-        self.thread.get_or_init(std::thread::current);
         *self.busy_since.lock() = None;
+        // The sockets are looked at in each turn, also when there is enough to do without them.
+        if self.poller.is_expecting() && !self.queue.lock().is_empty() {
+            py.detach(|| self.poller.glance());
+        }
         let events = self.next_batch(py);
+        let sole = matches!(
+            events.as_slice(),
+            [Event::Resume(_) | Event::Call(..) | Event::Job(_)]
+        );
+        self.sole.store(sole, Ordering::Relaxed);
         *self.busy_since.lock() = Some(Instant::now());
         events
+    }
+
+    /// Waits for the result of `waiter` in the hub's place, on the stack of the greenlet that wants it, as long
+    /// as that is all there is to do; whether the result has come. If not, the greenlet has to park itself.
+    ///
+    /// Where one greenlet has the hub to itself this saves it the way to the hub and back.
+    pub(crate) fn wait_alone(&self, py: Python<'_>, waiter: &Py<Waiter>) -> bool {
+        if !self.sole.load(Ordering::Relaxed) {
+            return false;
+        }
+        *self.busy_since.lock() = None;
+        let come = loop {
+            self.fire_timers(py);
+            let mut queue = self.queue.lock();
+            match queue.events.as_slice() {
+                [] if queue.fresh.is_empty() && !self.woken.load(Ordering::SeqCst) => {}
+                [Event::Resume(other)] if queue.fresh.is_empty() && other.as_ptr() == waiter.as_ptr() => {
+                    queue.events.clear();
+                    break true;
+                }
+                _ => break false,
+            }
+            drop(queue);
+            self.park(py);
+        };
+        *self.busy_since.lock() = Some(Instant::now());
+        come
     }
 
     fn next_batch(&self, py: Python<'_>) -> Vec<Event> {
@@ -266,14 +309,19 @@ impl Reactor {
             if !events.is_empty() || self.woken.swap(false, Ordering::SeqCst) {
                 return events;
             }
-            // Parked first, looked at second: who pushes in between sees `parked` and leaves a token.
-            self.parked.store(true, Ordering::SeqCst);
-            let next = self.timers.lock().heap.peek().map(|timer| timer.due);
-            if self.queue.lock().is_empty() && !self.woken.load(Ordering::SeqCst) {
-                py.detach(|| park(next));
-            }
-            self.parked.store(false, Ordering::SeqCst);
+            self.park(py);
         }
+    }
+
+    /// Sleeps, detached, until something was pushed, a timer is due or a socket has news.
+    fn park(&self, py: Python<'_>) {
+        // Parked first, looked at second: who pushes in between sees `parked` and wakes the next sleep.
+        self.parked.store(true, Ordering::SeqCst);
+        let next = self.timers.lock().heap.peek().map(|timer| timer.due);
+        if self.queue.lock().is_empty() && !self.woken.load(Ordering::SeqCst) {
+            py.detach(|| self.poller.sleep(next));
+        }
+        self.parked.store(false, Ordering::SeqCst);
     }
 
     /// Does what is due.
@@ -305,13 +353,6 @@ impl Reactor {
     /// Since when the hub has been running Python without looking at its queue; `None` while it waits.
     pub(crate) fn busy_since(&self) -> Option<Instant> {
         *self.busy_since.lock()
-    }
-}
-
-fn park(until: Option<Instant>) {
-    match until {
-        None => std::thread::park(),
-        Some(due) => std::thread::park_timeout(due.saturating_duration_since(Instant::now())),
     }
 }
 

@@ -42,10 +42,13 @@ static INSTALLED: RwLock<Option<Runtime>> = RwLock::new(None);
 
 impl Runtime {
     /// A runtime on `tokio`; its hub starts with [`crate::hub::run_main`] or [`crate::hub::run_background`].
-    pub fn new(tokio: Handle, services: Services) -> Runtime {
-        Runtime {
+    ///
+    /// # Errors
+    /// When the process may open no more files.
+    pub fn new(tokio: Handle, services: Services) -> std::io::Result<Runtime> {
+        Ok(Runtime {
             inner: Arc::new(Inner {
-                reactor: Arc::new(Reactor::new(tokio.clone())),
+                reactor: Arc::new(Reactor::new(tokio.clone())?),
                 tokio,
                 services,
                 shutdown: CancellationToken::new(),
@@ -54,7 +57,7 @@ impl Runtime {
                 graphql: OnceLock::new(),
                 graphql_source: OnceLock::new(),
             }),
-        }
+        })
     }
 
     /// The Tokio runtime.

@@ -13,13 +13,11 @@ pub(crate) struct Answer {
 type ColumnFields = (String, u32, i32, i16, u32, i16);
 
 impl Answer {
-    #[expect(dead_code, reason = "the session that makes answers follows")]
     pub(crate) fn new(rows: Rows) -> Answer {
         Answer { rows }
     }
 
     /// The rows, as the network brought them.
-    #[expect(dead_code, reason = "the cursor that casts them follows")]
     pub(crate) fn rows(&self) -> &Rows {
         &self.rows
     }

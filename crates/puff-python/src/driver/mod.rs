@@ -4,7 +4,14 @@
 //! per cell: the wire, quoting parameters into a statement, casting cells to Python objects.
 
 mod answer;
+mod cast;
+mod column;
+mod conversation;
+mod cursor;
+mod error;
 mod literal;
+mod pool;
+mod session;
 
 use pyo3::prelude::*;
 
@@ -13,5 +20,11 @@ pub(crate) use answer::Answer;
 /// Adds the classes and functions of the driver to the native module.
 pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     literal::populate(module)?;
-    module.add_class::<Answer>()
+    module.add_class::<Answer>()?;
+    module.add_class::<cast::Typecaster>()?;
+    module.add_class::<column::Column>()?;
+    module.add_class::<cursor::Cursor>()?;
+    module.add_class::<pool::PgPool>()?;
+    module.add_class::<session::PgSession>()?;
+    module.add_function(wrap_pyfunction!(session::pg_open, module)?)
 }

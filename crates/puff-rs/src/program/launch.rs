@@ -86,7 +86,7 @@ impl Launch {
         self.embedded.supervisor = host.supervisor;
         let tokio = tokio_runtime(self.threads)?;
         let started = self.plan.build(&self.embedded, self.console);
-        let runtime = Runtime::new(tokio.handle().clone(), started.services.clone());
+        let runtime = new_runtime(&tokio, &started)?;
         let outcome = self.run_hub(py, &runtime);
         // At once, so that Rust futures come to their ends while Python's exit functions run.
         runtime.shutdown().cancel();
@@ -172,7 +172,7 @@ impl Background {
         let blocking = blocking_threads(&settings)?;
         let tokio = tokio_runtime(threads(&settings)?)?;
         let started = plan.build(&embedded, Console::new(false));
-        let runtime = Runtime::new(tokio.handle().clone(), started.services.clone());
+        let runtime = new_runtime(&tokio, &started)?;
         if let Some(source) = graphql {
             // The schema's name is meant from the folder of `puff.toml`. Last, so that it hides nothing.
             append_path(py, &directory).map_err(failed)?;
@@ -240,6 +240,11 @@ fn threads(settings: &Settings) -> Result<usize, ConfigError> {
     // Respects the process's CPU affinity and cgroup, unlike the number of CPUs of the machine.
     let available = || std::thread::available_parallelism().map_or(1, usize::from);
     Ok(settings.get("threads")?.unwrap_or_else(available).min(1024))
+}
+
+fn new_runtime(tokio: &tokio::runtime::Runtime, started: &Started) -> Result<Runtime, ProgramError> {
+    Runtime::new(tokio.handle().clone(), started.services.clone())
+        .map_err(|error| ProgramError::Failed(format!("the hub could not be set up: {error}")))
 }
 
 fn tokio_runtime(threads: usize) -> Result<tokio::runtime::Runtime, ProgramError> {

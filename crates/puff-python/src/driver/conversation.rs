@@ -1,0 +1,579 @@
+//! One session and everyone who wants something of it: greenlets, threads, one after the other.
+//!
+//! An exchange is driven by who waits for it: a thread drives its own and blocks in between, detached; for a
+//! greenlet the hub does, when its poller says that the socket has news. Exchanges queue in order.
+
+use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use parking_lot::{Condvar, Mutex};
+use puff_postgres::{CancelToken, DirectConnection, Error, PooledSession, Rows, Step};
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::Answer;
+use super::error::exception;
+use crate::poller::Source;
+use crate::reactor::Reactor;
+use crate::waiter::Waiter;
+
+/// How soon a thread that waits notices Ctrl-C; Python's signal handlers run only while attached.
+const TICK_MS: u8 = 50;
+const TICK: Duration = Duration::from_millis(TICK_MS as u64);
+
+/// A session, shared by whoever uses the connection object.
+pub(super) struct Conversation {
+    state: Mutex<State>,
+    /// Told when it is a thread's turn.
+    turns: Condvar,
+    /// The socket once more, to wait for it without the lock.
+    socket: OwnedFd,
+    cancel: CancelToken,
+    reactor: Arc<Reactor>,
+}
+
+/// Whose session it is in the end.
+pub(super) enum Owned {
+    /// Ours.
+    Own(DirectConnection),
+    /// A pool's; dropped, it goes back.
+    Pooled(PooledSession),
+}
+
+impl Owned {
+    fn close(self) {
+        match self {
+            Self::Own(connection) => connection.close(),
+            Self::Pooled(session) => drop(session),
+        }
+    }
+}
+
+impl From<DirectConnection> for Owned {
+    fn from(connection: DirectConnection) -> Self {
+        Self::Own(connection)
+    }
+}
+
+impl From<PooledSession> for Owned {
+    fn from(session: PooledSession) -> Self {
+        Self::Pooled(session)
+    }
+}
+
+impl Deref for Owned {
+    type Target = DirectConnection;
+
+    fn deref(&self) -> &DirectConnection {
+        match self {
+            Self::Own(connection) => connection,
+            Self::Pooled(session) => session,
+        }
+    }
+}
+
+impl DerefMut for Owned {
+    fn deref_mut(&mut self) -> &mut DirectConnection {
+        match self {
+            Self::Own(connection) => connection,
+            Self::Pooled(session) => session,
+        }
+    }
+}
+
+struct State {
+    /// `None` once it is closed from this side.
+    connection: Option<Owned>,
+    /// Closed while a cancel request was on its way; goes after that, or it might hit the pool's next user.
+    parting: Option<Owned>,
+    turn: Turn,
+    waiting: VecDeque<Pending>,
+    last_ticket: u64,
+    /// The poller's token, once a greenlet has used the session.
+    token: Option<u64>,
+    /// Whether the poller watches for room to write.
+    writing: bool,
+    /// A cancel request is on its way: it must not hit the next statement.
+    cancelling: bool,
+}
+
+/// Whose exchange is under way.
+enum Turn {
+    Free,
+    /// The thread with this ticket drives it, or is about to.
+    Thread(u64),
+    /// A greenlet waits for its next step.
+    Greenlet(Py<Waiter>),
+    /// A greenlet holds a copy and has yet to ask for the next step.
+    Held,
+    /// Nobody wants the answer; the hub reads it to its end.
+    Abandoned,
+}
+
+/// Who waits for a turn.
+enum Pending {
+    Thread(u64),
+    Greenlet(Exchange, Py<Waiter>),
+}
+
+/// A statement to run, and what opens the transaction for it if none is open.
+pub(super) struct Exchange {
+    pub(super) sql: Vec<u8>,
+    pub(super) begin: Option<String>,
+}
+
+/// What a step of an exchange gives to Python.
+pub(super) enum Given {
+    /// The answer: the exchange is over.
+    Answer(Rows),
+    /// Data of a copy out.
+    Data(Bytes),
+    /// A copy in asks for data.
+    Wanted,
+}
+
+impl Given {
+    pub(super) fn into_object(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self {
+            Self::Answer(rows) => Answer::new(rows).into_py_any(py),
+            Self::Data(data) => PyBytes::new(py, &data).into_py_any(py),
+            Self::Wanted => Ok(py.None()),
+        }
+    }
+}
+
+impl Conversation {
+    pub(super) fn new(connection: Owned, reactor: Arc<Reactor>) -> Result<Arc<Self>, Error> {
+        Ok(Arc::new(Self {
+            socket: connection.duplicate_socket()?,
+            cancel: connection.cancel_token(),
+            reactor,
+            turns: Condvar::new(),
+            state: Mutex::new(State {
+                connection: Some(connection),
+                parting: None,
+                turn: Turn::Free,
+                waiting: VecDeque::new(),
+                last_ticket: 0,
+                token: None,
+                writing: false,
+                cancelling: false,
+            }),
+        }))
+    }
+
+    /// Looks at the session or changes what is not an exchange; `None` if it is closed.
+    pub(super) fn with<T>(&self, look: impl FnOnce(&mut DirectConnection) -> T) -> Option<T> {
+        self.state.lock().connection.as_deref_mut().map(look)
+    }
+
+    /// Whether somebody's exchange is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        !matches!(self.state.lock().turn, Turn::Free)
+    }
+
+    /// What stops the statements of the session.
+    pub(super) fn cancel_token(&self) -> CancelToken {
+        self.cancel.clone()
+    }
+
+    pub(super) fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    // ------------------------------------------------------------ for greenlets
+
+    /// Starts an exchange, or puts it into the line; `waiter` gets its first step.
+    pub(super) fn start(self: &Arc<Self>, exchange: Exchange, waiter: Py<Waiter>) -> Result<(), Error> {
+        let mut state = self.state.lock();
+        if !state.is_free() {
+            state.waiting.push_back(Pending::Greenlet(exchange, waiter));
+            return Ok(());
+        }
+        self.watch(&mut state)?;
+        state
+            .connection()?
+            .start(&exchange.sql, exchange.begin.as_deref())?;
+        self.set_turn(&mut state, Turn::Greenlet(waiter));
+        self.step(&mut state);
+        Ok(())
+    }
+
+    /// Asks for the next step of the copy that the calling greenlet holds.
+    pub(super) fn resume(self: &Arc<Self>, waiter: Py<Waiter>) -> Result<(), Error> {
+        let mut state = self.state.lock();
+        state.connection()?;
+        if !matches!(state.turn, Turn::Held) {
+            return Err(Error::InvalidInput("there is no copy to go on with".to_owned()));
+        }
+        self.set_turn(&mut state, Turn::Greenlet(waiter));
+        self.step(&mut state);
+        Ok(())
+    }
+
+    /// The greenlet behind `waiter` gave up: its exchange is taken out of the line, or cancelled.
+    pub(super) fn abandon(self: &Arc<Self>, waiter: &Py<Waiter>) {
+        let mut state = self.state.lock();
+        let is_it = |other: &Py<Waiter>| other.as_ptr() == waiter.as_ptr();
+        let before = state.waiting.len();
+        state
+            .waiting
+            .retain(|pending| !matches!(pending, Pending::Greenlet(_, other) if is_it(other)));
+        let running = match &state.turn {
+            Turn::Greenlet(other) => is_it(other),
+            Turn::Held => true,
+            Turn::Free | Turn::Thread(_) | Turn::Abandoned => false,
+        };
+        if running && before == state.waiting.len() {
+            self.give_up(&mut state);
+        }
+    }
+
+    // ------------------------------------------------------------ for threads
+
+    /// Runs the first step of an exchange on this thread, which blocks, detached, until it is its turn and
+    /// the server has answered.
+    pub(super) fn run(self: &Arc<Self>, py: Python<'_>, exchange: &Exchange) -> PyResult<Given> {
+        let ticket = self.take_turn(py)?;
+        {
+            let mut state = self.state.lock();
+            let started = state
+                .connection()
+                .and_then(|connection| connection.start(&exchange.sql, exchange.begin.as_deref()));
+            if let Err(error) = started {
+                self.pass_on(&mut state);
+                drop(state);
+                return Err(exception(py, &error));
+            }
+        }
+        self.drive(py, ticket)
+    }
+
+    /// Runs the next step of the copy that this thread holds.
+    pub(super) fn run_on(self: &Arc<Self>, py: Python<'_>) -> PyResult<Given> {
+        let ticket = match self.state.lock().turn {
+            Turn::Thread(ticket) => ticket,
+            _ => {
+                let error = Error::InvalidInput("there is no copy to go on with".to_owned());
+                return Err(exception(py, &error));
+            }
+        };
+        self.drive(py, ticket)
+    }
+
+    /// This thread, which holds a copy, gave up.
+    pub(super) fn abandon_run(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        if matches!(state.turn, Turn::Thread(_)) {
+            self.give_up(&mut state);
+        }
+    }
+
+    fn take_turn(self: &Arc<Self>, py: Python<'_>) -> PyResult<u64> {
+        let mut state = self.state.lock();
+        state.last_ticket += 1;
+        let ticket = state.last_ticket;
+        if state.is_free() {
+            state.turn = Turn::Thread(ticket);
+            return Ok(ticket);
+        }
+        state.waiting.push_back(Pending::Thread(ticket));
+        drop(state);
+        loop {
+            let mine = py.detach(|| {
+                let mut state = self.state.lock();
+                if !state.is_turn_of(ticket) {
+                    self.turns.wait_for(&mut state, TICK);
+                }
+                state.is_turn_of(ticket)
+            });
+            if mine {
+                return Ok(ticket);
+            }
+            if let Err(signal) = py.check_signals() {
+                let mut state = self.state.lock();
+                state
+                    .waiting
+                    .retain(|pending| !matches!(pending, Pending::Thread(other) if *other == ticket));
+                if state.is_turn_of(ticket) {
+                    self.pass_on(&mut state);
+                }
+                return Err(signal);
+            }
+        }
+    }
+
+    fn drive(self: &Arc<Self>, py: Python<'_>, ticket: u64) -> PyResult<Given> {
+        loop {
+            match py.detach(|| self.drive_detached(ticket)) {
+                Some(given) => return given.map_err(|error| exception(py, &error)),
+                None => {
+                    if let Err(signal) = py.check_signals() {
+                        let mut state = self.state.lock();
+                        if state.is_turn_of(ticket) {
+                            self.give_up(&mut state);
+                        }
+                        return Err(signal);
+                    }
+                }
+            }
+        }
+    }
+
+    /// `None` when it is time to look at the signals.
+    fn drive_detached(self: &Arc<Self>, ticket: u64) -> Option<Result<Given, Error>> {
+        loop {
+            let mut state = self.state.lock();
+            if !state.is_turn_of(ticket) {
+                // Somebody has closed the session.
+                return Some(Err(closed()));
+            }
+            let step = match state.connection() {
+                Ok(connection) => connection.advance(),
+                Err(error) => Step::Done(Err(error)),
+            };
+            let write = match step {
+                Step::Wait { write } => write,
+                Step::CopyOut(data) => return Some(Ok(Given::Data(data))),
+                Step::CopyIn => return Some(Ok(Given::Wanted)),
+                Step::Done(answer) => {
+                    self.pass_on(&mut state);
+                    return Some(answer.map(Given::Answer));
+                }
+            };
+            drop(state);
+            match wait(&self.socket, write) {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(std::io::Error::from(error).into())),
+            }
+        }
+    }
+
+    // ------------------------------------------------------------ the end
+
+    /// Ends the session. Whoever waits for it gets an error; a statement that runs is cancelled.
+    pub(super) fn close(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        let Some(connection) = state.connection.take() else {
+            return;
+        };
+        let pooled = matches!(connection, Owned::Pooled(_));
+        // A pool cancels by itself.
+        let busy = !pooled && connection.is_busy();
+        if pooled && state.cancelling {
+            state.parting = Some(connection);
+        } else {
+            connection.close();
+        }
+        if let Some(token) = state.token.take() {
+            self.reactor.poller().forget(&self.socket, token);
+        }
+        if let Turn::Greenlet(waiter) = self.set_turn(&mut state, Turn::Free) {
+            fail(waiter, closed());
+        }
+        self.pass_on(&mut state);
+        drop(state);
+        if busy {
+            let cancel = self.cancel.clone();
+            puff_core::task::spawn(self.reactor.tokio(), "postgres cancel", async move {
+                if let Err(error) = cancel.cancel().await {
+                    tracing::debug!("a statement of a closed session could not be cancelled: {error}");
+                }
+            });
+        }
+    }
+
+    // ------------------------------------------------------------ inside
+
+    /// Says whose turn it is; whose it was. The poller learns whether an answer is awaited through it.
+    fn set_turn(&self, state: &mut State, turn: Turn) -> Turn {
+        let awaits = |turn: &Turn| matches!(turn, Turn::Greenlet(_) | Turn::Abandoned);
+        match (awaits(&state.turn), awaits(&turn)) {
+            (false, true) => self.reactor.poller().expect(),
+            (true, false) => self.reactor.poller().expect_no_more(),
+            _ => {}
+        }
+        std::mem::replace(&mut state.turn, turn)
+    }
+
+    fn watch(self: &Arc<Self>, state: &mut State) -> Result<(), Error> {
+        if state.token.is_none() {
+            let source: Weak<dyn Source> = Arc::<Self>::downgrade(self);
+            state.token = Some(self.reactor.poller().watch(&self.socket, source)?);
+        }
+        Ok(())
+    }
+
+    /// Drives the exchange of a greenlet, or one that nobody wants, as far as the socket allows.
+    fn step(self: &Arc<Self>, state: &mut State) {
+        let Some(connection) = &mut state.connection else {
+            return;
+        };
+        let given = match connection.advance() {
+            Step::Wait { write } => {
+                if write != state.writing
+                    && let Some(token) = state.token
+                {
+                    match self.reactor.poller().watch_writing(&self.socket, token, write) {
+                        Ok(()) => state.writing = write,
+                        Err(error) => tracing::error!("the hub cannot watch a session: {error}"),
+                    }
+                }
+                return;
+            }
+            Step::CopyOut(data) => Ok(Given::Data(data)),
+            Step::CopyIn => Ok(Given::Wanted),
+            Step::Done(answer) => {
+                if let Turn::Greenlet(waiter) = self.set_turn(state, Turn::Free) {
+                    give(waiter, answer.map(Given::Answer));
+                }
+                return self.pass_on(state);
+            }
+        };
+        if let Turn::Greenlet(waiter) = self.set_turn(state, Turn::Held) {
+            give(waiter, given);
+        }
+    }
+
+    /// Nobody wants the answer of what runs: the server is asked to stop, and the hub reads the rest.
+    fn give_up(self: &Arc<Self>, state: &mut State) {
+        let watched = self.watch(state);
+        let Some(connection) = &mut state.connection else {
+            return;
+        };
+        if let Err(error) = watched {
+            // Without the hub's eyes on it the rest is never read: the session is of no use any more.
+            tracing::error!("a session is closed because the hub cannot watch it: {error}");
+            state.connection.take().map(Owned::close);
+            return self.pass_on(state);
+        }
+        connection.abandon();
+        self.set_turn(state, Turn::Abandoned);
+        state.cancelling = true;
+        let this = self.clone();
+        puff_core::task::spawn(self.reactor.tokio(), "postgres cancel", async move {
+            if let Err(error) = this.cancel.cancel().await {
+                tracing::debug!("a statement that nobody waits for could not be cancelled: {error}");
+            }
+            let mut state = this.state.lock();
+            state.cancelling = false;
+            if let Some(connection) = state.parting.take() {
+                connection.close();
+            }
+            if matches!(state.turn, Turn::Free) {
+                this.pass_on(&mut state);
+            }
+        });
+        self.step(state);
+    }
+
+    /// Lets the next in line have the session.
+    fn pass_on(self: &Arc<Self>, state: &mut State) {
+        self.set_turn(state, Turn::Free);
+        while !state.cancelling
+            && matches!(state.turn, Turn::Free)
+            && let Some(pending) = state.waiting.pop_front()
+        {
+            match pending {
+                Pending::Thread(ticket) => {
+                    state.turn = Turn::Thread(ticket);
+                    self.turns.notify_all();
+                }
+                Pending::Greenlet(_, waiter) if waiter.get().is_finished() => {}
+                Pending::Greenlet(exchange, waiter) => {
+                    let started = self.watch(state).and_then(|()| {
+                        state
+                            .connection()?
+                            .start(&exchange.sql, exchange.begin.as_deref())
+                    });
+                    match started {
+                        Ok(()) => {
+                            self.set_turn(state, Turn::Greenlet(waiter));
+                            self.step(state);
+                        }
+                        Err(error) => fail(waiter, error),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl State {
+    fn connection(&mut self) -> Result<&mut DirectConnection, Error> {
+        self.connection.as_deref_mut().ok_or_else(closed)
+    }
+
+    fn is_free(&self) -> bool {
+        matches!(self.turn, Turn::Free) && !self.cancelling && self.waiting.is_empty()
+    }
+
+    fn is_turn_of(&self, ticket: u64) -> bool {
+        matches!(self.turn, Turn::Thread(other) if other == ticket)
+    }
+}
+
+impl Source for Conversation {
+    fn ready(self: Arc<Self>) {
+        let mut state = self.state.lock();
+        // A thread reads for itself; what comes unasked is read with the next exchange.
+        if matches!(state.turn, Turn::Greenlet(_) | Turn::Abandoned) {
+            self.step(&mut state);
+        }
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        let state = self.state.get_mut();
+        if matches!(state.turn, Turn::Greenlet(_) | Turn::Abandoned) {
+            self.reactor.poller().expect_no_more();
+        }
+        if let Some(token) = state.token.take() {
+            self.reactor.poller().forget(&self.socket, token);
+        }
+        if let Some(connection) = state.connection.take() {
+            connection.close();
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::Closed {
+        reason: "it was closed here".to_owned(),
+    }
+}
+
+fn give(waiter: Py<Waiter>, given: Result<Given, Error>) {
+    Waiter::complete(
+        waiter,
+        Box::new(move |py| match given {
+            Ok(given) => given.into_object(py),
+            Err(error) => Err(exception(py, &error)),
+        }),
+    );
+}
+
+fn fail(waiter: Py<Waiter>, error: Error) {
+    give(waiter, Err(error));
+}
+
+/// Whether the socket has news before the tick is over.
+fn wait(socket: &OwnedFd, write: bool) -> Result<bool, Errno> {
+    let mut interest = PollFlags::POLLIN;
+    interest.set(PollFlags::POLLOUT, write);
+    let mut polled = [PollFd::new(socket.as_fd(), interest)];
+    match poll(&mut polled, PollTimeout::from(TICK_MS)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::EINTR) => Ok(false),
+        Err(error) => Err(error),
+    }
+}

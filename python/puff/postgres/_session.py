@@ -1,0 +1,205 @@
+"""One session with the server, as the driver's connections use it: what to say is theirs, waiting is here.
+
+On the hub's thread a wait parks the greenlet and others run. Any other thread drives the session's socket
+itself and blocks in between, detached: nobody else has to be woken for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+from .._hub import current_hub
+from .._native import native
+from ._exceptions import ProgrammingError
+
+if TYPE_CHECKING:
+    from .._puff import Answer, PgPool, PgSession
+
+_COPY_REFUSED = "can't execute COPY here: use the copy_to(), copy_from() or copy_expert() method instead"
+
+
+class Session:
+    """A session. Its methods may be called by any greenlet or thread; exchanges queue in order.
+
+    All methods that talk to the server raise the driver's exceptions: `OperationalError` and its like with the
+    server's SQLSTATE, `InterfaceError` once the session is closed.
+    """
+
+    __slots__ = ("__weakref__", "_hub", "_native")
+
+    def __init__(self, session: PgSession) -> None:
+        self._native = session
+        self._hub = current_hub()
+
+    @classmethod
+    def open(cls, conninfo: str) -> Session:
+        """Opens a session: a URL, or libpq's `key=value` pairs."""
+        session: PgSession = current_hub().wait_for(partial(native.pg_open, conninfo), lost=_close)
+        return cls(session)
+
+    @classmethod
+    def lease(cls, pool: PgPool) -> Session:
+        """Takes a session of a pool, in turn; `close` gives it back."""
+        session: PgSession = current_hub().wait_for(pool.lease, lost=_close)
+        return cls(session)
+
+    # ---------------------------------------------------------------- exchanges
+
+    def execute(self, sql: bytes, begin: str | None = None) -> Answer:
+        """Runs the statements of `sql`; the answer to the last.
+
+        If no transaction is open, `begin` is run first; if that fails, `sql` is not run.
+        """
+        answer = self._first(sql, begin)
+        if answer.__class__ is not native.Answer:
+            self._refuse_copy(answer)
+        return answer  # type: ignore[no-any-return]
+
+    def copy_out(self, sql: bytes, begin: str | None, write: Callable[[bytes], object]) -> Answer:
+        """Runs a `COPY ... TO STDOUT`; its data goes to `write`, in pieces of up to some 64 KiB.
+
+        The server is read no faster than `write` takes it. What `write` raises ends the copy.
+        """
+        given = self._first(sql, begin)
+        try:
+            while isinstance(given, bytes):
+                write(given)
+                given = self._next()
+        except BaseException:
+            self._give_up()
+            raise
+        return self._answer_of(given, "TO STDOUT")
+
+    def copy_in(self, sql: bytes, begin: str | None, read: Callable[[int], bytes], size: int) -> Answer:
+        """Runs a `COPY ... FROM STDIN` with the data that `read(size)` gives, until it gives none.
+
+        What `read` raises ends the copy: the statement fails at the server.
+        """
+        given = self._first(sql, begin)
+        try:
+            while given is None:
+                data = read(size)
+                if data:
+                    self._native.copy_data(data)
+                else:
+                    self._native.copy_end()
+                given = self._next()
+        except BaseException:
+            self._give_up()
+            raise
+        return self._answer_of(given, "FROM STDIN")
+
+    def cancel(self) -> None:
+        """Asks the server to cancel what it runs for this session; from any thread or greenlet."""
+        self._hub.wait_for(self._native.cancel)
+
+    def close(self) -> None:
+        """Ends the session; whoever waits for it gets an error. Never raises, and may be repeated."""
+        self._native.close()
+
+    def poll(self) -> None:
+        """Reads what the server has sent unasked, without waiting."""
+        self._native.poll()
+
+    # ---------------------------------------------------------------- what is known
+
+    def take_notices(self) -> list[str]:
+        """The notices since the last call, such as `NOTICE:  table "t" does not exist, skipping\\n`."""
+        return self._native.take_notices()
+
+    def take_notifies(self) -> list[tuple[int, str, str]]:
+        """The notifications since the last call: process, channel, payload."""
+        return self._native.take_notifies()
+
+    def parameter(self, name: str) -> str | None:
+        """A parameter that the server reports, such as `TimeZone`."""
+        return self._native.parameter(name)
+
+    def fileno(self) -> int:
+        """The socket's descriptor, to watch; reading is for the driver."""
+        return self._native.fileno()
+
+    @property
+    def closed(self) -> int:
+        """0 while it is open, 1 when it was closed here, 2 when it was lost."""
+        return self._native.closed
+
+    @property
+    def transaction_status(self) -> int:
+        """One of `extensions.TRANSACTION_STATUS_*`."""
+        return self._native.transaction_status
+
+    @property
+    def backend_pid(self) -> int:
+        """The server's process of this session."""
+        return self._native.backend_pid
+
+    @property
+    def server_version(self) -> int:
+        """As a number: 150018 is 15.18."""
+        text = (self.parameter("server_version") or "0").split()[0]
+        parts = [int("".join(c for c in part if c.isdigit()) or 0) for part in text.split(".")]
+        major, minor, patch = (*parts, 0, 0, 0)[:3]
+        return major * 10000 + (minor if major >= 10 else minor * 100 + patch)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What it was opened with: host, port, user, dbname, password, options..."""
+        return self._native.info
+
+    # ---------------------------------------------------------------- inside
+
+    def _first(self, sql: bytes, begin: str | None) -> Any:
+        hub = self._hub
+        if get_ident() != hub.thread:
+            return self._native.run(sql, begin)
+        waiter = hub.waiter()
+        try:
+            self._native.start(sql, begin, waiter)
+            return hub.park(waiter)
+        except BaseException:
+            # If the greenlet does not live to see the answer, the statement is cancelled.
+            self._native.abandon(waiter)
+            waiter.cancel()
+            raise
+
+    def _next(self) -> Any:
+        hub = self._hub
+        if get_ident() != hub.thread:
+            return self._native.run_on()
+        waiter = hub.waiter()
+        try:
+            self._native.resume(waiter)
+            return hub.park(waiter)
+        except BaseException:
+            self._native.abandon(waiter)
+            waiter.cancel()
+            raise
+
+    def _give_up(self) -> None:
+        if get_ident() == self._hub.thread:
+            self._native.abandon(self._hub.native.waiter(None))
+        else:
+            self._native.abandon_run()
+
+    def _refuse_copy(self, given: bytes | None) -> None:
+        """Plain `execute` has no place for a copy's data."""
+        self._native.refuse_copy()
+        while given.__class__ is not native.Answer:
+            given = self._next()
+        raise ProgrammingError(_COPY_REFUSED)
+
+    def _answer_of(self, given: Any, direction: str) -> Answer:
+        if given.__class__ is native.Answer:
+            return given  # type: ignore[no-any-return]
+        self._native.refuse_copy()
+        while given.__class__ is not native.Answer:
+            given = self._next()
+        raise ProgrammingError(f"expected a COPY ... {direction} statement")
+
+
+def _close(session: PgSession) -> None:
+    session.close()
