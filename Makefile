@@ -57,6 +57,7 @@ wheel: python/puff/playground/dist/index.html | $(VENV)/.tools ## a wheel in tar
 test: test-rust test-python ## all tests: Rust, Python, whole stack
 
 test-rust: $(VENV)/.package
+	@scripts/postgres.sh
 	cargo $(CARGO_TEST) --workspace
 	cargo test --quiet --workspace --doc
 

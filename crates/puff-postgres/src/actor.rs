@@ -431,7 +431,7 @@ impl Actor {
     async fn leave(&mut self) {
         if !self.in_flight.is_empty() {
             // The server would finish a long statement before it noticed that the client left.
-            if let Err(error) = cancel::cancel(&self.config, self.key, FAREWELL_LIMIT).await {
+            if let Err(error) = cancel::cancel(&self.key, FAREWELL_LIMIT).await {
                 tracing::debug!("{error}");
             }
         }

@@ -1,58 +1,59 @@
 //! Which server, which database, as whom.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
+mod ambient;
+mod display;
+mod error;
+mod parameter;
 mod parse;
+pub(crate) mod passfile;
+mod server;
+mod session;
+mod settings;
+mod tls;
 
-/// What a printed URL escapes.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
-
-/// Where a server listens.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Host {
-    /// A host name or IP address.
-    Tcp(String),
-    /// The directory of a Unix socket.
-    Unix(PathBuf),
-}
+pub use ambient::Ambient;
+pub use error::ConfigError;
+pub use parameter::Parameter;
+pub use server::{Host, Server};
+pub use session::{Keepalive, TargetSession};
+pub use tls::{ChannelBinding, ClientCert, RootCerts, SslMode, SslNegotiation, TlsConfig, TlsVersion};
 
 /// How to reach a database: parsed from a URL or a key-value string, then read-only by convention.
 ///
-/// Both forms of libpq are understood:
+/// Both forms of libpq are understood, with several hosts if there are any:
 ///
 /// ```
 /// use puff_postgres::Config;
 ///
 /// let url: Config = "postgres://ada:secret@db.example.com:5433/shop?application_name=till".parse()?;
 /// let pairs: Config = "host=/var/run/postgresql user=ada dbname='my shop' connect_timeout=3".parse()?;
+/// let several: Config = "postgres://ada@a:5433,b/shop?target_session_attrs=primary".parse()?;
 /// assert_eq!(url.to_string(), "postgres://ada@db.example.com:5433/shop?application_name=till");
 /// assert_eq!(pairs.database, "my shop");
+/// assert_eq!(several.address(), "a:5433, b:5432");
 /// # Ok::<(), puff_postgres::ConfigError>(())
 /// ```
 ///
-/// The keys are `host` (a name, an address, or the directory of a socket), `port`, `user`, `password`,
-/// `dbname`, `application_name`, `options`, `timezone`, `connect_timeout` (seconds), `sslmode`
-/// (`disable`, `allow` or `prefer`: connections are not encrypted yet) and `statement_cache_size`.
-/// `Display` prints the URL without the password.
+/// The keys are those of libpq, listed by [`Parameter::all`], and `timezone` and `statement_cache_size`.
+/// What differs: `connect_timeout` is 5 seconds without one, the only `client_encoding` is UTF8, Kerberos is
+/// not spoken, and names in a certificate's common name do not count. `FromStr` reads nothing but the text
+/// and the files it names; see [`Config::from_env_and`]. `Display` prints the URL without the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Where the server listens.
-    pub host: Host,
-    /// The TCP port, or the number in the socket's name.
-    pub port: u16,
+    /// Where the server listens; more than one are tried in this order, or in a random one with
+    /// [`load_balance`](Self::load_balance).
+    pub servers: Vec<Server>,
     /// The database user.
     pub user: String,
     /// The password, if one is needed.
     pub password: Option<String>,
+    /// A file of passwords as libpq's `.pgpass`, read when a server wants a password and
+    /// [`password`](Self::password) has none.
+    pub passfile: Option<PathBuf>,
     /// The database.
     pub database: String,
     /// The name that `pg_stat_activity` shows.
@@ -61,60 +62,100 @@ pub struct Config {
     pub options: Option<String>,
     /// The session's time zone, such as `Europe/Berlin`; the server's own if `None`.
     pub time_zone: Option<String>,
-    /// The limit for connecting, authentication included.
+    /// The limit for connecting to one address of one server, authentication included.
     pub connect_timeout: Duration,
     /// How many prepared statements a connection keeps; 0 prepares none by name, as some poolers between
     /// client and server demand.
     pub statement_cache_size: usize,
+    /// What a server must be to be used.
+    pub target: TargetSession,
+    /// Whether servers, and the addresses of each, are tried in a random order.
+    pub load_balance: bool,
+    /// Encryption.
+    pub tls: TlsConfig,
+    /// Whether the password's proof is tied to the encryption.
+    pub channel_binding: ChannelBinding,
+    /// The system's user that a server behind a Unix socket must run as.
+    pub require_peer: Option<String>,
+    /// Probes on silent TCP connections; none if `None`.
+    pub keepalive: Option<Keepalive>,
+    /// How long sent data may stay without an acknowledgement before a TCP connection counts as lost; the
+    /// system's limit if `None`. Linux only.
+    pub tcp_user_timeout: Option<Duration>,
 }
 
 impl Config {
     /// A configuration with defaults for all but the user: database of the user's name at `localhost:5432`,
-    /// 5 seconds to connect, 256 prepared statements.
+    /// 5 seconds to connect, 256 prepared statements, encrypted if the server can.
     pub fn new(user: impl Into<String>) -> Self {
         let user = user.into();
         Self {
-            host: Host::Tcp("localhost".to_owned()),
-            port: 5432,
+            servers: vec![Server::default()],
             database: user.clone(),
             user,
             password: None,
+            passfile: None,
             application_name: None,
             options: None,
             time_zone: None,
             connect_timeout: Duration::from_secs(5),
             statement_cache_size: 256,
+            target: TargetSession::default(),
+            load_balance: false,
+            tls: TlsConfig::default(),
+            channel_binding: ChannelBinding::default(),
+            require_peer: None,
+            keepalive: Some(Keepalive::default()),
+            tcp_user_timeout: None,
         }
     }
 
-    /// The address for people: `host:port`, or the path of the socket.
+    /// Reads a connection string as libpq would in this process: what it leaves open comes from its service,
+    /// from variables such as `PGHOST`, from `.pgpass` and `.postgresql/` in the home directory; a host that
+    /// nobody names is the socket of a server on this machine if there is one.
+    ///
+    /// The text may be empty. It reads files: do it once, at the start.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; what is wrong in a variable is named with the variable.
+    pub fn from_env_and(text: &str) -> Result<Self, ConfigError> {
+        Self::parse_in(text, &Ambient::from_env())
+    }
+
+    /// Reads a connection string in the given surroundings; see [`Ambient`].
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn parse_in(text: &str, ambient: &Ambient) -> Result<Self, ConfigError> {
+        settings::Settings::gather(parse::pairs(text)?, ambient)?.finish()
+    }
+
+    /// The keys and values that a connection string writes, as it writes them; a URL's parts under their
+    /// keys. Values are not judged, and nothing is added.
+    ///
+    /// ```
+    /// let pairs = puff_postgres::Config::parse_pairs("postgres://ada@a,b:2/shop")?;
+    /// let text = puff_postgres::Config::write_pairs(&pairs);
+    /// assert_eq!(text, "user=ada host=a,b port=,2 dbname=shop");
+    /// # Ok::<(), puff_postgres::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError`] for what is no connection string, and for unknown keys.
+    pub fn parse_pairs(text: &str) -> Result<Vec<(String, String)>, ConfigError> {
+        parse::pairs(text)
+    }
+
+    /// Writes a key-value string, with quotes where they are needed. It contains the password, if the pairs
+    /// do.
+    pub fn write_pairs(pairs: &[(String, String)]) -> String {
+        parse::write(pairs)
+    }
+
+    /// The addresses for people, separated by commas: `host:port`, or the path of the socket.
     pub fn address(&self) -> String {
-        match &self.host {
-            Host::Tcp(host) if host.contains(':') => format!("[{host}]:{}", self.port),
-            Host::Tcp(host) => format!("{host}:{}", self.port),
-            Host::Unix(_) => self.socket_path().display().to_string(),
-        }
-    }
-
-    /// The path of the Unix socket; meaningless for a TCP host.
-    pub(crate) fn socket_path(&self) -> PathBuf {
-        match &self.host {
-            Host::Unix(directory) => directory.join(format!(".s.PGSQL.{}", self.port)),
-            Host::Tcp(host) => PathBuf::from(host),
-        }
-    }
-
-    /// Whether what is sent cannot be read by a third machine.
-    pub(crate) fn is_local(&self) -> bool {
-        match &self.host {
-            Host::Unix(_) => true,
-            Host::Tcp(host) => {
-                host == "localhost"
-                    || host
-                        .parse::<std::net::IpAddr>()
-                        .is_ok_and(|address| address.is_loopback())
-            }
-        }
+        let servers: Vec<_> = self.servers.iter().map(ToString::to_string).collect();
+        servers.join(", ")
     }
 }
 
@@ -122,89 +163,8 @@ impl FromStr for Config {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        parse::parse(text)
+        Self::parse_in(text, &Ambient::default())
     }
-}
-
-impl fmt::Display for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let encode = |text| utf8_percent_encode(text, ENCODED).to_string();
-        write!(f, "postgres://{}@", encode(&self.user))?;
-        let mut separator = '?';
-        let mut pair = |f: &mut fmt::Formatter<'_>, key: &str, value: &str| {
-            write!(
-                f,
-                "{}{key}={}",
-                std::mem::replace(&mut separator, '&'),
-                utf8_percent_encode(value, ENCODED)
-            )
-        };
-        match &self.host {
-            Host::Tcp(_) => write!(f, "{}/{}", self.address(), encode(&self.database))?,
-            Host::Unix(directory) => {
-                write!(f, "/{}", encode(&self.database))?;
-                pair(f, "host", &directory.to_string_lossy())?;
-                if self.port != 5432 {
-                    pair(f, "port", &self.port.to_string())?;
-                }
-            }
-        }
-        for (key, value) in [
-            ("application_name", &self.application_name),
-            ("options", &self.options),
-            ("timezone", &self.time_zone),
-        ] {
-            if let Some(value) = value {
-                pair(f, key, value)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Like `Display`, so that no log shows the password.
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Config({self})")
-    }
-}
-
-/// What is wrong with a URL or key-value string. No message contains a password.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The text cannot be read as a URL.
-    #[error("not a PostgreSQL URL: {0}; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
-    Url(String),
-    /// The text cannot be read as key-value pairs.
-    #[error("not a PostgreSQL connection string: {0}; expected a URL or pairs such as host=... user=...")]
-    Pairs(String),
-    /// A key that has no meaning here.
-    #[error("unknown connection parameter \"{0}\"")]
-    UnknownKey(String),
-    /// A value that its key cannot have.
-    #[error("{key} cannot be \"{value}\": {reason}")]
-    Value {
-        /// The key.
-        key: String,
-        /// The value.
-        value: String,
-        /// What would be right.
-        reason: String,
-    },
-    /// No user is given, and the system does not know who runs the program.
-    #[error("no user is given: write postgres://USER@... or user=...")]
-    NoUser,
-    /// Something this client does not do.
-    #[error("{key}={value} is not supported yet{advice}")]
-    Unsupported {
-        /// The key.
-        key: String,
-        /// The value.
-        value: String,
-        /// What to do instead; begins with a separator, or is empty.
-        advice: &'static str,
-    },
 }
 
 #[cfg(test)]

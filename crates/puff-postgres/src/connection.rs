@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::param::Param;
 use crate::request::{Query, Request, check_sql};
 use crate::rows::Rows;
-use crate::startup::BackendKey;
+use crate::startup::{BackendKey, Peer};
 use crate::{TransactionStatus, cancel, startup};
 
 /// How long a cancel request may take.
@@ -69,7 +69,7 @@ impl Connection {
 
     pub(crate) async fn connect_shared(config: Arc<Config>) -> Result<Self, Error> {
         let session = startup::open(&config).await?;
-        let key = session.key;
+        let key = session.key.clone();
         let (requests, receiver) = mpsc::channel(MAX_QUEUED);
         let (actor, shared) = Actor::new(session, config.clone(), receiver);
         let runtime = Handle::current();
@@ -155,6 +155,11 @@ impl Connection {
         self.shared.parameters.read().get(name).cloned()
     }
 
+    /// The server at the other end: which of several it is, and whether the way to it is encrypted.
+    pub fn peer(&self) -> &Peer {
+        &self.key.route.peer
+    }
+
     /// The process that serves this session, as in `pg_stat_activity`.
     pub fn process_id(&self) -> i32 {
         self.key.process_id
@@ -167,7 +172,7 @@ impl Connection {
 
     /// What stops the session's statements from anywhere, also after this handle was moved.
     pub fn cancel_token(&self) -> CancelToken {
-        CancelToken::new(self.config.clone(), self.key)
+        CancelToken::new(self.key.clone())
     }
 
     /// Asks the server to cancel what it runs for this session; see [`CancelToken::cancel`].
@@ -231,13 +236,12 @@ impl std::fmt::Debug for Connection {
 /// Stops what a session runs, from any task.
 #[derive(Clone)]
 pub struct CancelToken {
-    config: Arc<Config>,
     key: BackendKey,
 }
 
 impl CancelToken {
-    pub(crate) fn new(config: Arc<Config>, key: BackendKey) -> Self {
-        Self { config, key }
+    pub(crate) fn new(key: BackendKey) -> Self {
+        Self { key }
     }
 
     /// Asks the server to cancel what it runs for the session: the statement fails with
@@ -247,7 +251,7 @@ impl CancelToken {
     /// # Errors
     /// When the server cannot be reached within 5 seconds.
     pub async fn cancel(&self) -> Result<(), Error> {
-        cancel::cancel(&self.config, self.key, CANCEL_LIMIT).await
+        cancel::cancel(&self.key, CANCEL_LIMIT).await
     }
 }
 

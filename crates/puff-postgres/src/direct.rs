@@ -25,6 +25,7 @@ use crate::{DbError, Notification, TransactionStatus};
 use socket::Socket;
 
 mod socket;
+mod tls_socket;
 
 /// What the write buffer begins with.
 const OUTGOING_SIZE: usize = 4096;
@@ -310,7 +311,7 @@ impl DirectConnection {
 
     /// What stops the session's statements from anywhere.
     pub fn cancel_token(&self) -> CancelToken {
-        CancelToken::new(self.config.clone(), self.key)
+        CancelToken::new(self.key.clone())
     }
 
     /// The notices since the last call: the latest 50.

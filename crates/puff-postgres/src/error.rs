@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use crate::{ConfigError, DbError, PoolStatus, SqlState};
 
+mod connect_failure;
+
+pub use connect_failure::ConnectFailure;
+
 /// Why an operation on a connection or pool failed.
 ///
 /// Clones are cheap; when a connection breaks, everything that was under way on it gets the same error.
@@ -18,13 +22,13 @@ pub enum Error {
     /// The server said no.
     #[error("{0}")]
     Db(Box<DbError>),
-    /// Nobody answers at the address.
-    #[error("cannot connect to PostgreSQL at {address}: {source}")]
+    /// No session could be started: nobody answers at the address, or not in the right way.
+    #[error("cannot connect to PostgreSQL at {address}: {failure}")]
     Connect {
-        /// Host and port, or the path of the socket.
+        /// Host and port, or the path of the socket; several, separated by commas, if there are several.
         address: String,
-        /// What the system says.
-        source: Arc<io::Error>,
+        /// Why.
+        failure: ConnectFailure,
     },
     /// The user cannot prove who they are: no password is configured, or the server asks for it in a way that
     /// is not offered, or does not prove that it knows it. A wrong password is the server's own report, `Db`.
@@ -92,9 +96,15 @@ impl Error {
     }
 
     /// The server's own report, if this error comes from there.
+    ///
+    /// Of several servers that were tried it is the last one's.
     pub fn as_db(&self) -> Option<&DbError> {
         match self {
             Self::Db(error) => Some(error),
+            Self::Connect {
+                failure: ConnectFailure::Several(failures),
+                ..
+            } => failures.last().and_then(Self::as_db),
             _ => None,
         }
     }

@@ -35,17 +35,22 @@ mod sql_state;
 mod startup;
 mod statement;
 mod stream;
+mod tls;
 mod transaction_status;
 
 pub use array::ArrayText;
-pub use config::{Config, ConfigError, Host};
+pub use config::{
+    Ambient, ChannelBinding, ClientCert, Config, ConfigError, Host, Keepalive, Parameter, RootCerts, Server,
+    SslMode, SslNegotiation, TargetSession, TlsConfig, TlsVersion,
+};
 pub use connection::{CancelToken, Connection};
 pub use db_error::{DbError, Severity};
 pub use direct::{DirectConnection, Step};
-pub use error::Error;
+pub use error::{ConnectFailure, Error};
 pub use notification::Notification;
 pub use param::Param;
 pub use pool::{Pool, PoolConfig, PoolStatus, PooledConnection, Reset};
 pub use rows::{Column, CommandTag, Rows};
 pub use sql_state::{InvalidSqlState, SqlState};
+pub use startup::{Peer, TlsInfo};
 pub use transaction_status::TransactionStatus;

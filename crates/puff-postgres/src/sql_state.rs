@@ -34,6 +34,8 @@ impl SqlState {
     pub const IN_FAILED_SQL_TRANSACTION: Self = Self(*b"25P02");
     /// The prepared statement is not known to the server.
     pub const INVALID_SQL_STATEMENT_NAME: Self = Self(*b"26000");
+    /// The server's rules do not let this user in this way.
+    pub const INVALID_AUTHORIZATION: Self = Self(*b"28000");
     /// The password is wrong.
     pub const INVALID_PASSWORD: Self = Self(*b"28P01");
     /// The database does not exist.

@@ -1,20 +1,26 @@
-//! From a connected socket to a session: start-up message, authentication, the server's parameters.
+//! From a configuration to a session: which server, which of its addresses, encrypted or not.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::BytesMut;
-use fallible_iterator::FallibleIterator;
-use postgres_protocol::authentication;
-use postgres_protocol::authentication::sasl::{self, ChannelBinding, ScramSha256};
-use postgres_protocol::message::{backend, frontend};
+use rand::seq::SliceRandom;
 use rustc_hash::FxHashMap;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
-use crate::TransactionStatus;
-use crate::codec::{Decoder, Message, Violation};
-use crate::config::Config;
-use crate::error::Error;
-use crate::stream::Stream;
+use crate::codec::Decoder;
+use crate::config::{Config, Host, Server, SslMode, TargetSession};
+use crate::error::{ConnectFailure, Error};
+use crate::stream::{Endpoint, Stream};
+use crate::tls::{Negotiated, Tls};
+use crate::{SqlState, TransactionStatus};
+
+mod handshake;
+mod peer;
+mod target;
+
+use handshake::Handshake;
+pub(crate) use peer::Route;
+pub use peer::{Peer, TlsInfo};
 
 /// A session that is ready for its first query.
 pub(crate) struct Session {
@@ -25,228 +31,272 @@ pub(crate) struct Session {
     pub(crate) status: TransactionStatus,
 }
 
-/// What a cancel request must show.
-#[derive(Debug, Clone, Copy, Default)]
+/// What a cancel request must show, and where it goes.
+#[derive(Clone)]
 pub(crate) struct BackendKey {
     pub(crate) process_id: i32,
     pub(crate) secret_key: i32,
+    pub(crate) route: Arc<Route>,
 }
 
-/// Opens a session; gives up after the configuration's `connect_timeout`.
+/// Opens a session with the first server that will do. Each address of each server gets the configuration's
+/// `connect_timeout`.
+///
+/// As with libpq, a server that refuses the user ends the search: the others would be asked with the same
+/// password.
 pub(crate) async fn open(config: &Config) -> Result<Session, Error> {
-    let handshake = async {
-        let stream = Stream::connect(config).await?;
-        Handshake {
-            config,
-            stream,
-            decoder: Decoder::new(),
-            scram: None,
-        }
-        .run()
-        .await
-    };
-    match tokio::time::timeout(config.connect_timeout, handshake).await {
-        Ok(session) => session,
-        Err(_) => Err(Error::Timeout {
-            operation: format!("connecting to PostgreSQL at {}", config.address()),
-            after: config.connect_timeout,
-        }),
+    let mut servers: Vec<&Server> = config.servers.iter().collect();
+    if config.load_balance {
+        servers.shuffle(&mut rand::rng());
     }
-}
-
-struct Handshake<'a> {
-    config: &'a Config,
-    stream: Stream,
-    decoder: Decoder,
-    scram: Option<ScramSha256>,
-}
-
-impl Handshake<'_> {
-    async fn run(mut self) -> Result<Session, Error> {
-        let mut buffer = BytesMut::new();
-        let config = self.config;
-        // Poolers between client and server refuse start-up parameters they do not know, so only those
-        // are sent that all of them know. ISO dates are what everything downstream expects to read.
-        let mut parameters = vec![
-            ("user", config.user.as_str()),
-            ("database", &config.database),
-            ("client_encoding", "UTF8"),
-            ("DateStyle", "ISO"),
-        ];
-        let optional = [
-            ("application_name", &config.application_name),
-            ("options", &config.options),
-            ("TimeZone", &config.time_zone),
-        ];
-        parameters.extend(
-            optional
-                .iter()
-                .filter_map(|(key, value)| Some((*key, value.as_deref()?))),
-        );
-        frontend::startup_message(parameters, &mut buffer).map_err(invalid)?;
-        self.send(&buffer).await?;
-
-        let mut parameters = FxHashMap::default();
-        let mut key = BackendKey::default();
-        loop {
-            match self.receive().await? {
-                Message::Authentication(message) => self.authenticate(message).await?,
-                Message::ParameterStatus { name, value } => {
-                    parameters.insert(name, value);
-                }
-                Message::KeyData {
-                    process_id,
-                    secret_key,
-                } => {
-                    key = BackendKey {
-                        process_id,
-                        secret_key,
+    let passes: &[TargetSession] = match config.target {
+        TargetSession::PreferStandby => &[TargetSession::Standby, TargetSession::Any],
+        TargetSession::Any => &[TargetSession::Any],
+        TargetSession::ReadWrite => &[TargetSession::ReadWrite],
+        TargetSession::ReadOnly => &[TargetSession::ReadOnly],
+        TargetSession::Primary => &[TargetSession::Primary],
+        TargetSession::Standby => &[TargetSession::Standby],
+    };
+    let mut failures = Vec::new();
+    'search: for &target in passes {
+        failures.clear();
+        for server in &servers {
+            match open_server(config, server, target).await {
+                Ok(session) => return Ok(session),
+                Err(error) => {
+                    let last = refuses_the_user(&error);
+                    failures.push(error);
+                    if last {
+                        break 'search;
                     }
                 }
-                Message::Notice(notice) => tracing::debug!("{notice}"),
-                Message::Error(error) => return Err(error.into()),
-                Message::ReadyForQuery(status) => {
-                    let Self { stream, decoder, .. } = self;
-                    return Ok(Session {
-                        stream,
-                        decoder,
-                        parameters,
-                        key,
-                        status,
-                    });
-                }
-                _ => {
-                    return Err(
-                        self.violation("a message that does not belong to the start of a session".into())
-                    );
-                }
             }
         }
     }
+    Err(one_of(config.address(), failures))
+}
 
-    async fn authenticate(&mut self, message: backend::Message) -> Result<(), Error> {
-        use backend::Message as Ask;
-        let mut buffer = BytesMut::new();
-        match message {
-            Ask::AuthenticationOk => {
-                // A server that skips the last step has not proved that it knows the password.
-                return match self.scram {
-                    Some(_) => Err(self.violation("the server did not finish the SCRAM exchange".into())),
-                    None => Ok(()),
-                };
-            }
-            Ask::AuthenticationCleartextPassword => {
-                let password = self.password()?;
-                if !self.config.is_local() {
-                    return Err(self.auth_error(
-                        "it wants the password in clear text, which is not sent over a network \
-                         without encryption; use scram-sha-256",
-                    ));
-                }
-                frontend::password_message(password, &mut buffer).map_err(invalid)?;
-            }
-            Ask::AuthenticationMd5Password(body) => {
-                let user = self.config.user.as_bytes();
-                let hash = authentication::md5_hash(user, self.password()?, body.salt());
-                frontend::password_message(hash.as_bytes(), &mut buffer).map_err(invalid)?;
-            }
-            Ask::AuthenticationSasl(body) => {
-                let mut mechanisms = body.mechanisms();
-                let mut offered = false;
-                while let Some(mechanism) = mechanisms.next().map_err(|error| self.violation(error.into()))? {
-                    offered |= mechanism == sasl::SCRAM_SHA_256;
-                }
-                if !offered {
-                    return Err(self.auth_error("it offers no authentication method known here"));
-                }
-                let scram = ScramSha256::new(self.password()?, ChannelBinding::unsupported());
-                frontend::sasl_initial_response(sasl::SCRAM_SHA_256, scram.message(), &mut buffer)
-                    .map_err(invalid)?;
-                self.scram = Some(scram);
-            }
-            Ask::AuthenticationSaslContinue(body) => {
-                let Some(scram) = &mut self.scram else {
-                    return Err(self.violation("a SCRAM message out of turn".into()));
-                };
-                if let Err(error) = scram.update(body.data()) {
-                    return Err(self.auth_error(&error.to_string()));
-                }
-                frontend::sasl_response(scram.message(), &mut buffer).map_err(invalid)?;
-            }
-            Ask::AuthenticationSaslFinal(body) => {
-                let Some(mut scram) = self.scram.take() else {
-                    return Err(self.violation("a SCRAM message out of turn".into()));
-                };
-                let proved = scram.finish(body.data());
-                return proved.map_err(|error| self.auth_error(&error.to_string()));
-            }
-            Ask::AuthenticationKerberosV5
-            | Ask::AuthenticationGss
-            | Ask::AuthenticationGssContinue(_)
-            | Ask::AuthenticationSspi
-            | Ask::AuthenticationScmCredential => {
-                return Err(self.auth_error("it wants an authentication method that is not offered here"));
-            }
-            _ => return Err(self.violation("a message that does not belong to authentication".into())),
-        }
-        self.send(&buffer).await
+/// Whether other servers would say the same.
+fn refuses_the_user(error: &Error) -> bool {
+    match error {
+        Error::Auth { .. } => true,
+        error => error
+            .code()
+            .is_some_and(|code| code != SqlState::CANNOT_CONNECT_NOW),
     }
+}
 
-    fn password(&self) -> Result<&[u8], Error> {
-        let password = self.config.password.as_ref().map(String::as_bytes);
-        password.ok_or_else(|| self.auth_error("it wants a password, and none is configured"))
-    }
-
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.stream
-            .write_all(bytes)
-            .await
-            .map_err(|error| self.broken(error))
-    }
-
-    async fn receive(&mut self) -> Result<Message, Error> {
-        loop {
-            match self.decoder.next(None) {
-                Ok(Some(message)) => return Ok(message),
-                Ok(None) => {}
-                Err(violation) => return Err(self.violation(violation)),
+/// The only failure, or all of them as one.
+fn one_of(address: String, mut failures: Vec<Error>) -> Error {
+    match failures.pop() {
+        Some(only) if failures.is_empty() => only,
+        last => {
+            failures.extend(last);
+            Error::Connect {
+                address,
+                failure: ConnectFailure::Several(failures.into()),
             }
-            match self.stream.read_buf(self.decoder.buffer_mut()).await {
-                Ok(0) => {
-                    let ended = "the server closed the connection during the start of the session";
-                    return Err(self.broken(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, ended)));
-                }
-                Ok(_) => {}
-                Err(error) => return Err(self.broken(error)),
-            }
-        }
-    }
-
-    fn auth_error(&self, reason: &str) -> Error {
-        let Config { user, .. } = self.config;
-        Error::Auth {
-            address: self.config.address(),
-            user: user.clone(),
-            reason: reason.to_owned(),
-        }
-    }
-
-    fn violation(&self, violation: Violation) -> Error {
-        Error::Protocol {
-            address: self.config.address(),
-            message: violation.0.into_owned(),
-        }
-    }
-
-    fn broken(&self, error: std::io::Error) -> Error {
-        Error::Connect {
-            address: self.config.address(),
-            source: Arc::new(error),
         }
     }
 }
 
-/// postgres-protocol's only complaint about what it is to send: a NUL in a text.
-fn invalid(error: std::io::Error) -> Error {
-    Error::InvalidInput(error.to_string())
+async fn open_server(config: &Config, server: &Server, target: TargetSession) -> Result<Session, Error> {
+    let mut last = None;
+    for endpoint in look_up(config, server).await? {
+        // What a time-out shall say.
+        let connected = AtomicBool::new(false);
+        let attempt = open_endpoint(config, server, &endpoint, target, &connected);
+        let error = match timeout(config.connect_timeout, attempt).await {
+            Ok(Ok(session)) => return Ok(session),
+            Ok(Err(error)) => error,
+            Err(_) => Error::Timeout {
+                operation: match connected.load(Ordering::Relaxed) {
+                    false => format!("connecting to PostgreSQL at {server}"),
+                    true => format!(
+                        "starting a session with PostgreSQL at {server}, which takes connections and does \
+                         not answer (is it PostgreSQL?),"
+                    ),
+                },
+                after: config.connect_timeout,
+            },
+        };
+        // Another address of the same server helps if this one leads nowhere, and with nothing else.
+        let nowhere = matches!(
+            &error,
+            Error::Timeout { .. }
+                | Error::Connect {
+                    failure: ConnectFailure::Io(_),
+                    ..
+                }
+        );
+        if !nowhere {
+            return Err(error);
+        }
+        last = Some(error);
+    }
+    Err(last.unwrap_or_else(|| {
+        let nothing = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
+        Error::Connect {
+            address: server.to_string(),
+            failure: ConnectFailure::UnknownHost(Arc::new(nothing)),
+        }
+    }))
+}
+
+/// Where a server may be found.
+async fn look_up(config: &Config, server: &Server) -> Result<Vec<Endpoint>, Error> {
+    let host = match (&server.host, server.socket_path()) {
+        (_, Some(path)) => return Ok(vec![Endpoint::Unix(path)]),
+        (Host::Tcp(host), _) => host.as_str(),
+        (Host::Unix(_), None) => return Ok(Vec::new()),
+    };
+    if let Some(address) = server.address {
+        return Ok(vec![Endpoint::Tcp((address, server.port).into())]);
+    }
+    let found = match timeout(
+        config.connect_timeout,
+        tokio::net::lookup_host((host, server.port)),
+    )
+    .await
+    {
+        Ok(found) => found,
+        Err(_) => {
+            return Err(Error::Timeout {
+                operation: format!("looking up the name of the PostgreSQL server {server}"),
+                after: config.connect_timeout,
+            });
+        }
+    };
+    let mut endpoints: Vec<_> = match found {
+        Ok(addresses) => addresses.map(Endpoint::Tcp).collect(),
+        Err(error) => {
+            return Err(Error::Connect {
+                address: server.to_string(),
+                failure: ConnectFailure::UnknownHost(Arc::new(error)),
+            });
+        }
+    };
+    if config.load_balance {
+        endpoints.shuffle(&mut rand::rng());
+    }
+    Ok(endpoints)
+}
+
+/// Opens a session at one address, with and without encryption as `sslmode` wants it.
+async fn open_endpoint(
+    config: &Config,
+    server: &Server,
+    endpoint: &Endpoint,
+    target: TargetSession,
+    connected: &AtomicBool,
+) -> Result<Session, Error> {
+    let attempt = |encrypt| Attempt {
+        config,
+        server,
+        endpoint,
+        target,
+        connected,
+        encrypt,
+    };
+    let mode = match endpoint {
+        Endpoint::Unix(_) => SslMode::Disable,
+        Endpoint::Tcp(_) => config.tls.mode,
+    };
+    let (first, second) = match mode {
+        SslMode::Disable => return attempt(false).run().await,
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => return attempt(true).run().await,
+        SslMode::Allow => (false, true),
+        SslMode::Prefer => (true, false),
+    };
+    let error = match attempt(first).run().await {
+        Ok(session) => return Ok(session),
+        Err(error) => error,
+    };
+    // libpq begins anew after any refusal, a wrong password included. Here only what the other way may change:
+    // a failed handshake, or a rule of pg_hba.conf. A password that was refused is not sent once more, in
+    // clear.
+    let by_rule = error.code() == Some(SqlState::INVALID_AUTHORIZATION);
+    let by_tls = matches!(
+        &error,
+        Error::Connect {
+            failure: ConnectFailure::Tls(_) | ConnectFailure::TlsRefused,
+            ..
+        }
+    );
+    if !by_rule && !by_tls {
+        return Err(error);
+    }
+    match attempt(second).run().await {
+        Ok(session) => Ok(session),
+        // Two rules that refuse say the same; the first is the one that was preferred.
+        Err(again) if by_rule && (by_rule == (again.code() == error.code())) => Err(error),
+        Err(again) => Err(one_of(server.to_string(), vec![error, again])),
+    }
+}
+
+/// One socket's way to a session.
+struct Attempt<'a> {
+    config: &'a Config,
+    server: &'a Server,
+    endpoint: &'a Endpoint,
+    target: TargetSession,
+    connected: &'a AtomicBool,
+    encrypt: bool,
+}
+
+impl Attempt<'_> {
+    async fn run(self) -> Result<Session, Error> {
+        let failed = |failure: ConnectFailure| Error::Connect {
+            address: self.server.to_string(),
+            failure,
+        };
+        let tls = match self.encrypt {
+            true => Some(
+                Tls::prepare(&self.config.tls, self.server)
+                    .await
+                    .map_err(failed)?,
+            ),
+            false => None,
+        };
+        let stream = Stream::connect(self.endpoint, self.config).await;
+        let stream = stream.map_err(|error| failed(error.into()))?;
+        self.connected.store(true, Ordering::Relaxed);
+        self.check_owner(&stream).map_err(failed)?;
+        let (stream, tls) = match (stream, tls) {
+            (Stream::Tcp(stream), Some(tls)) => match tls.negotiate(stream).await.map_err(failed)? {
+                Negotiated::Encrypted(stream) => (Stream::Tls(stream), Some(tls)),
+                Negotiated::Plain(_) if self.config.tls.mode != SslMode::Prefer => {
+                    return Err(failed(ConnectFailure::TlsRefused));
+                }
+                Negotiated::Plain(stream) => (Stream::Tcp(stream), None),
+            },
+            (stream, _) => (stream, None),
+        };
+        let route = Route {
+            peer: Peer::new(self.server, self.endpoint, &stream),
+            endpoint: self.endpoint.clone(),
+            tls,
+            config: self.config.clone(),
+        };
+        Handshake::new(self.config, route, stream).run(self.target).await
+    }
+
+    /// Whether the server behind a Unix socket runs as the user that `requirepeer` names.
+    fn check_owner(&self, stream: &Stream) -> Result<(), ConnectFailure> {
+        let (Stream::Unix(stream), Some(wanted)) = (stream, &self.config.require_peer) else {
+            return Ok(());
+        };
+        let uid = nix::unistd::Uid::from_raw(stream.peer_cred()?.uid());
+        let found = match nix::unistd::User::from_uid(uid) {
+            Ok(Some(user)) => user.name,
+            _ => uid.to_string(),
+        };
+        if found == *wanted {
+            return Ok(());
+        }
+        Err(ConnectFailure::Owner {
+            wanted: wanted.clone(),
+            found,
+        })
+    }
 }

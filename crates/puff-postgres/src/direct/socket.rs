@@ -14,11 +14,13 @@ use bytes::BytesMut;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::SockRef;
 
+use super::tls_socket::TlsSocket;
 use crate::stream::Stream;
 
 /// A non-blocking socket.
 pub(crate) enum Socket {
     Tcp(TcpStream),
+    Tls(Box<TlsSocket>),
     Unix(UnixStream),
 }
 
@@ -27,13 +29,22 @@ impl Socket {
     pub(crate) fn detach(stream: Stream) -> io::Result<Self> {
         match stream {
             Stream::Tcp(stream) => stream.into_std().map(Self::Tcp),
+            Stream::Tls(stream) => {
+                let (stream, session) = stream.into_inner();
+                let socket = TlsSocket::new(stream.into_std()?, session);
+                Ok(Self::Tls(Box::new(socket)))
+            }
             Stream::Unix(stream) => stream.into_std().map(Self::Unix),
         }
     }
 
     /// Appends what has arrived to `buffer`, as far as it has room; 0 bytes are the peer's end.
-    pub(crate) fn read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
-        let count = SockRef::from(self).recv(buffer.spare_capacity_mut())?;
+    pub(crate) fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        if let Self::Tls(socket) = self {
+            return socket.read(buffer);
+        }
+        let this = &*self;
+        let count = SockRef::from(this).recv(buffer.spare_capacity_mut())?;
         // SAFETY: `recv` has written the first `count` bytes of the spare capacity.
         unsafe { buffer.set_len(buffer.len() + count) };
         Ok(count)
@@ -42,6 +53,7 @@ impl Socket {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
         }
     }
@@ -65,6 +77,7 @@ impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
+            Self::Tls(stream) => stream.socket.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use puff_embedded::testing;
-use puff_postgres::{Config, Connection, Error, Host, SqlState};
+use puff_postgres::{Config, ConnectFailure, Connection, Error, Host, Keepalive, Server, SqlState};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
 
@@ -23,6 +23,10 @@ async fn tcp_in_front_of(socket: PathBuf) -> u16 {
         }
     });
     port
+}
+
+fn at(host: &str, port: u16) -> Vec<Server> {
+    vec![Server::new(Host::Tcp(host.to_owned()), port)]
 }
 
 #[test]
@@ -57,15 +61,9 @@ fn passwords_in_every_form() {
         };
         for user in ["scram", "md5", "clear"] {
             let right = as_user(user, Some("gehéim"));
-            for host in [right.host.clone(), Host::Tcp("127.0.0.1".to_owned())] {
-                let port = if matches!(host, Host::Tcp(_)) {
-                    port
-                } else {
-                    right.port
-                };
+            for servers in [right.servers.clone(), at("127.0.0.1", port)] {
                 let connection = Connection::connect(&Config {
-                    host,
-                    port,
+                    servers,
                     ..right.clone()
                 })
                 .await
@@ -87,10 +85,8 @@ fn passwords_in_every_form() {
             );
         }
         // 0.0.0.0 leads to this machine, but who only reads the address cannot know.
-        let host = Host::Tcp("0.0.0.0".to_owned());
         let far = Config {
-            host,
-            port,
+            servers: at("0.0.0.0", port),
             ..as_user("clear", Some("gehéim"))
         };
         let error = Connection::connect(&far).await.unwrap_err();
@@ -169,26 +165,181 @@ fn nobody_at_the_address() {
     });
 }
 
+/// Answers every connection with `words`; nothing at all without.
+async fn stranger(words: Option<&'static [u8]>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((mut socket, _)) = listener.accept().await {
+            if let Some(words) = words {
+                let _ = socket.read(&mut [0; 100]).await;
+                let _ = socket.write_all(words).await;
+            }
+            kept.push(socket);
+        }
+    });
+    port
+}
+
 #[test]
 fn somebody_else_at_the_address() {
     run(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let web = tokio::spawn(async move {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            let _ = socket.read(&mut [0; 100]).await;
-            let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-            // Then one who says nothing at all.
-            listener.accept().await.unwrap()
-        });
-        let mut config: Config = format!("postgres://ada@127.0.0.1:{port}/shop").parse().unwrap();
-        config.connect_timeout = Duration::from_millis(300);
-        let error = Connection::connect(&config).await.unwrap_err();
-        assert!(matches!(error, Error::Protocol { .. }), "{error}");
-        let error = Connection::connect(&config).await.unwrap_err();
+        for (words, who) in [
+            (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "an HTTP server"),
+            (b"SSH-2.0-OpenSSH_9.2\r\n", "an SSH server"),
+            (b"J\0\0\0\n8.0.36\0", "a MySQL or MariaDB server"),
+            (b"hello, who is there?", "is not PostgreSQL"),
+        ] {
+            let port = stranger(Some(words)).await;
+            for mode in ["disable", "prefer", "require"] {
+                let text = format!("postgres://ada@127.0.0.1:{port}/shop?sslmode={mode}");
+                let error = Connection::connect(&text.parse().unwrap()).await.unwrap_err();
+                // The S of SSH is PostgreSQL's yes to encryption: the next step fails.
+                if words.starts_with(b"S") && mode != "disable" {
+                    assert!(
+                        error.to_string().contains("encryption could not be agreed upon"),
+                        "{error}"
+                    );
+                    continue;
+                }
+                let failure = match &error {
+                    Error::Connect { failure, .. } => failure,
+                    other => panic!("{mode}: {other}"),
+                };
+                assert!(
+                    matches!(failure, ConnectFailure::NotPostgres(_)),
+                    "{mode}: {error}"
+                );
+                assert!(error.to_string().contains(who), "{mode}: {error}");
+            }
+        }
+        let port = stranger(None).await;
+        let text = format!("postgres://ada@127.0.0.1:{port}/shop?connect_timeout=1");
+        let error = Connection::connect(&text.parse().unwrap()).await.unwrap_err();
         assert!(matches!(error, Error::Timeout { .. }), "{error}");
-        assert!(error.to_string().contains(&format!("127.0.0.1:{port}")));
-        drop(web.await.unwrap());
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("127.0.0.1:{port}")) && text.contains("is it PostgreSQL?"),
+            "{text}"
+        );
+    });
+}
+
+/// Valkey waits for the end of a line, and there is none in what PostgreSQL's clients say.
+#[test]
+fn a_redis_at_the_address() {
+    let valkey = testing::valkey();
+    let directory = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(valkey.socket(), directory.path().join(".s.PGSQL.5432")).unwrap();
+    run(async {
+        let text = format!("host={} user=ada connect_timeout=1", directory.path().display());
+        let error = Connection::connect(&text.parse().unwrap()).await.unwrap_err();
+        assert!(error.to_string().contains("is it PostgreSQL?"), "{error}");
+    });
+}
+
+#[test]
+fn unknown_hosts() {
+    run(async {
+        let config: Config = "host=nowhere.invalid user=ada".parse().unwrap();
+        let error = Connection::connect(&config).await.unwrap_err();
+        let unknown = matches!(
+            &error,
+            Error::Connect {
+                failure: ConnectFailure::UnknownHost(_),
+                ..
+            }
+        );
+        assert!(
+            unknown && error.to_string().contains("nowhere.invalid:5432"),
+            "{error}"
+        );
+        // With an address the name is not looked up.
+        let real = crate::support::config();
+        let port = tcp_in_front_of(real.address().into()).await;
+        let mut named = real;
+        named.servers = vec![Server {
+            address: Some("127.0.0.1".parse().unwrap()),
+            ..Server::new(Host::Tcp("nowhere.invalid".to_owned()), port)
+        }];
+        let connection = Connection::connect(&named).await.unwrap();
+        assert_eq!(connection.peer().to_string(), format!("nowhere.invalid:{port}"));
+        assert_eq!(connection.peer().address, Some("127.0.0.1".parse().unwrap()));
+    });
+}
+
+#[test]
+fn the_owner_of_a_socket() {
+    run(async {
+        let mut config = config();
+        config.require_peer = Some("somebody".to_owned());
+        let error = Connection::connect(&config).await.unwrap_err();
+        let Error::Connect {
+            failure: ConnectFailure::Owner { found, .. },
+            ..
+        } = error
+        else {
+            panic!("{error}")
+        };
+        config.require_peer = Some(found);
+        Connection::connect(&config).await.unwrap();
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_socket_without_a_file() {
+    run(async {
+        let real = config();
+        let name = format!("puff-test-{}", std::process::id());
+        let listener = tokio::net::UnixListener::bind(format!("\0{name}/.s.PGSQL.5432")).unwrap();
+        let socket = real.address();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut server = UnixStream::connect(&socket).await.unwrap();
+                tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+            }
+        });
+        let config = Config {
+            servers: vec![Server::new(Host::new(&format!("@{name}")), 5432)],
+            ..real
+        };
+        let connection = Connection::connect(&config).await.unwrap();
+        assert_eq!(number(&connection.query("SELECT 5", &[]).await.unwrap()), 5);
+    });
+}
+
+#[test]
+fn passwords_from_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (hba, passfile) = (directory.path().join("hba.conf"), directory.path().join("pgpass"));
+    fs::write(&hba, "local all ada scram-sha-256\nlocal all all trust\n").unwrap();
+    fs::set_permissions(&hba, fs::Permissions::from_mode(0o644)).unwrap();
+    let server = testing::postgres_with(&[("hba_file", hba.to_str().unwrap())]);
+    server
+        .execute("CREATE ROLE ada LOGIN PASSWORD 'geh:eim'")
+        .unwrap();
+    run(async {
+        let mut config: Config = server.url().parse().unwrap();
+        config.user = "ada".to_owned();
+        config.passfile = Some(passfile.clone());
+        let refused = |config: Config| async move {
+            let error = Connection::connect(&config).await.unwrap_err();
+            assert!(matches!(error, Error::Auth { .. }), "{error}");
+            error.to_string()
+        };
+        assert!(refused(config.clone()).await.contains("no line of"));
+        fs::write(&passfile, "other:*:*:*:no\n*:5432:puff:ada:geh\\:eim\n").unwrap();
+        fs::set_permissions(&passfile, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(refused(config.clone()).await.contains("others may read it"));
+        fs::set_permissions(&passfile, fs::Permissions::from_mode(0o600)).unwrap();
+        Connection::connect(&config).await.unwrap();
+        // A password at hand goes first.
+        config.password = Some("wrong".to_owned());
+        let error = Connection::connect(&config).await.unwrap_err();
+        assert_eq!(error.code(), Some(SqlState::INVALID_PASSWORD));
     });
 }
 
@@ -196,13 +347,11 @@ fn somebody_else_at_the_address() {
 fn tcp_works_like_the_socket() {
     run(async {
         let config = config();
-        let Host::Unix(directory) = &config.host else {
-            panic!("a private server has a socket")
-        };
-        let port = tcp_in_front_of(directory.join(format!(".s.PGSQL.{}", config.port))).await;
+        let port = tcp_in_front_of(config.address().into()).await;
         let config = Config {
-            host: Host::Tcp("localhost".to_owned()),
-            port,
+            servers: at("localhost", port),
+            keepalive: Some(Keepalive::default()),
+            tcp_user_timeout: Some(Duration::from_secs(9)),
             ..config
         };
         let connection = Connection::connect(&config).await.unwrap();

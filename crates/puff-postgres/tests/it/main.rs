@@ -5,9 +5,12 @@
 mod authentication;
 mod direct;
 mod faults;
+mod hosts;
 mod pipeline;
 mod pool;
 mod query;
 mod statements;
 mod support;
+mod tls;
+mod tls_server;
 mod transaction;

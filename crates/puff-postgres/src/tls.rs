@@ -1,0 +1,224 @@
+//! Encryption of a connection, by rustls.
+//!
+//! The cryptography is ring's: it needs a C compiler and nothing else, where aws-lc-rs may ask for cmake.
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::config::{ClientCert, RootCerts, Server, SslMode, SslNegotiation, TlsConfig, TlsVersion};
+use crate::error::ConnectFailure;
+
+mod binding;
+mod explain;
+mod verify;
+
+pub(crate) use binding::server_end_point;
+
+/// The name under which PostgreSQL speaks in TLS.
+const PROTOCOL: &[u8] = b"postgresql";
+/// The code of the request for encryption, in the place of a protocol version.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+/// No file with certificates is larger; whoever names another one has made a mistake.
+const MAX_FILE: u64 = 16 * 1024 * 1024;
+
+/// Everything that is needed to encrypt a connection to one server.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    client: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    negotiation: SslNegotiation,
+}
+
+/// What came of the question whether a server encrypts.
+pub(crate) enum Negotiated {
+    Encrypted(Box<TlsStream<TcpStream>>),
+    /// The server does not; the socket can be used as it is.
+    Plain(TcpStream),
+}
+
+impl Tls {
+    /// Reads the files that `config` names. They are read for each connection, so that a program that runs
+    /// for months sees renewed certificates.
+    pub(crate) async fn prepare(config: &TlsConfig, server: &Server) -> Result<Self, ConnectFailure> {
+        let name = server.host_text();
+        let name = match ServerName::try_from(name.clone()) {
+            Ok(name) => name,
+            Err(_) => {
+                return Err(ConnectFailure::Tls(format!(
+                    "\"{name}\" is no name for a certificate"
+                )));
+            }
+        };
+        let negotiation = config.negotiation;
+        let config = config.clone();
+        let client = tokio::task::spawn_blocking(move || client_config(&config)).await;
+        match client {
+            Ok(client) => Ok(Self {
+                client: Arc::new(client?),
+                name,
+                negotiation,
+            }),
+            Err(error) => Err(ConnectFailure::Tls(error.to_string())),
+        }
+    }
+
+    /// Asks for encryption and begins it.
+    pub(crate) async fn negotiate(&self, mut stream: TcpStream) -> Result<Negotiated, ConnectFailure> {
+        if self.negotiation == SslNegotiation::Postgres {
+            stream.write_all(&SSL_REQUEST).await?;
+            let mut answer = [0];
+            // One byte and no more: what follows must not be read before it is encrypted, or a man in the
+            // middle could slip something in.
+            if stream.read(&mut answer).await? == 0 {
+                return Err(ended());
+            }
+            match answer[0] {
+                b'S' => {}
+                b'N' => return Ok(Negotiated::Plain(stream)),
+                // An error text is not shown: nobody has proved to be the server yet.
+                b'E' => return Err(ConnectFailure::TlsRefused),
+                first => {
+                    let mut words = vec![first];
+                    let _ = (&mut stream).take(63).read_buf(&mut words).await;
+                    return Err(ConnectFailure::not_postgres(&words));
+                }
+            }
+        }
+        let connector = TlsConnector::from(self.client.clone());
+        let encrypted = connector.connect(self.name.clone(), stream).await;
+        let encrypted = encrypted.map_err(|error| ConnectFailure::Tls(explain::explain(&error)))?;
+        let protocol = encrypted.get_ref().1.alpn_protocol();
+        if self.negotiation == SslNegotiation::Direct && protocol != Some(PROTOCOL) {
+            let reason = "the server does not answer to sslnegotiation=direct; leave it out".to_owned();
+            return Err(ConnectFailure::Tls(reason));
+        }
+        Ok(Negotiated::Encrypted(Box::new(encrypted)))
+    }
+}
+
+fn ended() -> ConnectFailure {
+    let reason = "the server closed the connection when it was asked for encryption";
+    io::Error::new(io::ErrorKind::UnexpectedEof, reason).into()
+}
+
+fn client_config(config: &TlsConfig) -> Result<ClientConfig, ConnectFailure> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = verifier(config, &provider)?;
+    let all: [(TlsVersion, &'static SupportedProtocolVersion); 2] = [
+        (TlsVersion::Tls12, &version::TLS12),
+        (TlsVersion::Tls13, &version::TLS13),
+    ];
+    let versions: Vec<_> = all
+        .into_iter()
+        .filter(|(version, _)| (config.min_version..=config.max_version).contains(version))
+        .map(|(_, version)| version)
+        .collect();
+    let failed = |error: rustls::Error| ConnectFailure::Tls(error.to_string());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&versions)
+        .map_err(failed)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut client = match &config.client {
+        None => builder.with_no_client_auth(),
+        Some(ClientCert { cert, key }) => {
+            let chain = certificates(cert)?;
+            builder
+                .with_client_auth_cert(chain, private_key(key)?)
+                .map_err(|error| {
+                    ConnectFailure::Tls(format!("{} does not fit its key: {error}", cert.display()))
+                })?
+        }
+    };
+    client.enable_sni = config.sni;
+    if config.negotiation == SslNegotiation::Direct {
+        client.alpn_protocols = vec![PROTOCOL.to_vec()];
+    }
+    Ok(client)
+}
+
+fn verifier(config: &TlsConfig, provider: &Arc<CryptoProvider>) -> Result<verify::Verifier, ConnectFailure> {
+    // As with libpq, root certificates raise `require`, and nothing weaker, to `verify-ca`.
+    let Some(roots) = config.roots.as_ref().filter(|_| config.mode >= SslMode::Require) else {
+        return Ok(verify::Verifier::trusting(provider));
+    };
+    let trusted = match roots {
+        RootCerts::File(file) => certificates(file)?,
+        RootCerts::System => {
+            let found = rustls_native_certs::load_native_certs();
+            if found.certs.is_empty() {
+                let reason = "the system has no list of trusted authorities; name a file by sslrootcert";
+                return Err(ConnectFailure::Tls(reason.to_owned()));
+            }
+            found.certs
+        }
+    };
+    let mut store = RootCertStore::empty();
+    let (added, _) = store.add_parsable_certificates(trusted.iter().cloned());
+    if added == 0 {
+        return Err(ConnectFailure::Tls(
+            "none of the root certificates can be used".to_owned(),
+        ));
+    }
+    let revoked = match &config.revoked {
+        Some(file) => revocations(file)?,
+        None => Vec::new(),
+    };
+    let full = config.mode == SslMode::VerifyFull;
+    verify::Verifier::checking(provider, store, trusted, revoked, full)
+        .map_err(|error| ConnectFailure::Tls(error.to_string()))
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, ConnectFailure> {
+    let text = read(file)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => Err(unusable(file, "there is no certificate in it")),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(unusable(file, &error.to_string())),
+    }
+}
+
+fn revocations(file: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, ConnectFailure> {
+    let text = read(file)?;
+    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&text).collect();
+    lists.map_err(|error| unusable(file, &error.to_string()))
+}
+
+fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, ConnectFailure> {
+    use std::os::unix::fs::MetadataExt;
+
+    let metadata = std::fs::metadata(file).map_err(|error| unusable(file, &error.to_string()))?;
+    // libpq's rule: a key of root's may be readable for a group.
+    let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+    if metadata.mode() & forbidden != 0 {
+        return Err(unusable(file, "others may read it; chmod 600 helps"));
+    }
+    PrivateKeyDer::from_pem_slice(&read(file)?).map_err(|error| match error {
+        pem::Error::NoItemsFound => unusable(file, "there is no private key in it that is not encrypted"),
+        error => unusable(file, &error.to_string()),
+    })
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, ConnectFailure> {
+    let mut text = Vec::new();
+    let read = std::fs::File::open(file).and_then(|file| file.take(MAX_FILE).read_to_end(&mut text));
+    match read {
+        Ok(_) => Ok(text),
+        Err(error) => Err(unusable(file, &error.to_string())),
+    }
+}
+
+fn unusable(file: &Path, reason: &str) -> ConnectFailure {
+    ConnectFailure::Tls(format!("{} cannot be used: {reason}", file.display()))
+}
