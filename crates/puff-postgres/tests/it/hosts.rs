@@ -2,6 +2,9 @@
 
 use std::collections::HashSet;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, UnixStream};
+
 use puff_postgres::{Config, ConnectFailure, Connection, Error, Host, SqlState};
 
 use crate::support::run;
@@ -132,5 +135,79 @@ fn a_server_that_refuses_the_user_ends_the_search() {
         config.servers.clear();
         let error = Connection::connect(&config).await.unwrap_err();
         assert!(error.to_string().contains("no server is configured"), "{error}");
+    });
+}
+
+/// Stands before the socket of a server and makes it look older: it reports another version, and not whether
+/// it is a standby, which began with PostgreSQL 14. Returns the port.
+async fn grown_old(socket: String, version: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = UnixStream::connect(&socket).await.unwrap();
+            tokio::spawn(async move {
+                // Errors end the connection, which the test notices.
+                let length = client.read_u32().await?;
+                let mut start = vec![0; length as usize - 4];
+                client.read_exact(&mut start).await?;
+                server.write_u32(length).await?;
+                server.write_all(&start).await?;
+                loop {
+                    let (tag, length) = (server.read_u8().await?, server.read_u32().await?);
+                    let mut body = vec![0; length as usize - 4];
+                    server.read_exact(&mut body).await?;
+                    let is = |name: &[u8]| tag == b'S' && body.starts_with(name);
+                    if is(b"in_hot_standby\0") || is(b"default_transaction_read_only\0") {
+                        continue;
+                    }
+                    if is(b"server_version\0") {
+                        body = format!("server_version\0{version}\0").into_bytes();
+                    }
+                    client.write_u8(tag).await?;
+                    client.write_u32(body.len() as u32 + 4).await?;
+                    client.write_all(&body).await?;
+                    if tag == b'Z' {
+                        return copy_bidirectional(&mut client, &mut server).await;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn servers_that_do_not_report_what_they_are() {
+    let pair = Pair::new();
+    run(async {
+        let old = |server: &Server, version| grown_old(server.local_socket(), version);
+        let primary = old(&pair.primary, "10.23").await;
+        let standby = old(&pair.standby, "13.1 (Debian 13.1-1)").await;
+        let ports = format!("host=127.0.0.1,127.0.0.1 port={primary},{standby} sslmode=disable");
+        for (word, expected) in [
+            ("any", primary),
+            ("read-write", primary),
+            ("primary", primary),
+            ("read-only", standby),
+            ("standby", standby),
+            ("prefer-standby", standby),
+        ] {
+            let text = format!("{ports} user=postgres dbname=postgres target_session_attrs={word}");
+            let connection = Connection::connect(&text.parse().unwrap()).await.unwrap();
+            assert_eq!(connection.peer().server.port, expected, "{word}");
+            assert_eq!(connection.query("SELECT 1", &[]).await.unwrap().len(), 1);
+        }
+        let ancient = old(&pair.primary, "9.6.24").await;
+        let text = format!("host=127.0.0.1 port={ancient} sslmode=disable user=postgres");
+        let error = Connection::connect(&text.parse().unwrap()).await.unwrap_err();
+        let too_old = matches!(
+            &error,
+            Error::Connect {
+                failure: ConnectFailure::TooOld(_),
+                ..
+            }
+        );
+        assert!(too_old && error.to_string().contains("9.6.24"), "{error}");
     });
 }

@@ -108,6 +108,13 @@ impl Server {
         )
     }
 
+    /// The path of the server's socket.
+    pub(crate) fn local_socket(&self) -> String {
+        self.path(&format!(".s.PGSQL.{}", self.port))
+            .display()
+            .to_string()
+    }
+
     fn start(&mut self, settings: &[(&str, &str)]) {
         let mut shell = Command::new("/bin/sh");
         shell
