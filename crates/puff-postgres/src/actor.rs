@@ -449,16 +449,11 @@ impl Actor {
 
 /// Learns from a command tag what the server knows about the session now.
 fn note_session_state(tag: &CommandTag, shared: &Shared, statements: &mut StatementCache) {
-    match tag.as_str() {
-        "SET" | "LISTEN" | "PREPARE" | "DECLARE CURSOR" | "LOAD" => {
-            shared.session_state.store(true, Ordering::Release);
-        }
-        "DISCARD ALL" => {
-            shared.session_state.store(false, Ordering::Release);
-            statements.clear();
-        }
-        "DEALLOCATE ALL" => statements.clear(),
-        _ => {}
+    if let Some(state) = tag.leaves_session_state() {
+        shared.session_state.store(state, Ordering::Release);
+    }
+    if matches!(tag.as_str(), "DISCARD ALL" | "DEALLOCATE ALL") {
+        statements.clear();
     }
 }
 

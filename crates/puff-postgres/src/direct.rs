@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +20,15 @@ use crate::config::Config;
 use crate::connection::CancelToken;
 use crate::error::Error;
 use crate::rows::{CommandTag, Rows, RowsBuilder};
-use crate::startup::{self, BackendKey, Session};
+use crate::startup::{self, BackendKey, Peer, Session};
 use crate::{DbError, Notification, TransactionStatus};
 use socket::Socket;
 
+mod pool;
 mod socket;
 mod tls_socket;
+
+pub use pool::{PooledSession, SessionPool};
 
 /// What the write buffer begins with.
 const OUTGOING_SIZE: usize = 4096;
@@ -77,6 +80,8 @@ pub struct DirectConnection {
     notifications: VecDeque<Notification>,
     config: Arc<Config>,
     key: BackendKey,
+    /// Whether a command tag has shown state that outlives a transaction.
+    session_state: bool,
     /// Why nothing can be sent any more.
     closed: Option<Error>,
 }
@@ -141,6 +146,7 @@ impl DirectConnection {
             notifications: VecDeque::new(),
             config: Arc::new(config.clone()),
             key,
+            session_state: false,
             closed: None,
         })
     }
@@ -194,7 +200,9 @@ impl DirectConnection {
             self.exchange = None;
             return Step::Done(Err(error.clone()));
         }
+        let sending = !self.outgoing.is_empty();
         let written = self.write();
+        let sent = sending && self.outgoing.is_empty() && written.is_ok();
         loop {
             match self.decode() {
                 Ok(Some(step)) => return step,
@@ -207,6 +215,10 @@ impl DirectConnection {
             {
                 // The server speaks up if it dislikes the data; that is seen at the next wait or the end.
                 return Step::CopyIn;
+            }
+            if sent {
+                // No answer is there yet: do not ask the system for it, but wait.
+                return Step::Wait { write: false };
             }
             match self.socket.read(self.decoder.buffer_mut()) {
                 Ok(0) => {
@@ -279,6 +291,14 @@ impl DirectConnection {
         Ok(self.socket.wait(write, limit)?)
     }
 
+    /// The socket once more, to wait for it elsewhere.
+    ///
+    /// # Errors
+    /// When the process may open no more files.
+    pub fn duplicate_socket(&self) -> Result<OwnedFd, Error> {
+        Ok(self.as_fd().try_clone_to_owned()?)
+    }
+
     /// Whether an exchange is under way.
     pub fn is_busy(&self) -> bool {
         self.exchange.is_some()
@@ -294,6 +314,11 @@ impl DirectConnection {
         self.status
     }
 
+    /// Whether settings, listeners or prepared statements were seen that the next user would inherit.
+    pub(crate) fn has_session_state(&self) -> bool {
+        self.session_state
+    }
+
     /// A parameter that the server reports, such as `server_version` or `TimeZone`.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str)
@@ -302,6 +327,11 @@ impl DirectConnection {
     /// The process that serves this session, as in `pg_stat_activity`.
     pub fn process_id(&self) -> i32 {
         self.key.process_id
+    }
+
+    /// The server at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.key.route.peer
     }
 
     /// What the session was opened with.
@@ -324,13 +354,15 @@ impl DirectConnection {
         std::mem::take(&mut self.notifications)
     }
 
-    /// Ends the session: says goodbye if the socket has room for it, and closes the socket.
+    /// Ends the session: says goodbye if the socket has room for it, and shuts the socket down, also for
+    /// those who hold a duplicate of it.
     pub fn close(mut self) {
-        if self.closed.is_none() {
+        if self.closed.is_none() && !self.is_busy() {
             frontend::terminate(&mut self.outgoing);
             // A server that does not read the word sees the socket's end.
             let _ = self.write();
         }
+        self.socket.shut_down();
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -415,7 +447,10 @@ impl DirectConnection {
             Message::ParseComplete | Message::BindComplete => {}
             Message::RowDescription(columns) => exchange.rows = Some(RowsBuilder::new(Some(columns))),
             Message::CommandComplete(_) if exchange.beginning => exchange.beginning = false,
-            Message::CommandComplete(tag) => exchange.complete(tag),
+            Message::CommandComplete(tag) => {
+                self.session_state = tag.leaves_session_state().unwrap_or(self.session_state);
+                exchange.complete(tag);
+            }
             Message::EmptyQuery => exchange.complete(CommandTag::default()),
             Message::CopyOut => exchange.copy = Copy::Out(BytesMut::new()),
             Message::CopyDone => exchange.copy = Copy::No,

@@ -45,7 +45,7 @@ pub use config::{
 };
 pub use connection::{CancelToken, Connection};
 pub use db_error::{DbError, Severity};
-pub use direct::{DirectConnection, Step};
+pub use direct::{DirectConnection, PooledSession, SessionPool, Step};
 pub use error::{ConnectFailure, Error};
 pub use notification::Notification;
 pub use param::Param;

@@ -5,7 +5,7 @@
 )]
 
 use std::io::{self, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -56,6 +56,11 @@ impl Socket {
             Self::Tls(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
         }
+    }
+
+    pub(crate) fn shut_down(&self) {
+        // It may be broken already.
+        let _ = SockRef::from(self).shutdown(Shutdown::Both);
     }
 
     /// Blocks the thread until the socket can be read (or written, if that is of interest), the time is over

@@ -9,6 +9,7 @@ mod hosts;
 mod pipeline;
 mod pool;
 mod query;
+mod session_pool;
 mod statements;
 mod support;
 mod tls;
