@@ -28,6 +28,21 @@ pub(crate) trait Source: Send + Sync {
     fn ready(self: Arc<Self>);
 }
 
+/// Which sockets have something to read, or room.
+pub(crate) struct News {
+    events: [EpollEvent; BATCH],
+    count: usize,
+}
+
+impl News {
+    fn none() -> News {
+        News {
+            events: [EpollEvent::empty(); BATCH],
+            count: 0,
+        }
+    }
+}
+
 /// What a hub sleeps on.
 pub(crate) struct Poller {
     epoll: Epoll,
@@ -111,8 +126,8 @@ impl Poller {
         self.expected.load(Ordering::Relaxed) > 0
     }
 
-    /// Sleeps until something is up, `until` at most, and lets the sockets with news do what they have to.
-    pub(crate) fn sleep(&self, until: Option<Instant>) {
+    /// Sleeps until something is up, `until` at most; what the sockets have.
+    pub(crate) fn sleep(&self, until: Option<Instant>) -> News {
         let Some(until) = until else {
             return self.look(EpollTimeout::NONE);
         };
@@ -120,28 +135,31 @@ impl Poller {
         let left = until.saturating_duration_since(Instant::now());
         let mut polled = [PollFd::new(self.epoll.0.as_fd(), PollFlags::POLLIN)];
         let limit = TimeSpec::from_duration(left.min(Duration::from_secs(86_400)));
-        if ppoll(&mut polled, Some(limit), None).is_ok_and(|ready| ready > 0) {
-            self.look(EpollTimeout::ZERO);
+        match ppoll(&mut polled, Some(limit), None) {
+            Ok(ready) if ready > 0 => self.look(EpollTimeout::ZERO),
+            _ => News::none(),
         }
     }
 
-    /// Lets the sockets with news do what they have to, without sleeping.
-    pub(crate) fn glance(&self) {
-        self.look(EpollTimeout::ZERO);
+    /// What the sockets have now.
+    pub(crate) fn glance(&self) -> News {
+        self.look(EpollTimeout::ZERO)
     }
 
-    fn look(&self, limit: EpollTimeout) {
-        let mut events = [EpollEvent::empty(); BATCH];
-        let count = match self.epoll.wait(&mut events, limit) {
-            Ok(count) => count,
+    fn look(&self, limit: EpollTimeout) -> News {
+        let mut news = News::none();
+        match self.epoll.wait(&mut news.events, limit) {
+            Ok(count) => news.count = count,
             // A signal: the hub looks at its flags and comes back.
-            Err(Errno::EINTR) => 0,
-            Err(error) => {
-                tracing::error!("the hub cannot wait for its sockets: {error}");
-                0
-            }
-        };
-        for event in &events[..count] {
+            Err(Errno::EINTR) => {}
+            Err(error) => tracing::error!("the hub cannot wait for its sockets: {error}"),
+        }
+        news
+    }
+
+    /// Lets the sockets with news do what they have to.
+    pub(crate) fn attend(&self, news: &News) {
+        for event in &news.events[..news.count] {
             // Without the lock: a source may watch or forget.
             let source = self.source(event.data());
             if let Some(source) = source {

@@ -259,7 +259,7 @@ impl Reactor {
         *self.busy_since.lock() = None;
         // The sockets are looked at in each turn, also when there is enough to do without them.
         if self.poller.is_expecting() && !self.queue.lock().is_empty() {
-            py.detach(|| self.poller.glance());
+            py.detach(|| self.poller.attend(&self.poller.glance()));
         }
         let events = self.next_batch(py);
         let sole = matches!(
@@ -319,7 +319,12 @@ impl Reactor {
         self.parked.store(true, Ordering::SeqCst);
         let next = self.timers.lock().heap.peek().map(|timer| timer.due);
         if self.queue.lock().is_empty() && !self.woken.load(Ordering::SeqCst) {
-            py.detach(|| self.poller.sleep(next));
+            py.detach(|| {
+                let news = self.poller.sleep(next);
+                // Awake: what the sockets bring is pushed by this thread, and needs no waking.
+                self.parked.store(false, Ordering::SeqCst);
+                self.poller.attend(&news);
+            });
         }
         self.parked.store(false, Ordering::SeqCst);
     }
