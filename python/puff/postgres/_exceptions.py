@@ -232,7 +232,6 @@ _BROKEN = (
     "server closed the connection unexpectedly\n\tThis probably means the server terminated abnormally\n"
 )
 _BY_KIND: dict[str, type[Error]] = {
-    "closed": InterfaceError,
     "input": ProgrammingError,
     "unsupported": NotSupportedError,
 }
@@ -257,7 +256,9 @@ def from_native(kind: str, message: str, fields: dict[str, str] | None = None) -
     if kind == "io":
         # Programs look for these words to learn that a connection is gone.
         message = f"{_BROKEN}\tbefore or while processing the request: {message}"
-    error = _BY_KIND.get(kind, OperationalError)(message if kind == "closed" else _line(message))
+    if kind == "closed":
+        return InterfaceError("connection already closed")
+    error = _BY_KIND.get(kind, OperationalError)(_line(message))
     if kind == "io":
         error.pgerror = error.args[0]
     return error

@@ -8,7 +8,7 @@ __all__ = ["Notify"]
 class Notify:
     """A notification: the sender's backend, the channel, and the payload.
 
-    It unpacks as (pid, channel), and is equal to such a pair if it has no payload.
+    It unpacks as (pid, channel), and is equal to such a pair.
     """
 
     __slots__ = ("channel", "payload", "pid")
@@ -31,7 +31,7 @@ class Notify:
         if isinstance(other, Notify):
             return (self.pid, self.channel, self.payload) == (other.pid, other.channel, other.payload)
         if isinstance(other, tuple):
-            return not self.payload and (self.pid, self.channel) == other
+            return (self.pid, self.channel) == other
         return NotImplemented
 
     def __hash__(self) -> int:

@@ -36,7 +36,8 @@ class FixedOffsetTimezone(datetime.tzinfo):
     def __new__(
         cls, offset: datetime.timedelta | float | None = None, name: str | None = None
     ) -> FixedOffsetTimezone:
-        found = cls._made.get((offset, name))
+        key = (offset, name)
+        found = cls._made.get(key)
         if found is None:
             found = super().__new__(cls)
             if offset is None:
@@ -46,7 +47,7 @@ class FixedOffsetTimezone(datetime.tzinfo):
             )
             found._name = name
             if len(cls._made) < cls._LIMIT:  # Offsets come from data, so there is a bound.
-                cls._made[(offset, name)] = found
+                cls._made[key] = found
         return found
 
     def __init__(self, offset: datetime.timedelta | float | None = None, name: str | None = None) -> None:
@@ -95,7 +96,7 @@ class LocalTimezone(datetime.tzinfo):
     def _in_summer(self, when: datetime.datetime | None) -> bool:
         if when is None:
             return False
-        stamp = time.mktime((*when.timetuple()[:6], when.weekday(), 0, -1))
+        stamp = time.mktime((*when.replace(tzinfo=None).timetuple()[:6], when.weekday(), 0, -1))
         return time.localtime(stamp).tm_isdst > 0
 
     def utcoffset(self, when: datetime.datetime | None) -> datetime.timedelta:
