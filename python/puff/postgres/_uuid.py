@@ -8,9 +8,26 @@ from uuid import UUID
 
 from .._native import native
 from . import _types
-from ._adapters import UUID_adapter, register_adapter
+from ._adapters import ISQLQuote, register_adapter
 
 __all__ = ["UUID_adapter", "register_uuid"]
+
+
+class UUID_adapter:
+    """Writes a ``uuid.UUID``."""
+
+    def __init__(self, uuid: UUID) -> None:
+        self._uuid = uuid
+
+    def __conform__(self, protocol: Any) -> Any:
+        return self if protocol is ISQLQuote else None
+
+    def getquoted(self) -> bytes:
+        """The UUID as a literal."""
+        return b"'%b'::uuid" % str(self._uuid).encode()
+
+    def __str__(self) -> str:
+        return f"'{self._uuid}'::uuid"
 
 
 def _parse(text: str | None, cursor: Any) -> UUID | None:
