@@ -92,6 +92,7 @@ class Named(_Base):
             raise ProgrammingError("scroll mode must be 'relative' or 'absolute'")
         where = "ABSOLUTE " if mode == "absolute" else ""
         self._server("scroll", f"MOVE {where}{int(value)} FROM")
+        self._set_rowcount(-1)
 
     def close(self) -> None:
         """Closes the cursor in the server as well, unless its transaction has failed."""
