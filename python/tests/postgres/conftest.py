@@ -1,0 +1,41 @@
+"""The driver beside psycopg2: both on one private server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+import puff
+import puff.postgres
+
+
+@pytest.fixture(scope="session")
+def server(project: Path) -> dict[str, Any]:
+    """Where the private PostgreSQL of the tests is, as arguments of ``connect``."""
+    (row,) = puff.global_postgres().query(
+        "SELECT current_setting('unix_socket_directories') AS host, current_setting('port') AS port, "
+        "current_user::text AS user, current_database()::text AS dbname"
+    )
+    return row
+
+
+@pytest.fixture
+def ours(server: dict[str, Any]) -> Iterator[Any]:
+    """A connection of this driver, in autocommit."""
+    connection = puff.postgres.connect(**server)
+    connection.autocommit = True
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def theirs(server: dict[str, Any]) -> Iterator[Any]:
+    """A connection of psycopg2, in autocommit."""
+    connection = psycopg2.connect(**server)
+    connection.autocommit = True
+    yield connection
+    connection.close()
