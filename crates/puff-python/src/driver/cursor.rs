@@ -39,6 +39,41 @@ struct State {
     binary_types: Option<Py<PyAny>>,
 }
 
+impl State {
+    fn connection<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.connection
+            .as_ref()
+            .map(|connection| connection.bind(py).clone())
+    }
+
+    /// The next rows, at most `limit`; none without a result.
+    fn claim<'py>(&mut self, py: Python<'py>, limit: usize) -> Option<Batch<'py>> {
+        let result = self.result.clone()?;
+        let start = self.position;
+        let end = start.saturating_add(limit).min(result.len()).max(start);
+        self.position = end;
+        Some(Batch {
+            result,
+            rows: start..end,
+            row_factory: self.row_factory.as_ref().map(|factory| factory.bind(py).clone()),
+            tzinfo_factory: self.tzinfo_factory.bind(py).clone(),
+        })
+    }
+}
+
+/// # Errors
+/// `InterfaceError` if the cursor is closed, or its connection.
+fn check(py: Python<'_>, mut closed: bool, connection: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+    if let Some(connection) = connection.filter(|_| !closed) {
+        closed = connection.getattr(intern!(py, "closed"))?.is_truthy()?;
+    }
+    if closed {
+        Err(Fault::Interface.raise(py, "cursor already closed"))
+    } else {
+        Ok(())
+    }
+}
+
 /// Rows, and how to read them.
 struct ResultSet {
     answer: Py<Answer>,
@@ -71,42 +106,22 @@ impl Cursor {
     /// # Errors
     /// `InterfaceError` if the cursor is closed, or its connection.
     fn check_open(&self, py: Python<'_>) -> PyResult<()> {
-        let (mut closed, connection) = {
+        let (closed, connection) = {
             let state = self.state();
-            (
-                state.closed,
-                state.connection.as_ref().map(|it| it.bind(py).clone()),
-            )
+            (state.closed, state.connection(py))
         };
-        if let Some(connection) = connection.filter(|_| !closed) {
-            closed = connection.getattr(intern!(py, "closed"))?.is_truthy()?;
-        }
-        if closed {
-            Err(Fault::Interface.raise(py, "cursor already closed"))
-        } else {
-            Ok(())
-        }
+        check(py, closed, connection)
     }
 
     /// Claims the next rows, at most `limit`.
     fn claim<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Batch<'py>> {
-        self.check_open(py)?;
-        let mut state = self.state();
-        let Some(result) = state.result.clone() else {
-            drop(state);
-            return Err(Fault::Programming.raise(py, "no results to fetch"));
+        let (closed, connection, batch) = {
+            let mut state = self.state();
+            let batch = state.claim(py, limit);
+            (state.closed, state.connection(py), batch)
         };
-        let start = state.position;
-        let end = start.saturating_add(limit).min(result.len()).max(start);
-        state.position = end;
-        let row_factory = state.row_factory.as_ref().map(|factory| factory.bind(py).clone());
-        let tzinfo_factory = state.tzinfo_factory.bind(py).clone();
-        Ok(Batch {
-            result,
-            rows: start..end,
-            row_factory,
-            tzinfo_factory,
-        })
+        check(py, closed, connection)?;
+        batch.ok_or_else(|| Fault::Programming.raise(py, "no results to fetch"))
     }
 
     /// Makes the claimed rows and hands each to `sink`.
@@ -125,17 +140,25 @@ impl Cursor {
             batch.tzinfo_factory.clone(),
             result.codec.as_deref(),
         );
-        let mut cells = Vec::with_capacity(result.rules.len());
-        let mut make = |row: usize| -> PyResult<Bound<'py, PyAny>> {
+        let cell = |row, (column, rule)| cast::cast(rule, rows.cell(row, column), &reader);
+        let make = |row: usize| -> PyResult<Bound<'py, PyAny>> {
+            let columns = result.rules.iter().enumerate();
             let Some(factory) = &batch.row_factory else {
-                for (column, rule) in result.rules.iter().enumerate() {
-                    cells.push(cast::cast(rule, rows.cell(row, column), &reader)?);
-                }
-                return Ok(PyTuple::new(py, cells.drain(..))?.into_any());
+                // Straight into the tuple. After a failure the rest is filled with None, and let go of.
+                let mut failure = None;
+                let cells = columns.map(|column| match failure {
+                    None => cell(row, column).unwrap_or_else(|error| {
+                        failure = Some(error);
+                        py.None().into_bound(py)
+                    }),
+                    Some(_) => py.None().into_bound(py),
+                });
+                let made = PyTuple::new(py, cells)?;
+                return failure.map_or(Ok(made.into_any()), Err);
             };
             let made = factory.call1((slf,))?;
-            for (column, rule) in result.rules.iter().enumerate() {
-                made.set_item(column, cast::cast(rule, rows.cell(row, column), &reader)?)?;
+            for column in columns {
+                made.set_item(column.0, cell(row, column)?)?;
             }
             Ok(made)
         };

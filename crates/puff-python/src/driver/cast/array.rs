@@ -15,29 +15,31 @@ pub(super) fn cast<'py>(rule: &Rule, text: &[u8], reader: &Reader<'_, 'py>) -> P
     let py = reader.py;
     let fail = |message: &str| Fault::Data.raise(py, message);
     let mut tokens = Tokens::new(text).ok_or_else(|| fail("array does not start with '{'"))?;
-    let mut open: Vec<Vec<Bound<'py, PyAny>>> = Vec::new();
+    // The values of all open lists lie behind each other; `open` tells where each list starts.
+    let mut values: Vec<Bound<'py, PyAny>> = Vec::new();
+    let (mut open, mut depth) = ([0; MAX_DEPTH], 0);
     loop {
         let token = tokens.next().ok_or_else(|| fail("unbalanced braces in array"))?;
         match token {
-            Token::Open if open.len() == MAX_DEPTH => return Err(fail("excessive array dimensions")),
-            Token::Open => open.push(Vec::new()),
+            Token::Open if depth == MAX_DEPTH => return Err(fail("excessive array dimensions")),
+            Token::Open => {
+                open[depth] = values.len();
+                depth += 1;
+            }
             Token::Close => {
-                let done = open.pop().ok_or_else(|| fail("unbalanced braces in array"))?;
-                let list = PyList::new(py, done)?.into_any();
-                match open.last_mut() {
-                    Some(outer) => outer.push(list),
-                    None if tokens.rest.is_empty() => return Ok(list),
-                    None => return Err(fail("unbalanced braces in array")),
+                depth = depth
+                    .checked_sub(1)
+                    .ok_or_else(|| fail("unbalanced braces in array"))?;
+                let list = PyList::new(py, values.drain(open[depth]..))?.into_any();
+                if depth > 0 {
+                    values.push(list);
+                } else if tokens.rest.is_empty() {
+                    return Ok(list);
+                } else {
+                    return Err(fail("unbalanced braces in array"));
                 }
             }
-            Token::Element(element) => {
-                // The borrow of `open` ends before the caster runs: it is the user's code.
-                let value = cast_cell(rule, element.as_deref(), reader)?;
-                let inner = open.last_mut();
-                inner
-                    .ok_or_else(|| fail("array does not start with '{'"))?
-                    .push(value);
-            }
+            Token::Element(element) => values.push(cast_cell(rule, element.as_deref(), reader)?),
         }
     }
 }

@@ -97,7 +97,7 @@ pub(super) fn binary<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, 
 
 fn unhex(py: Python<'_>, digits: &[u8], target: &mut [u8]) -> PyResult<()> {
     let broken = || Fault::Data.raise(py, "unable to parse bytea");
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err(broken());
     }
     for (byte, pair) in target.iter_mut().zip(digits.chunks_exact(2)) {
