@@ -1,0 +1,71 @@
+"""psycopg2's pools, beside psycopg2's own."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+from beside import Diary, Run, compare
+
+import puff
+from puff.postgres.pool import PoolError, ThreadedConnectionPool
+
+
+def _pools(diary: Diary, kind: str) -> None:
+    pools = importlib.import_module(f"{diary.driver.__name__}.pool")
+    made = getattr(pools, kind)(1, 2, **diary.server)
+    one, two = made.getconn(), made.getconn("key")
+    diary.note("the same for its key", made.getconn("key") is two)
+    diary.note("exhausted", made.getconn)
+    one.cursor().execute("SELECT 1")
+    made.putconn(one)
+    diary.note("rolled back", (one.closed, one.info.transaction_status))
+    made.putconn(two, "key")
+    diary.note("more than it keeps", two.closed)
+    diary.note("the kept one", made.getconn() is one)
+    diary.note("not the pool's", lambda: made.putconn(two))
+    one.close()
+    made.putconn(one)
+    third = made.getconn()
+    diary.note("a new one", third is one)
+    made.putconn(third, close=True)
+    diary.note("closed when given back", third.closed)
+    fourth = made.getconn()
+    made.closeall()
+    diary.note("all closed", (fourth.closed, made.closed))
+    diary.note("closed", made.getconn)
+    diary.note("closed twice", made.closeall)
+    diary.note("back to a closed one", lambda: made.putconn(fourth))
+
+
+def simple(diary: Diary) -> None:
+    _pools(diary, "SimpleConnectionPool")
+
+
+def threaded(diary: Diary) -> None:
+    _pools(diary, "ThreadedConnectionPool")
+
+
+@pytest.mark.parametrize("script", [simple, threaded])
+def test_as_psycopg2(script: Any, server: dict[str, Any], run: Run) -> None:
+    compare(script, server, run)
+
+
+def test_greenlets_share_a_pool(server: dict[str, Any]) -> None:
+    pool = ThreadedConnectionPool(0, 3, **server)
+
+    def use() -> Any:
+        try:
+            connection = pool.getconn()
+        except PoolError:
+            return None
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.2), 1")
+            row = cursor.fetchone()
+        pool.putconn(connection)
+        return row[1]
+
+    results = puff.join_all([puff.spawn(use) for _ in range(6)])
+    assert sorted(results, key=str) == [1, 1, 1, None, None, None]
+    pool.closeall()
