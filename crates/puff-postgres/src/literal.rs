@@ -41,8 +41,10 @@ pub enum Backslashes {
 pub enum Charset {
     /// The bytes below 128 are ASCII wherever they stand: UTF-8, the EUC and all one-byte encodings.
     AsciiSafe,
-    /// SJIS, SHIFT_JIS_2004: two bytes from a lead byte on, one for half-width katakana.
+    /// SJIS: two bytes from a lead byte on, one for half-width katakana.
     Sjis,
+    /// SHIFT_JIS_2004: the same, and one character of two bytes becomes a backslash in the server.
+    ShiftJis2004,
     /// BIG5, GBK, UHC: two bytes from a lead byte on.
     TwoBytes,
     /// GB18030: two bytes from a lead byte on, or four if the second is a digit.
@@ -60,6 +62,8 @@ impl Charset {
         let has = |part: &str| name.contains(part);
         if has("euc") {
             Self::AsciiSafe
+        } else if has("jis2004") || has("jisx0213") {
+            Self::ShiftJis2004
         } else if has("jis") || has("932") || has("kanji") {
             Self::Sjis
         } else if has("gb18030") {
@@ -78,10 +82,10 @@ impl Charset {
         match self {
             _ if lead < 0x80 => 1,
             Self::AsciiSafe => 1,
-            Self::Sjis if (0xa1..=0xdf).contains(&lead) => 1,
+            Self::Sjis | Self::ShiftJis2004 if (0xa1..=0xdf).contains(&lead) => 1,
             Self::Gb18030 if next.is_some_and(|next| next.is_ascii_digit()) => 4,
             Self::Johab if lead == 0x8f => 3,
-            Self::Sjis | Self::TwoBytes | Self::Gb18030 | Self::Johab => 2,
+            Self::Sjis | Self::ShiftJis2004 | Self::TwoBytes | Self::Gb18030 | Self::Johab => 2,
         }
     }
 }
@@ -101,8 +105,9 @@ pub enum LiteralError {
     /// PostgreSQL's text holds every character but NUL.
     #[error("A string literal cannot contain NUL (0x00) characters.")]
     Nul,
-    /// Bytes that are no character of the client's encoding; the server would take the quote for a part of it.
-    #[error("byte {at} begins no character of the client's encoding")]
+    /// Bytes that are no character of the client's encoding, so that the server would take the quote for a part
+    /// of them; or a character that depending on the server's encoding begins an escape or does not.
+    #[error("byte {at} begins no character that has a literal in the client's encoding")]
     NotACharacter {
         /// Where, counted in bytes from 0.
         at: usize,
@@ -117,7 +122,7 @@ pub fn text(out: &mut Vec<u8>, text: &[u8], quoting: Quoting) -> Result<(), Lite
     let escape = match quoting.backslashes {
         Backslashes::Ordinary => false,
         Backslashes::Escape => true,
-        Backslashes::Unknown => memchr(b'\\', text).is_some(),
+        Backslashes::Unknown => quoting.charset == Charset::ShiftJis2004 || memchr(b'\\', text).is_some(),
     };
     out.reserve(text.len() + 4);
     if escape {
@@ -174,7 +179,11 @@ fn doubled_by_character(
             .get(at..at + width)
             .ok_or(LiteralError::NotACharacter { at })?;
         // No encoding continues a character with a byte below "0"; a quote there is not part of it.
-        if character[1..].iter().any(|&byte| byte < b'0') {
+        let is_half = character[1..].iter().any(|&byte| byte < b'0');
+        // A database in UTF-8 gets a backslash for it, one in EUC_JIS_2004 does not.
+        let is_doubtful =
+            charset == Charset::ShiftJis2004 && special.contains(&b'\\') && character == [0x81, 0x5f];
+        if is_half || is_doubtful {
             return Err(LiteralError::NotACharacter { at });
         }
         out.extend_from_slice(character);

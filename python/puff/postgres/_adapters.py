@@ -14,12 +14,13 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from .._native import native
 from ._encodings import encodings
 from ._exceptions import ProgrammingError
-from .._native import native
 
 __all__ = [
     "BUILTIN",
+    "SQL_IN",
     "AsIs",
     "Binary",
     "Boolean",
@@ -36,7 +37,6 @@ __all__ = [
     "NoneAdapter",
     "ProgrammingError",
     "QuotedString",
-    "SQL_IN",
     "Time",
     "TimeFromPy",
     "TimeFromTicks",
@@ -117,7 +117,9 @@ class AsIs(_PreparedAdapter):
     __module__ = _HOME
 
     def getquoted(self) -> bytes:
-        """The text, without quotes."""
+        """The text, without quotes; NULL for None."""
+        if self.adapted is None:
+            return b"NULL"
         return str(self.adapted).encode("utf_8" if self._connection is None else self._connection._codec)
 
     def __str__(self) -> str:
@@ -466,5 +468,7 @@ def _split(second: float) -> tuple[int, int]:
 
 def _instance(value: Any, type_: type) -> Any:
     if not isinstance(value, type_):
-        raise TypeError(f"argument 1 must be {type_.__module__}.{type_.__name__}, not {type(value).__name__}")
+        module = type(value).__module__
+        name = type(value).__name__ if module == "builtins" else f"{module}.{type(value).__name__}"
+        raise TypeError(f"argument 1 must be {type_.__module__}.{type_.__name__}, not {name}")
     return value

@@ -45,7 +45,7 @@ class Composable:
         return Composed([self] * times)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._wrapped == other._wrapped  # type: ignore[attr-defined]
+        return type(self) is type(other) and self._wrapped == other._wrapped
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -225,7 +225,7 @@ impl<'py> Writer<'py> {
             LiteralError::Nul => PyValueError::new_err(error.to_string()),
             LiteralError::NotACharacter { .. } => {
                 let codec = self.codec.as_ref().map(Bound::to_string).unwrap_or_default();
-                let reason = "PostgreSQL's encoding has no such character";
+                let reason = "PostgreSQL's encoding has no such character, or reads it as a backslash";
                 let length = text.len().unwrap_or_default();
                 PyUnicodeEncodeError::new_err((codec, text.clone().unbind(), 0, length, reason))
             }
