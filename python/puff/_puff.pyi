@@ -5,7 +5,7 @@ from datetime import timedelta, tzinfo
 from typing import Any, final
 
 from greenlet import greenlet
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 __all__ = [
     "Alarm",
@@ -121,9 +121,10 @@ class Column:
     @property
     def table_column(self) -> int | None: ...
     def __len__(self) -> int: ...
-    def __getitem__(self, index: Any) -> Any: ...
+    def __getitem__(self, index: Any, /) -> Any: ...
     def __iter__(self) -> Iterator[Any]: ...
 
+@disjoint_base
 class Cursor:
     """The native half of a cursor: a result, the position in it, and rows as Python objects."""
 
