@@ -197,7 +197,6 @@ fn doubled_by_character(
 
 /// Appends bytes as a `bytea` literal in hexadecimal form: `'\x6869'::bytea`.
 pub fn bytea(out: &mut Vec<u8>, bytes: &[u8], backslashes: Backslashes) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let opening: &[u8] = match backslashes {
         Backslashes::Ordinary => br"'\x",
         Backslashes::Escape => br"E'\\x",
@@ -208,9 +207,14 @@ pub fn bytea(out: &mut Vec<u8>, bytes: &[u8], backslashes: Backslashes) {
     let start = out.len();
     out.resize(start + 2 * bytes.len(), 0);
     for (pair, byte) in out[start..].chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        pair.copy_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
     }
     out.extend_from_slice(b"'::bytea");
+}
+
+/// Computed rather than looked up, so that the compiler does many at once.
+fn hex_digit(value: u8) -> u8 {
+    value + if value < 10 { b'0' } else { b'a' - 10 }
 }
 
 #[cfg(test)]
