@@ -74,6 +74,7 @@ from ._types import (
     register_type,
     string_types,
 )
+from ._uuid import UUID, UUIDARRAY
 from ._waiting import get_wait_callback, set_wait_callback
 from ._xid import Xid
 
@@ -167,6 +168,8 @@ __all__ = [
     "TRANSACTION_STATUS_UNKNOWN",
     "UNICODE",
     "UNICODEARRAY",
+    "UUID",
+    "UUIDARRAY",
     "AsIs",
     "Binary",
     "Boolean",
