@@ -1,4 +1,4 @@
-"""`puff new`: the projects that it makes build, run and pass their own tests."""
+"""`puff new`: the projects that it makes build, run and pass their own tests. One is made by hand, too."""
 
 from __future__ import annotations
 
@@ -89,11 +89,48 @@ def test_a_django_project(folder: Path, puff: Run, serve: Serve) -> None:
 def python_half(program: Path) -> Path:
     """The Python project in a Rust program, with an environment of its own on top of this one."""
     python = program / f"{program.name}_py"
+    own_environment(python)
+    shutil.copyfile(ROOT / "Cargo.lock", program / "Cargo.lock")
+    return python
+
+
+def own_environment(python: Path) -> None:
+    """Gives a Python project an environment on top of this one."""
     run([sys.executable, "-m", "venv", ".venv"], python, timeout=120)
     paths = [str(ROOT / "python"), sysconfig.get_path("purelib")]
     (packages(python / ".venv") / "checkout.pth").write_text("\n".join(paths))
+
+
+@needs_cargo
+def test_a_project_by_hand(folder: Path) -> None:
+    # The crate and the package come from the checkout: `cargo add puff-rs` and `poetry add puff-py` would ask
+    # their registries for releases. The rest is typed as in the guide.
+    poetry = str(tools() / "bin" / "poetry")
+    variables = {
+        "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+        "POETRY_CACHE_DIR": str(folder / "poetry"),
+        "VIRTUAL_ENV": "",
+        **build_environment(),
+    }
+    run(["cargo", "new", "--quiet", "--vcs", "none", "my_puff_proj", "--bin"], folder, timeout=60)
+    program = folder / "my_puff_proj"
     shutil.copyfile(ROOT / "Cargo.lock", program / "Cargo.lock")
-    return python
+    run(
+        ["cargo", "add", "--quiet", "--offline", "--path", str(ROOT / "crates" / "puff-rs")],
+        program,
+        timeout=60,
+    )
+    run([poetry, "new", "--no-interaction", "my_puff_proj_py"], program, timeout=60, **variables)
+    python = program / "my_puff_proj_py"
+    own_environment(python)
+    with (python / "pyproject.toml").open("a") as file:
+        file.write('\n[tool.poetry.scripts]\ncargo = "puff.poetry_plugins:cargo"\n')
+    example = ROOT / "examples" / "puff-and-python"
+    shutil.copyfile(example / "src" / "main.rs", program / "src" / "main.rs")
+    for name in ("my_python_app.py", "my_file.zip"):
+        shutil.copyfile(example / name, python / name)
+    said = run([poetry, "run", "cargo", "run", "--quiet", "run_hello_world"], python, **variables)
+    assert said == "Hello from python!! Zip is 123 bytes long from rust and 123 bytes from Python.\n"
 
 
 @needs_cargo

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,7 @@ def test_a_python_function_is_a_command() -> None:
 
 
 def test_python_calls_rust() -> None:
+    # The future is `async move` and not `async`: it owns the text that it logs, as Rust demands of a task.
     cargo("puff-and-rust", "--help")
     begin = time.monotonic()
     result = cargo("puff-and-rust", "run_hello_world", PUFF_LOG="debug")
@@ -55,6 +56,39 @@ def test_a_program_explains_itself() -> None:
     wrong = cargo("puff-and-python", "run_hello_mars")
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("my_first_app: error: ")
+
+
+@pytest.fixture
+def chat(tmp_path: Path, stop_services: Callable[[Path], None]) -> Iterator[Path]:
+    """The working directory of the example with GraphQL, somewhere else, with services of its own."""
+    example = ROOT / "examples" / "puff-and-graphql"
+    shutil.copyfile(example / "my_python_gql_app.py", tmp_path / "my_python_gql_app.py")
+    tests = "hello_world_py_app"
+    shutil.copytree(example / tests, tmp_path / tests, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    yield tmp_path
+    stop_services(tmp_path)
+
+
+def test_python_classes_are_a_graphql_server_with_tests(chat: Path, serve: Serve) -> None:
+    # As README.md of the example says, but for the working directory.
+    manifest = str(ROOT / "examples" / "puff-and-graphql" / "Cargo.toml")
+    command = ("cargo", "run", "--quiet", "--manifest-path", manifest, "--")
+    variables = {"VIRTUAL_ENV": sys.prefix, "PYO3_PYTHON": sys.executable}
+    tests = subprocess.run(
+        [*command, "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=chat,
+        env=clean_environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=900,  # the first run compiles
+        check=False,
+    )
+    assert tests.returncode == 0, tests.stdout + tests.stderr
+    assert "2 passed" in tests.stdout
+    with serve(cwd=chat, command=(*command, "runserver"), env=variables) as server:
+        answer = server.graphql("{ hello_world(my_input: 3) { title was_input } new_connection_id }")
+        assert answer["data"]["hello_world"] == [{"title": "hi from pg", "was_input": 3}]
+        assert server.get("/subscriptions").status == 501
 
 
 SITE_APP = """

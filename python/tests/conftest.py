@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -36,11 +37,19 @@ def project() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(params=["thread", "greenlet"])
+@pytest.fixture(params=["thread", "greenlet", "blocking", "asyncio"])
 def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """Calls a function on this thread, which is not the hub, and in a greenlet of the hub."""
+    """Calls a function on this thread, which is not the hub; in a greenlet of the hub; on a thread of
+    `puff.blocking`; from a running asyncio loop."""
     import puff
 
-    if request.param == "thread":
-        return lambda function, *arguments: function(*arguments)
-    return lambda function, *arguments: puff.spawn(function, *arguments).join(30)
+    def from_asyncio(function: Callable[..., Any], *arguments: Any) -> Any:
+        return asyncio.run(asyncio.wait_for(puff.aio(function, *arguments), 30))
+
+    ways: dict[str, Callable[..., Any]] = {
+        "thread": lambda function, *arguments: function(*arguments),
+        "greenlet": lambda function, *arguments: puff.spawn(function, *arguments).join(30),
+        "blocking": lambda function, *arguments: puff.spawn_blocking(function, *arguments),
+        "asyncio": from_asyncio,
+    }
+    return ways[request.param]

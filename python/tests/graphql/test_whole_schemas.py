@@ -16,115 +16,36 @@ from puff.graphql import SchemaError, build_schema, load_schema
 CheckSdl = Callable[[str], Any]
 Write = Callable[..., Path]
 
-# The imports that the text leaves out stand in the header; the classes are in the order of the text, with
-# DbObject named in its own body.
-CHAT = '''
-import puff
-from puff import graphql
-from dataclasses import dataclass
-from typing import Iterable, Optional, Tuple, List, Any
+# The chat of the examples, on a stand-in for the service that a running program has.
+_EXAMPLE = Path(__file__).parents[3] / "examples" / "puff-and-graphql" / "my_python_gql_app.py"
+CHAT = (
+    _EXAMPLE.read_text()
+    .replace("puff.global_pubsub()", "stand_in.PubSub()")
+    .replace("import puff", "import stand_in", 1)
+)
+FUTURE = "from __future__ import annotations\n"
 
-class _Connection:
+STAND_IN = """
+class Connection:
     def subscribe(self, channel):
         pass
 
     def receive(self):
         return None
 
-class _PubSub:
-    """Stands in for the service, which needs a running program."""
+class PubSub:
     def new_connection_id(self):
         return "id-1"
+
     def connection(self):
-        return _Connection()
-    connection_with_id = lambda self, id: _Connection()
+        return Connection()
+
+    def connection_with_id(self, id):
+        return Connection()
+
     def publish_as(self, connection_id, channel, message):
         return True
-
-pubsub = _PubSub()
-CHANNEL = "my_puff_chat_channel"
-
-@dataclass
-class SomeInputObject:
-    some_count: int
-    some_string: str
-
-
-@dataclass
-class SomeObject:
-    field1: int
-    field2: str
-
-@dataclass
-class DbObject:
-    was_input: int
-    title: str
-
-    @classmethod
-    def child_sub_query(cls, context, /) -> Tuple[DbObject, str, List[Any], List[str], List[str]]:
-        parent_values = [r[0] for r in context.parent_values(["field1"])]
-        sql_q = "SELECT a::int as was_input, $2 as title FROM unnest($1::int[]) a"
-        return ..., sql_q, [parent_values, "from child"], ["field1"], ["was_input"]
-
-
-@dataclass
-class Query:
-
-    @classmethod
-    def hello_world(cls, parents, context, /, my_input: int) -> Tuple[List[DbObject], str, List[Any]]:
-        return ..., "SELECT $1::int as was_input, \\'hi from pg\\'::TEXT as title", [my_input]
-
-    @classmethod
-    def hello_world_object(cls, parents, context, /, my_input: List[SomeInputObject]) -> Tuple[List[SomeObject], List[SomeObject]]:
-        objs = [SomeObject(field1=0, field2="Python object")]
-        if my_input:
-            for inp in my_input:
-                objs.append(SomeObject(field1=inp.some_count, field2=inp.some_string))
-        return ..., objs
-
-    @classmethod
-    def new_connection_id(cls, context, /) -> str:
-        return pubsub.new_connection_id()
-
-
-@dataclass
-class Mutation:
-    @classmethod
-    def send_message_to_channel(cls, context, /, connection_id: str, message: str) -> bool:
-        print(context.auth_token) #  Authoritzation bearer token passed in the context
-        return pubsub.publish_as(connection_id, CHANNEL, message)
-
-
-@dataclass
-class MessageObject:
-    message_text: str
-    from_connection_id: str
-    num_processed: int
-
-
-@dataclass
-class Subscription:
-    @classmethod
-    def read_messages_from_channel(cls, context, /, connection_id: Optional[str] = None) -> Iterable[MessageObject]:
-        if connection_id is not None:
-            conn = pubsub.connection_with_id(connection_id)
-        else:
-            conn = pubsub.connection()
-        conn.subscribe(CHANNEL)
-        num_processed = 0
-        while msg := conn.receive():
-            from_connection_id = msg.from_connection_id
-            if connection_id != from_connection_id:
-                yield MessageObject(message_text=msg.text, from_connection_id=from_connection_id, num_processed=num_processed)
-                num_processed += 1
-
-
-@dataclass
-class Schema:
-    query: Query
-    mutation: Mutation
-    subscription: Subscription
-'''  # noqa: E501 - as users have it
+"""
 
 CHAT_SDL = """\
 type Query {
@@ -281,7 +202,8 @@ class Context:
 
 @pytest.fixture
 def chat(write: Write) -> Any:
-    write("chat", "from __future__ import annotations\n" + CHAT, header=False)
+    write("stand_in", STAND_IN, header=False)
+    write("chat", CHAT, header=False)
     return importlib.import_module("chat")
 
 
@@ -339,7 +261,9 @@ def test_chat_in_camel_case(chat: Any, check_sdl: CheckSdl) -> None:
 def test_chat_without_future_import_says_what_to_add(write: Write) -> None:
     if sys.version_info >= (3, 14):
         pytest.skip("hints are evaluated late from Python 3.14 on")
-    write("chat", CHAT, header=False)
+    assert CHAT.startswith(FUTURE)
+    write("stand_in", STAND_IN, header=False)
+    write("chat", CHAT.removeprefix(FUTURE), header=False)
     with pytest.raises(
         SchemaError, match=r"name 'DbObject' is not defined.*from __future__ import annotations"
     ):
