@@ -143,7 +143,7 @@ class cursor(_Base):
         self._load(answer, connection)
         if connection._watched:
             connection._collect()
-        if not answer.tag and not answer.has_rows:
+        if not answer.has_rows and not answer.tag:
             raise ProgrammingError("can't execute an empty query")
 
     def executemany(self, query: str | bytes | Composable, vars_list: Iterable[Arguments]) -> None:
