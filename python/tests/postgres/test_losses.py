@@ -1,0 +1,92 @@
+"""The server goes away while the driver does something: the class of the error, and what is left."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from beside import Run
+
+from puff import postgres
+
+
+class Slow(io.RawIOBase):
+    """A file of rows without end."""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        time.sleep(0.01)
+        return b"1\n"
+
+
+def in_a_query(cursor: Any) -> None:
+    cursor.execute("SELECT pg_sleep(20)")
+
+
+def in_copy_in(cursor: Any) -> None:
+    cursor.copy_from(Slow(), "t")
+
+
+def in_copy_out(cursor: Any) -> None:
+    cursor.copy_expert("COPY (SELECT pg_sleep(0.01) FROM generate_series(1, 2000)) TO STDOUT", io.BytesIO())
+
+
+def in_a_named_cursor(cursor: Any) -> None:
+    with cursor.connection.cursor("n") as named:
+        named.execute("SELECT pg_sleep(0.01) FROM generate_series(1, 2000)")
+        named.fetchall()
+
+
+@pytest.mark.parametrize("work", [in_a_query, in_copy_in, in_copy_out, in_a_named_cursor])
+def test_the_backend_is_ended(
+    work: Callable[[Any], None], server: dict[str, Any], ours: Any, run: Run
+) -> None:
+    connection = run(lambda: postgres.connect(**server))
+    pid = connection.get_backend_pid()
+
+    def end() -> None:
+        with ours.cursor() as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+    def script() -> None:
+        cursor = connection.cursor()
+        cursor.execute("CREATE TEMP TABLE t (a int)")
+        timer = threading.Timer(0.4, end)
+        timer.start()
+        start = time.monotonic()
+        try:
+            with pytest.raises(postgres.OperationalError) as caught:
+                work(cursor)
+        finally:
+            timer.join()
+        assert time.monotonic() - start < 10
+        assert caught.value.cursor is not None
+        assert caught.value.pgcode in ("57P01", None)
+        assert connection.closed == 2
+        with pytest.raises(postgres.InterfaceError):
+            connection.cursor()
+        connection.close()
+
+    run(script)
+    with ours.cursor() as other:
+        other.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", (pid,))
+        assert other.fetchone() == (0,)
+
+
+def test_closed_by_another_greenlet(server: dict[str, Any], run: Run) -> None:
+    def script() -> None:
+        connection = postgres.connect(**server)
+        timer = threading.Timer(0.3, connection.close)
+        timer.start()
+        with pytest.raises(postgres.Error), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(20)")
+        timer.join()
+        assert connection.closed == 1
+
+    run(script)
