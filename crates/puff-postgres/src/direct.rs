@@ -24,11 +24,10 @@ use crate::startup::{self, BackendKey, Peer, Session};
 use crate::{DbError, Notification, TransactionStatus};
 use socket::Socket;
 
-mod pool;
+mod member;
+mod settle;
 mod socket;
 mod tls_socket;
-
-pub use pool::{PooledSession, SessionPool};
 
 /// What the write buffer begins with.
 const OUTGOING_SIZE: usize = 4096;
@@ -244,7 +243,8 @@ impl DirectConnection {
     }
 
     /// Hands over data for a `COPY ... FROM STDIN` that asked for it; it is sent by [`advance`](Self::advance).
-    pub fn copy_data(&mut self, data: &[u8]) {
+    /// Whether there is room for more before that.
+    pub fn copy_data(&mut self, data: &[u8]) -> bool {
         // A piece larger than a message may be is sent as several: the server puts them together.
         for piece in data.chunks(MAX_SQL) {
             self.outgoing.reserve(piece.len() + 5);
@@ -252,6 +252,7 @@ impl DirectConnection {
             self.outgoing.put_u32(piece.len() as u32 + 4);
             self.outgoing.put_slice(piece);
         }
+        self.outgoing.len() < COPY_CHUNK
     }
 
     /// Ends the data of a `COPY ... FROM STDIN`: all has been handed over, or `failure` says why it was not,
@@ -312,11 +313,6 @@ impl DirectConnection {
     /// The transaction state after the last answer.
     pub fn transaction_status(&self) -> TransactionStatus {
         self.status
-    }
-
-    /// Whether settings, listeners or prepared statements were seen that the next user would inherit.
-    pub(crate) fn has_session_state(&self) -> bool {
-        self.session_state
     }
 
     /// A parameter that the server reports, such as `server_version` or `TimeZone`.

@@ -122,6 +122,19 @@ fn a_statement_that_nobody_waits_for_is_cancelled() {
 }
 
 #[test]
+fn a_statement_that_had_not_begun_is_cancelled_as_well() {
+    run(async {
+        let pool = pool(&config(), 1);
+        let mut session = pool.get().await.unwrap();
+        let pid = session.process_id();
+        // Not even sent yet: the first request to cancel it comes too early.
+        session.start(b"SELECT pg_sleep(60)", None).unwrap();
+        drop(session);
+        assert_eq!(pool.get().await.unwrap().process_id(), pid);
+    });
+}
+
+#[test]
 fn a_copy_left_in_the_middle_is_cleaned_up() {
     run(async {
         let pool = pool(&config(), 1);

@@ -17,6 +17,7 @@ use puff_postgres::{CancelToken, DirectConnection, Error, PooledSession, Rows, S
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use tokio::sync::Notify;
 
 use super::Answer;
 use super::error::exception;
@@ -28,6 +29,9 @@ use crate::waiter::Waiter;
 const TICK_MS: u8 = 50;
 const TICK: Duration = Duration::from_millis(TICK_MS as u64);
 
+/// How many milliseconds are waited, each time, before the server is asked again to stop a statement.
+const CANCEL_PAUSES: [u64; 8] = [50, 100, 200, 400, 800, 1600, 3200, 6400];
+
 /// A session, shared by whoever uses the connection object.
 pub(super) struct Conversation {
     state: Mutex<State>,
@@ -36,6 +40,8 @@ pub(super) struct Conversation {
     /// The socket once more, to wait for it without the lock.
     socket: OwnedFd,
     cancel: CancelToken,
+    /// Told when an exchange that nobody wants is over.
+    settled: Notify,
     reactor: Arc<Reactor>,
 }
 
@@ -156,6 +162,7 @@ impl Conversation {
             cancel: connection.cancel_token(),
             reactor,
             turns: Condvar::new(),
+            settled: Notify::new(),
             state: Mutex::new(State {
                 connection: Some(connection),
                 parting: None,
@@ -365,13 +372,10 @@ impl Conversation {
         let Some(connection) = state.connection.take() else {
             return;
         };
-        let pooled = matches!(connection, Owned::Pooled(_));
-        // A pool cancels by itself.
-        let busy = !pooled && connection.is_busy();
-        if pooled && state.cancelling {
+        if state.cancelling {
             state.parting = Some(connection);
         } else {
-            connection.close();
+            self.end(connection);
         }
         if let Some(token) = state.token.take() {
             self.reactor.poller().forget(&self.socket, token);
@@ -380,14 +384,17 @@ impl Conversation {
             fail(waiter, closed());
         }
         self.pass_on(&mut state);
-        drop(state);
-        if busy {
-            let cancel = self.cancel.clone();
-            puff_core::task::spawn(self.reactor.tokio(), "postgres cancel", async move {
-                if let Err(error) = cancel.cancel().await {
-                    tracing::debug!("a statement of a closed session could not be cancelled: {error}");
-                }
-            });
+    }
+
+    /// Gives the session back or ends it; the server is told to stop what still runs.
+    fn end(&self, connection: Owned) {
+        match connection {
+            Owned::Pooled(session) => drop(session),
+            Owned::Own(connection) if connection.is_busy() => {
+                let tokio = self.reactor.tokio();
+                puff_core::task::spawn(tokio, "postgres session end", connection.wind_up());
+            }
+            Owned::Own(connection) => connection.close(),
         }
     }
 
@@ -432,8 +439,10 @@ impl Conversation {
             Step::CopyOut(data) => Ok(Given::Data(data)),
             Step::CopyIn => Ok(Given::Wanted),
             Step::Done(answer) => {
-                if let Turn::Greenlet(waiter) = self.set_turn(state, Turn::Free) {
-                    give(waiter, answer.map(Given::Answer));
+                match self.set_turn(state, Turn::Free) {
+                    Turn::Greenlet(waiter) => give(waiter, answer.map(Given::Answer)),
+                    Turn::Abandoned => self.settled.notify_one(),
+                    _ => {}
                 }
                 return self.pass_on(state);
             }
@@ -452,27 +461,53 @@ impl Conversation {
         if let Err(error) = watched {
             // Without the hub's eyes on it the rest is never read: the session is of no use any more.
             tracing::error!("a session is closed because the hub cannot watch it: {error}");
-            state.connection.take().map(Owned::close);
+            if let Some(connection) = state.connection.take() {
+                self.end(connection);
+            }
             return self.pass_on(state);
         }
         connection.abandon();
         self.set_turn(state, Turn::Abandoned);
         state.cancelling = true;
-        let this = self.clone();
-        puff_core::task::spawn(self.reactor.tokio(), "postgres cancel", async move {
-            if let Err(error) = this.cancel.cancel().await {
-                tracing::debug!("a statement that nobody waits for could not be cancelled: {error}");
-            }
-            let mut state = this.state.lock();
-            state.cancelling = false;
-            if let Some(connection) = state.parting.take() {
-                connection.close();
-            }
-            if matches!(state.turn, Turn::Free) {
-                this.pass_on(&mut state);
-            }
-        });
+        puff_core::task::spawn(
+            self.reactor.tokio(),
+            "postgres cancel",
+            self.clone().have_it_stopped(),
+        );
         self.step(state);
+    }
+
+    /// Asks the server to stop the exchange that nobody wants; repeatedly, for a request that comes before the
+    /// statement has begun is lost on it.
+    async fn have_it_stopped(self: Arc<Self>) {
+        for pause in CANCEL_PAUSES {
+            if let Err(error) = self.cancel.cancel().await {
+                tracing::debug!("a statement that nobody waits for could not be cancelled: {error}");
+                break;
+            }
+            if self.is_stopped() {
+                break;
+            }
+            // Late or early does not matter: it is looked again.
+            let _ = tokio::time::timeout(Duration::from_millis(pause), self.settled.notified()).await;
+            if self.is_stopped() {
+                break;
+            }
+        }
+        let mut state = self.state.lock();
+        state.cancelling = false;
+        if let Some(connection) = state.parting.take() {
+            self.end(connection);
+        }
+        if matches!(state.turn, Turn::Free) {
+            self.pass_on(&mut state);
+        }
+    }
+
+    /// Whether no exchange that nobody wants is under way here; one of a closed session is ended elsewhere.
+    fn is_stopped(&self) -> bool {
+        let state = self.state.lock();
+        state.parting.is_some() || !matches!(state.turn, Turn::Abandoned)
     }
 
     /// Lets the next in line have the session.
