@@ -21,6 +21,8 @@ def run(driver):
     _local.install()  # before any module of the user's can take threading.local
     _logging.install(driver.log_levels())  # before any of them logs; what they configure themselves wins
     _diagnose(driver.watchdog_seconds())
+    if driver.replaces_psycopg2():
+        importlib.import_module("puff.compat.psycopg2").install()  # before any of them can import psycopg2
     # Services come after what is quick and may be wrong; a module that needs one earlier opens it itself.
     driver.make_global_state()
     for path in driver.imports():

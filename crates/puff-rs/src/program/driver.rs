@@ -38,6 +38,7 @@ pub(super) struct Driver {
     pub(super) program: String,
     pub(super) console: Console,
     pub(super) watchdog: Duration,
+    pub(super) psycopg2: bool,
     pub(super) log_levels: LoggerLevels,
     pub(super) runtime: Runtime,
     pub(super) embedded: puff_embedded::EmbeddedConfig,
@@ -102,6 +103,11 @@ impl Driver {
     /// How many seconds the hub may be busy with one greenlet before the watchdog warns; 0 for no watchdog.
     fn watchdog_seconds(&self) -> f64 {
         self.watchdog.as_secs_f64()
+    }
+
+    /// Whether `import psycopg2` is to give `puff.postgres`.
+    fn replaces_psycopg2(&self) -> bool {
+        self.psycopg2
     }
 
     /// The levels of Python's loggers that follow from the setting `log`: names, the root's empty, and numbers.

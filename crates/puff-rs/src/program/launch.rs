@@ -42,6 +42,7 @@ pub(crate) struct Launch {
     threads: usize,
     blocking_threads: usize,
     watchdog: Duration,
+    psycopg2: bool,
     log_levels: LoggerLevels,
     embedded: EmbeddedConfig,
     console: Console,
@@ -68,6 +69,7 @@ impl Launch {
             watchdog: settings
                 .get("watchdog")?
                 .unwrap_or_else(|| watchdog_default(&settings)),
+            psycopg2: settings.get_or("psycopg2", false)?,
             embedded: embedded_config(&settings, &directory),
             console: Console::new(prepared.server),
             log_levels,
@@ -107,6 +109,7 @@ impl Launch {
                 program: self.name,
                 console: self.console,
                 watchdog: self.watchdog,
+                psycopg2: self.psycopg2,
                 log_levels: self.log_levels,
                 runtime: runtime.clone(),
                 embedded: self.embedded,

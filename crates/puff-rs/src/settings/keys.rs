@@ -104,6 +104,12 @@ pub static RUNTIME_KEYS: &[Key] = &[
     )
     .or_variable("DATABASE_URL"),
     key("postgres_pool_size", "N", "Most connections to PostgreSQL").default("10"),
+    key(
+        "psycopg2",
+        "BOOL",
+        "Makes Python's import of psycopg2 give puff.postgres instead",
+    )
+    .default("false"),
     key("redis_url", "URL", "Redis to use instead of a private Valkey").or_variable("REDIS_URL"),
     key("pubsub_url", "URL", "Redis for pub-sub").default("the one of --redis-url"),
 ];
