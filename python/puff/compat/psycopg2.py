@@ -39,6 +39,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         module = importlib.import_module(_home_of(spec.name))
+        if spec.name == _ALIAS:
+            _name_ranges(_ALIAS)
         # The import system puts the alias's spec into the module; `exec_module` undoes that.
         spec.loader_state = module.__spec__
         return module
@@ -54,6 +56,16 @@ _finder = _Finder()
 
 def _home_of(fullname: str) -> str:
     return _HOME + fullname[len(_ALIAS) :]
+
+
+def _name_ranges(package: str) -> None:
+    """Says where the range classes are at home.
+
+    Django's migrations, and pickles, name that module: under psycopg2's name either driver can read them.
+    """
+    ranges = importlib.import_module(f"{_HOME}._range")
+    for name in ("Range", "NumericRange", "DateRange", "DateTimeRange", "DateTimeTZRange"):
+        getattr(ranges, name).__module__ = f"{package}._range"
 
 
 def install() -> None:
@@ -87,6 +99,8 @@ def uninstall() -> None:
     if not is_installed():
         return
     sys.meta_path.remove(_finder)
+    if _ALIAS in sys.modules:
+        _name_ranges(_HOME)
     for name in list(sys.modules):
         if name == _ALIAS or name.startswith(_ALIAS + "."):
             del sys.modules[name]

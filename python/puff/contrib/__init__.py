@@ -1,0 +1,1 @@
+"""Puff for other frameworks. Each module needs its framework, and nothing here is imported by the rest."""

@@ -1,0 +1,1 @@
+"""Puff for Django: `puff.contrib.django.postgresql` is a database `ENGINE`."""

@@ -1,0 +1,106 @@
+"""The pool behind `OPTIONS["pool"]`: sessions in Rust, under the names that Django's backend calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from puff._native import native
+from puff.postgres import extensions
+from puff.postgres._session import Session
+
+if TYPE_CHECKING:
+    from puff._puff import PgPool
+
+_DEFAULTS: dict[str, Any] = {
+    "min_size": 0,
+    "max_size": 10,
+    "timeout": 10.0,
+    "max_lifetime": 30 * 60.0,
+    "max_idle": 10 * 60.0,
+}
+
+
+class Pool:
+    """A pool for one alias of `DATABASES`, shared by all greenlets and threads of the process.
+
+    Sessions are opened when they are wanted. Who finds all `max_size` of them in use waits in line, `timeout`
+    seconds at most. Before a session goes to the next, its transaction is rolled back and its settings are
+    reset, where it has any.
+
+    Raises:
+        ImproperlyConfigured: options that do not exist or make no sense.
+    """
+
+    def __init__(self, parameters: dict[str, Any], options: dict[str, Any] | bool) -> None:
+        if "connection_factory" in parameters:
+            raise ImproperlyConfigured("A pool makes connections of its own: OPTIONS['connection_factory']")
+        self.parameters = dict(parameters)
+        self.options = options
+        self._cursor_factory = parameters.get("cursor_factory")
+        self._limits = _limits({} if isinstance(options, bool) else options)
+        given = {name: value for name, value in parameters.items() if name != "cursor_factory"}
+        self._dsn = extensions.make_dsn(**given)
+        self._native: PgPool = native.PgPool(self._dsn, **self._limits)
+
+    def open(self) -> None:
+        """Nothing: the pool opens sessions as they are wanted."""
+
+    def getconn(self) -> PooledConnection:
+        """A connection on a session of the pool; its `close` gives the session back.
+
+        Raises:
+            OperationalError: none was free in time, or none could be opened.
+        """
+        connection = PooledConnection(Session.lease(self._native), self._dsn)
+        connection.cursor_factory = self._cursor_factory
+        connection._pool = self
+        return connection
+
+    def putconn(self, connection: PooledConnection) -> None:
+        """Gives the connection's session back."""
+        connection.close()
+
+    def close(self) -> None:
+        """Ends all sessions that are not in use, and the others when they come back."""
+        self._native.close()
+
+    def status(self) -> dict[str, int]:
+        """How many sessions there are, idle, in use and being opened, and how many callers wait."""
+        names = ("size", "idle", "in_use", "connecting", "waiting")
+        return dict(zip(names, self._native.status(), strict=True))
+
+
+class PooledConnection(extensions.connection):
+    """A connection whose session belongs to a pool."""
+
+    _pool: Pool
+
+    def __init__(self, session: Session, dsn: str) -> None:
+        # Not super's, which opens a session.
+        self._attach(session, dsn)
+
+
+def _limits(options: dict[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(options) - set(_DEFAULTS))
+    if unknown:
+        names = ", ".join(_DEFAULTS)
+        raise ImproperlyConfigured(f"OPTIONS['pool'] has no option {unknown[0]!r}; there are {names}")
+    limits = {**_DEFAULTS, **options}
+    if limits["max_size"] is None:
+        limits["max_size"] = limits["min_size"]  # as psycopg's pool reads it
+    elif "max_size" not in options:
+        limits["max_size"] = max(limits["min_size"], limits["max_size"])
+    for name in ("min_size", "max_size"):
+        if not isinstance(limits[name], int) or limits[name] < 0:
+            raise ImproperlyConfigured(f"OPTIONS['pool'][{name!r}] has to be a number of connections")
+    for name in ("timeout", "max_lifetime", "max_idle"):
+        limit = limits[name]
+        if not isinstance(limit, (int, float)) or isinstance(limit, bool) or not 0 < limit < float("inf"):
+            raise ImproperlyConfigured(f"OPTIONS['pool'][{name!r}] has to be a number of seconds")
+    if not max(1, limits["min_size"]) <= limits["max_size"]:
+        raise ImproperlyConfigured(
+            "OPTIONS['pool']['max_size'] has to be at least 1, and at least 'min_size'"
+        )
+    return limits

@@ -1,0 +1,135 @@
+"""Django's own PostgreSQL backend, with what greenlets and the pool in Rust need."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from weakref import ref
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connections
+from django.db.backends.base.base import NO_DB_ALIAS
+
+from puff import local
+
+from ._choice import import_backend
+from ._held import held
+from ._pool import Pool
+
+import_backend()
+
+from django.db.backends.postgresql import base  # noqa: E402  (with psycopg2 for a driver, see there)
+
+__all__ = ["DatabaseWrapper"]
+
+
+class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
+    """A greenlet's connection to one database, opened on first use.
+
+    It is closed at the end of the request or of the greenlet, whichever comes first. A thread that is not the
+    hub has its own as well.
+    """
+
+    def __init__(self, settings_dict: dict[str, Any], alias: str = "default") -> None:
+        super().__init__(settings_dict, alias)
+        self._home = ref(held())
+
+    def validate_thread_sharing(self) -> None:
+        """Django checks for each statement that no other thread uses the connection; the same for greenlets.
+
+        Raises:
+            DatabaseError: it belongs to another thread or greenlet, and is not meant to be shared.
+        """
+        super().validate_thread_sharing()
+        if self._home() is not held() and not self.allow_thread_sharing:
+            raise DatabaseError(
+                "DatabaseWrapper objects created in a greenlet can only be used in that same greenlet. "
+                f"The object with alias {self.alias!r} was created in another one."
+            )
+
+    # ---------------------------------------------------------------- the pool
+
+    settings_dict: dict[str, Any]
+    _connection_pools: ClassVar[dict[str, Pool]] = {}
+
+    @property
+    def pool(self) -> Pool | None:
+        """The pool of this alias, made on first use; None without `OPTIONS["pool"]`.
+
+        Raises:
+            ImproperlyConfigured: options that make no sense, or `CONN_MAX_AGE` beside a pool.
+        """
+        options = self._pool_options()
+        if not options:
+            return None
+        parameters = self.get_connection_params()
+        if self.timezone_name:
+            # From the start, and not by a statement for each time that a connection is taken.
+            timezone = self.timezone_name.replace(" ", "\\ ")
+            parameters["options"] = f"{parameters.get('options', '')} -c TimeZone={timezone}".strip()
+        pool = self._connection_pools.get(self.alias)
+        if pool is not None and (pool.parameters, pool.options) == (parameters, options):
+            return pool
+        if self.settings_dict.get("CONN_MAX_AGE", 0) != 0:
+            raise ImproperlyConfigured("Pooling doesn't support persistent connections.")
+        # Another database or time zone than before, as in tests: nobody takes from the old one any more.
+        self.close_pool()
+        return self._connection_pools.setdefault(self.alias, Pool(parameters, options))
+
+    def close_pool(self) -> None:
+        """Ends the pool, if there is one; sessions in use end when they come back."""
+        pool = self._connection_pools.pop(self.alias, None)
+        if pool is not None:
+            pool.close()
+
+    def _pool_options(self) -> Any:
+        return None if self.alias == NO_DB_ALIAS else self.settings_dict["OPTIONS"].get("pool")
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """What to connect with, as Django's own; that refuses a pool where the driver is not psycopg 3."""
+        settings = self.settings_dict
+        options = {name: value for name, value in settings["OPTIONS"].items() if name != "pool"}
+        self.settings_dict = {**settings, "OPTIONS": options}
+        try:
+            parameters: dict[str, Any] = super().get_connection_params()
+        finally:
+            self.settings_dict = settings
+        return parameters
+
+    def init_connection_state(self) -> None:
+        """Django has its pool do this once a session; ours resets sessions, so it is looked at each time."""
+        super().init_connection_state()
+        if self._pool_options() and self._configure_connection(self.connection) and not self.get_autocommit():
+            self.connection.commit()
+
+    def close_if_health_check_failed(self) -> None:
+        """Nothing with a pool, which hands out connections that work."""
+        if not self._pool_options():
+            super().close_if_health_check_failed()
+
+    # ---------------------------------------------------------------- connections
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Opens a connection, or takes one from the pool, and binds it to this greenlet."""
+        connection = super().get_new_connection(conn_params)
+        home = held()
+        if self._home() is home:
+            home.add(self)
+        return connection
+
+
+def _greenlets_apart() -> None:
+    """Django keeps the wrappers in a `threading.local`.
+
+    Inside a program that is one for greenlets; in plain Python, where the runtime works in the background,
+    all greenlets would find the same connection there.
+    """
+    if isinstance(connections._connections, local):
+        return
+    apart = local()
+    for alias in connections.settings:
+        if hasattr(connections._connections, alias):
+            setattr(apart, alias, getattr(connections._connections, alias))
+    connections._connections = apart
+
+
+_greenlets_apart()

@@ -1,0 +1,433 @@
+"""Django on Puff's driver: a small project on the private server, inside the runtime and beside it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from stack import Run, Serve, clean_environment
+from tools import packages, tools
+
+SETTINGS = """
+import puff
+import puff.contrib.django.postgresql
+
+_server = puff.global_postgres().query('''
+    SELECT current_setting('unix_socket_directories') AS "HOST", current_setting('port') AS "PORT",
+           current_user::text AS "USER", current_database()::text AS "NAME"
+''')[0]
+DATABASES = {
+    "default": {
+        "ENGINE": "puff.contrib.django.postgresql",
+        "OPTIONS": {"application_name": "shop"},
+        **_server,
+    }
+}
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.postgres", "shop"]
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "shop.urls"
+SECRET_KEY = "not one"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+"""
+
+MODELS = """
+from django.contrib.postgres.fields import ArrayField, IntegerRangeField, HStoreField
+from django.db import models
+
+
+class Item(models.Model):
+    name = models.CharField(max_length=50, unique=True)
+    tags = ArrayField(models.TextField(), default=list)
+    facts = HStoreField(default=dict)
+    extra = models.JSONField(default=dict)
+    prices = IntegerRangeField(null=True)
+    added = models.DateTimeField(auto_now_add=True)
+"""
+
+MIGRATION = """
+from django.contrib.postgres.operations import HStoreExtension
+from django.db import migrations
+
+class Migration(migrations.Migration):
+    initial = True
+    operations = [HStoreExtension()]
+"""
+
+URLS = """
+from django.db import connection, transaction
+from django.http import JsonResponse
+from django.urls import path
+
+
+def pid(request):
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid(), pg_sleep(0.3)")
+        return JsonResponse({"pid": cursor.fetchone()[0]})
+
+
+urlpatterns = [path("pid", pid)]
+"""
+
+COMMON = """
+import os
+import django
+os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
+django.setup()
+
+import puff
+from django.db import connection
+
+postgres = puff.global_postgres()
+
+
+def opened():
+    answer = postgres.query("SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'shop'")
+    return answer[0]["n"]
+
+
+def eventually(condition):
+    for _ in range(500):
+        if condition():
+            return True
+        puff.sleep(0.01)
+    return False
+
+
+def pid(seconds):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid(), pg_sleep(%s)", [seconds])
+        return cursor.fetchone()[0]
+"""
+
+Write = Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def project(
+    tmp_path_factory: pytest.TempPathFactory, stop_services: Callable[[Path], None]
+) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("django")
+    (folder / "shop" / "migrations").mkdir(parents=True)
+    for name, text in {
+        "settings.py": SETTINGS,
+        "shop/__init__.py": "",
+        "shop/models.py": MODELS,
+        "shop/urls.py": URLS,
+        "shop/migrations/__init__.py": "",
+        "shop/migrations/0001_hstore.py": MIGRATION,
+        "common.py": COMMON,
+        "wsgi.py": "import common\nfrom django.core.wsgi import get_wsgi_application\n"
+        "application = get_wsgi_application()\n",
+        "manage.py": "import os, sys\nos.environ['DJANGO_SETTINGS_MODULE'] = 'settings'\n"
+        "from django.core.management import execute_from_command_line\n"
+        "execute_from_command_line(sys.argv)\n",
+    }.items():
+        (folder / name).write_text(text)
+    yield folder
+    stop_services(folder)
+
+
+@pytest.fixture
+def program(project: Path, puff: Run, request: pytest.FixtureRequest) -> Callable[..., str]:
+    """Runs `main` of a module with the names of `common` in it, in either host; what it printed."""
+
+    def run(source: str, *, host: str = "puff") -> str:
+        module = f"program_{request.node.name.translate(str.maketrans('[]-', '___'))}"
+        text = f"from common import *\n{textwrap.dedent(source)}\nif __name__ == '__main__':\n    main()\n"
+        (project / f"{module}.py").write_text(text)
+        if host == "puff":
+            done = puff("run", f"{module}.main", cwd=project, env=environment())
+        else:
+            done = subprocess.run(
+                [sys.executable, f"{module}.py"],
+                cwd=project,
+                env=clean_environment(**environment()),
+                capture_output=True,
+                text=True,
+                timeout=90,
+                check=False,
+            )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def environment() -> dict[str, str]:
+    return {"PYTHONPATH": str(packages(tools()))}
+
+
+hosts = pytest.mark.parametrize("host", ["puff", "python"])
+
+
+@hosts
+def test_each_greenlet_has_a_connection_until_it_ends(program: Callable[..., str], host: str) -> None:
+    printed = program(
+        """
+        def main():
+            mine = pid(0)
+            greenlets = [puff.spawn(pid, 0.5) for _ in range(8)]
+            assert eventually(lambda: opened() == 9), opened()
+            pids = puff.join_all(greenlets)
+            assert len({mine, *pids}) == 9, pids
+            assert eventually(lambda: opened() == 1), opened()
+            assert pid(0) == mine
+            print("apart")
+        """,
+        host=host,
+    )
+    assert printed == "apart\n"
+
+
+def test_a_killed_greenlet_leaves_no_connection(program: Callable[..., str]) -> None:
+    printed = program(
+        """
+        from django.db import transaction
+
+        def long():
+            with transaction.atomic():
+                pid(60)
+
+        def main():
+            greenlets = [puff.spawn(long) for _ in range(5)]
+            assert eventually(lambda: opened() == 5), opened()
+            for greenlet in greenlets:
+                greenlet.kill()
+            assert eventually(lambda: opened() == 0), opened()
+            print("gone")
+        """
+    )
+    assert printed == "gone\n"
+
+
+def test_a_connection_of_another_greenlet_is_refused(program: Callable[..., str]) -> None:
+    printed = program(
+        """
+        from django.db import DatabaseError, connections
+
+        def use(wrapper):
+            try:
+                wrapper.cursor()
+            except DatabaseError as error:
+                return str(error)
+
+        def main():
+            wrapper = connections["default"]
+            wrapper.ensure_connection()
+            print(puff.spawn(use, wrapper).join())
+            wrapper.inc_thread_sharing()
+            print(puff.spawn(use, wrapper).join())
+        """
+    )
+    first, second = printed.splitlines()
+    assert "can only be used in that same greenlet" in first
+    assert second == "None"
+
+
+POOLED = """
+from django.conf import settings
+settings.DATABASES["default"]["OPTIONS"]["pool"] = {"max_size": 3, "timeout": 10}
+"""
+
+
+def test_a_pool_is_shared_by_greenlets_and_never_exceeded(program: Callable[..., str]) -> None:
+    printed = program(
+        POOLED
+        + """
+from django.db import transaction
+
+def turn():
+    return pid(0.02)
+
+def long():
+    with transaction.atomic():
+        pid(60)
+
+def main():
+    greenlets = [puff.spawn(turn) for _ in range(60)]
+    assert eventually(lambda: opened() == 3), opened()
+    pids = puff.join_all(greenlets)
+    assert len(set(pids)) == 3, pids
+    killed = [puff.spawn(long) for _ in range(3)]
+    assert eventually(lambda: connection.pool.status()["in_use"] == 3), connection.pool.status()
+    for greenlet in killed:
+        greenlet.kill()
+    again = puff.join_all([puff.spawn(turn) for _ in range(12)])
+    assert opened() <= 3, opened()
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW TimeZone")
+        zone = cursor.fetchone()[0]
+    connection.close()
+    assert connection.pool.status()["in_use"] == 0, connection.pool.status()
+    connection.close_pool()
+    assert eventually(lambda: opened() == 0), opened()
+    print(len(again), zone)
+"""
+    )
+    assert printed == "12 UTC\n"
+
+
+def test_a_pool_without_a_free_connection_says_so(program: Callable[..., str]) -> None:
+    printed = program(
+        POOLED.replace("10}", "0.1}")
+        + """
+from django.db import OperationalError
+
+def main():
+    held = [puff.spawn(pid, 1) for _ in range(3)]
+    assert eventually(lambda: opened() == 3)
+    try:
+        pid(0)
+    except OperationalError as error:
+        print(error)
+    puff.join_all(held)
+    pid(0)
+"""
+    )
+    assert "3 of at most 3 connections" in printed
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ('OPTIONS"]["pool"] = {"size": 3}', "OPTIONS['pool'] has no option 'size'"),
+        ('OPTIONS"]["pool"] = {"max_size": 0}', "'max_size'] has to be at least 1"),
+        ('OPTIONS"]["pool"] = {"timeout": "soon"}', "'timeout'] has to be a number of seconds"),
+        ('CONN_MAX_AGE"] = 60', "Pooling doesn't support persistent connections"),
+    ],
+    ids=["name", "size", "seconds", "persistent"],
+)
+def test_pools_that_make_no_sense(program: Callable[..., str], setting: str, text: str) -> None:
+    printed = program(
+        POOLED
+        + f"""
+settings.DATABASES["default"]["{setting}
+from django.core.exceptions import ImproperlyConfigured
+
+def main():
+    try:
+        pid(0)
+    except ImproperlyConfigured as error:
+        print(error)
+"""
+    )
+    assert text in printed
+
+
+def test_requests_have_connections_of_their_own_and_close_them(project: Path, serve: Serve) -> None:
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'shop'"
+    with serve("--wsgi", "wsgi:application", cwd=project, env=environment()) as server:
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: server.get("/pid").json()["pid"], range(8)))
+        assert len(set(answers)) == 8
+        left = subprocess.run(
+            [Path(sys.executable).parent / "puff", "db", "psql", "-XAtc", count],
+            cwd=project,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert left.stdout.strip() == "0", left.stderr
+
+
+def test_contrib_postgres(program: Callable[..., str]) -> None:
+    printed = program(
+        """
+        import datetime
+        from django.contrib.postgres.search import SearchVector
+        from django.core.management import call_command
+        from django.db import connection
+        from django.db.backends.postgresql.psycopg_any import NumericRange
+        from shop.models import Item
+
+        def main():
+            call_command("migrate", verbosity=0)
+            with connection.schema_editor() as editor:
+                editor.create_model(Item)
+            Item.objects.bulk_create(
+                Item(name=f"item {n}", tags=["red", "it's"], facts={"size": str(n), "none": None},
+                     extra={"n": [n, None, "\\u00e9"]}, prices=NumericRange(n, 10))
+                for n in range(5)
+            )
+            one = Item.objects.get(facts__contains={"size": "3"})
+            assert (one.tags, one.facts, one.extra) == (
+                ["red", "it's"], {"size": "3", "none": None}, {"n": [3, None, "\\u00e9"]})
+            assert one.prices == NumericRange(3, 10), one.prices
+            assert one.added.utcoffset() == datetime.timedelta(0)
+            assert Item.objects.annotate(words=SearchVector("name")).filter(words="3").get() == one
+            assert Item.objects.filter(tags__overlap=["red"], prices__contains=2).count() == 3
+            assert len([item.name for item in Item.objects.iterator(chunk_size=2)]) == 5
+            print("all types")
+        """
+    )
+    assert printed == "all types\n"
+
+
+def test_manage_test_makes_and_drops_a_database(project: Path, puff: Run) -> None:
+    (project / "shop" / "tests.py").write_text(
+        textwrap.dedent(
+            """
+            from django.db import connection
+            from django.test import TestCase
+
+            class OfTheDatabase(TestCase):
+                def test_name(self):
+                    assert connection.settings_dict["NAME"].startswith("test_")
+                    with connection.cursor() as cursor:
+                        cursor.execute("SELECT current_database()")
+                        assert cursor.fetchone()[0].startswith("test_")
+            """
+        )
+    )
+    done = puff("python", "manage.py", "test", "--noinput", cwd=project, env=environment())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Ran 1 test" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("psql") is None, reason="dbshell is psql, and there is none here")
+def test_dbshell(project: Path, puff: Run) -> None:
+    done = puff(
+        "python", "manage.py", "dbshell", "--", "-XAtc", "SELECT 6 * 7", cwd=project, env=environment()
+    )
+    assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
+
+
+def test_our_driver_also_where_psycopg_3_is_installed(project: Path, program: Callable[..., str]) -> None:
+    (project / "psycopg.py").write_text("__version__ = '3.2.1'\n")
+    try:
+        printed = program(
+            """
+            import psycopg
+            from django.db.backends.postgresql.psycopg_any import is_psycopg3
+
+            def main():
+                pid(0)
+                print(is_psycopg3, connection.Database.__name__, psycopg.__version__)
+            """
+        )
+    finally:
+        (project / "psycopg.py").unlink()
+    assert printed == "False puff.postgres 3.2.1\n"
+
+
+def test_too_late(project: Path, puff: Run) -> None:
+    """As if psycopg 3 were installed and one of Django's modules had found it."""
+    code = """
+import sys, types
+chosen = types.ModuleType("django.db.backends.postgresql.psycopg_any")
+chosen.is_psycopg3 = True
+sys.modules[chosen.__name__] = chosen
+import puff.contrib.django.postgresql
+"""
+    done = puff("python", "-c", code, cwd=project, env=environment())
+    assert done.returncode == 1
+    assert "ImproperlyConfigured: Django has chosen psycopg 3 before" in done.stderr
