@@ -62,9 +62,7 @@ class connection(Transactions):
 
     _dsn = ""
     _encoding = "UTF8"
-    # For literals: Python's codec, and whether the server takes backslashes in plain strings as escapes.
     _codec = "utf_8"
-    _backslash_quotes = False
 
     server_version: int = 0
     """The server's version as a number: 180006 for 18.6."""
@@ -111,7 +109,6 @@ class connection(Transactions):
             raise OperationalError(f"the client encoding {name!r} is not known to Python; choose another one")
         self._encoding = cleaned
         self._codec = encodings[cleaned]
-        self._backslash_quotes = session.parameter("standard_conforming_strings") == "off"
 
     def __repr__(self) -> str:
         return f"<connection object at {id(self):#x}; dsn: {self.dsn!r}, closed: {self.closed}>"
@@ -187,6 +184,15 @@ class connection(Transactions):
         """Asks the server to stop the statement that runs, from another thread or greenlet."""
         self._check("cancel")
         self._session.cancel()
+
+    @property
+    def _backslash_quotes(self) -> bool:
+        """Whether the server takes backslashes in plain strings as escapes.
+
+        Asked for each statement with parameters: any statement may have changed it, and a literal that is
+        quoted for the other setting lets data become SQL.
+        """
+        return not self.closed and self._session.parameter("standard_conforming_strings") == "off"
 
     @property
     def encoding(self) -> str:

@@ -291,6 +291,24 @@ def test_a_server_that_went_away(server: dict[str, Any], ours: Any, run: Run) ->
     run(script)
 
 
+def test_literals_follow_the_servers_setting(server: dict[str, Any], run: Run) -> None:
+    def script() -> None:
+        connection = postgres.connect(**server)
+        cursor = connection.cursor()
+        evil = "\\'; SELECT 'injected' --"
+        for setting in ("off", "on", "off"):
+            # In the middle of a function's work, where no command tag tells.
+            cursor.execute("SELECT set_config('standard_conforming_strings', %s, false)", (setting,))
+            cursor.execute("SELECT %s, %s", (evil, "back\\slash"))
+            assert cursor.fetchall() == [(evil, "back\\slash")]
+        connection.rollback()
+        cursor.execute("SELECT %s", (evil,))
+        assert cursor.fetchall() == [(evil,)]
+        connection.close()
+
+    run(script)
+
+
 def test_cancel(server: dict[str, Any], run: Run) -> None:
     import threading
 
