@@ -38,7 +38,8 @@ pub use tls::{ChannelBinding, ClientCert, RootCerts, SslMode, SslNegotiation, Tl
 /// # Ok::<(), puff_postgres::ConfigError>(())
 /// ```
 ///
-/// The keys are those of libpq, listed by [`Parameter::all`], and `timezone` and `statement_cache_size`.
+/// The keys are those of libpq, listed by [`Parameter::all`], and `timezone`, `statement_cache_size` and
+/// `pgbouncer`.
 /// What differs: `connect_timeout` is 5 seconds without one, the only `client_encoding` is UTF8, Kerberos is
 /// not spoken, and names in a certificate's common name do not count. `FromStr` reads nothing but the text
 /// and the files it names; see [`Config::from_env_and`]. `Display` prints the URL without the password.
@@ -67,6 +68,10 @@ pub struct Config {
     /// How many prepared statements a connection keeps; 0 prepares none by name, as some poolers between
     /// client and server demand.
     pub statement_cache_size: usize,
+    /// Whether PgBouncer, or a pooler like it, stands between and lends a session for a transaction at a time.
+    /// Then no statement has a name, each request waits for the end of the one before, and nothing that needs a
+    /// session of one's own is offered or cleaned up: no `LISTEN`, no `DISCARD ALL`.
+    pub pgbouncer: bool,
     /// What a server must be to be used.
     pub target: TargetSession,
     /// Whether servers, and the addresses of each, are tried in a random order.
@@ -100,6 +105,7 @@ impl Config {
             time_zone: None,
             connect_timeout: Duration::from_secs(5),
             statement_cache_size: 256,
+            pgbouncer: false,
             target: TargetSession::default(),
             load_balance: false,
             tls: TlsConfig::default(),

@@ -54,7 +54,6 @@ pub struct Connection {
     config: Arc<Config>,
     key: BackendKey,
     task: JoinHandle<Option<()>>,
-    runtime: Handle,
 }
 
 impl Connection {
@@ -72,15 +71,13 @@ impl Connection {
         let key = session.key.clone();
         let (requests, receiver) = mpsc::channel(MAX_QUEUED);
         let (actor, shared) = Actor::new(session, config.clone(), receiver);
-        let runtime = Handle::current();
-        let task = puff_core::task::spawn(&runtime, "postgres connection", actor.run());
+        let task = puff_core::task::spawn(&Handle::current(), "postgres connection", actor.run());
         Ok(Self {
             requests,
             shared,
             config,
             key,
             task,
-            runtime,
         })
     }
 
@@ -199,11 +196,6 @@ impl Connection {
     /// Whether a command tag has shown state that outlives a transaction.
     pub(crate) fn has_session_state(&self) -> bool {
         self.shared.session_state.load(Ordering::Acquire)
-    }
-
-    /// The runtime that serves this connection.
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
     }
 
     /// Makes an end of abandoned requests: waits for them a little, then cancels them.

@@ -45,11 +45,14 @@ pub use config::{
 };
 pub use connection::{CancelToken, Connection};
 pub use db_error::{DbError, Severity};
-pub use direct::{DirectConnection, PooledSession, SessionPool, Step};
+pub use direct::{DirectConnection, Step};
 pub use error::{ConnectFailure, Error};
 pub use notification::Notification;
 pub use param::Param;
-pub use pool::{Pool, PoolConfig, PoolStatus, PooledConnection, Reset};
+pub use pool::{
+    ClosedCounts, Lent, Pool, PoolConfig, PoolMetrics, PoolOf, PoolStatus, Poolable, PooledConnection,
+    PooledSession, Reset, SessionPool,
+};
 pub use rows::{Column, CommandTag, Rows};
 pub use sql_state::{InvalidSqlState, SqlState};
 pub use startup::{Peer, TlsInfo};

@@ -80,6 +80,9 @@ impl Config {
         if self.statement_cache_size != default.statement_cache_size {
             query.push(("statement_cache_size", self.statement_cache_size.to_string()));
         }
+        if self.pgbouncer {
+            query.push(("pgbouncer", "true".to_owned()));
+        }
         if self.target != default.target {
             query.push(("target_session_attrs", self.target.as_str().to_owned()));
         }

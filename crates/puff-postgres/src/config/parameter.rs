@@ -88,10 +88,11 @@ const ALL: &[Parameter] = &[
     key("load_balance_hosts", Some("PGLOADBALANCEHOSTS"), Some("disable")),
     key("timezone", Some("PGTZ"), None),
     key("statement_cache_size", None, Some("256")),
+    key("pgbouncer", None, Some("false")),
 ];
 
 impl Parameter {
-    /// All keys, libpq's own in its order, then `timezone` and `statement_cache_size`.
+    /// All keys, libpq's own in its order, then `timezone`, `statement_cache_size` and `pgbouncer`.
     pub fn all() -> &'static [Parameter] {
         ALL
     }

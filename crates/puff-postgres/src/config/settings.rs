@@ -162,6 +162,11 @@ impl<'a> Settings<'a> {
             size.parse()
                 .map_err(|_| self.bad("statement_cache_size", "it is a number of statements"))
         });
+        let pgbouncer = match self.text("pgbouncer") {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(self.bad("pgbouncer", "it is one of true, false")),
+        };
         let milliseconds = self.positive("tcp_user_timeout", "milliseconds")?;
         let passfile = self.path("passfile");
         Ok(Config {
@@ -178,6 +183,7 @@ impl<'a> Settings<'a> {
                 Duration::from_secs(seconds.into())
             }),
             statement_cache_size: cache.transpose()?.unwrap_or(defaults.statement_cache_size),
+            pgbouncer,
             target: self.word(
                 "target_session_attrs",
                 TargetSession::from_word,

@@ -294,11 +294,11 @@ mod properties {
             1u32..100,
             proptest::option::of(1u64..9999),
         );
-        let flags = any::<[bool; 4]>();
+        let flags = any::<[bool; 5]>();
         (texts, servers(), mode, target, binding, numbers, flags).prop_map(
             |((user, database, texts), servers, mode, target, channel_binding, numbers, flags)| {
                 let (seconds, statement_cache_size, count, milliseconds) = numbers;
-                let [sni, with_keepalive, load_balance, newest] = flags;
+                let [sni, with_keepalive, load_balance, newest, pgbouncer] = flags;
                 let roots = RootCerts::File("/ca file.crt".into());
                 Config {
                     servers,
@@ -310,6 +310,7 @@ mod properties {
                     require_peer: texts[4].clone(),
                     connect_timeout: Duration::from_secs(seconds),
                     statement_cache_size,
+                    pgbouncer,
                     target,
                     channel_binding,
                     load_balance,

@@ -54,8 +54,8 @@ pub(super) async fn run(connection: &mut DirectConnection, sql: &str) -> Result<
     drive(connection).await
 }
 
-/// Drives an exchange to its end.
-async fn drive(connection: &mut DirectConnection) -> Result<(), Error> {
+/// Drives an exchange to its end, or without one the session.
+pub(super) async fn drive(connection: &mut DirectConnection) -> Result<(), Error> {
     // Only ever waited for, so that it does not matter whether it is a Unix socket.
     let socket = std::os::unix::net::UnixStream::from(connection.duplicate_socket()?);
     let socket = UnixStream::from_std(socket)?;

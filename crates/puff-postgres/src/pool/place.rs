@@ -2,35 +2,38 @@
 
 use std::sync::Arc;
 
-use super::Inner;
+use tokio::runtime::Handle;
+
+use super::inner::Inner;
+use super::member::Poolable;
 use crate::error::Error;
 
 /// A connection's place among the pool's maximum, given free when this is dropped: also when a task ends in
 /// its middle because the runtime does.
-pub(super) struct Place {
-    pool: Option<Arc<Inner>>,
+pub(super) struct Place<S: Poolable> {
+    pool: Option<Arc<Inner<S>>>,
+    runtime: Handle,
     /// Whether a connection is being opened for it; if that comes to nothing, a waiter is told.
     pub(super) connecting: bool,
     failure: Option<Error>,
 }
 
-impl Place {
+impl<S: Poolable> Place<S> {
     /// Holds a place that has been taken already.
-    pub(super) fn new(pool: &Arc<Inner>) -> Self {
+    pub(super) fn new(pool: &Arc<Inner<S>>, runtime: &Handle) -> Self {
         Self {
             pool: Some(pool.clone()),
+            runtime: runtime.clone(),
             connecting: false,
             failure: None,
         }
     }
 
     /// Holds a place for which a connection is being opened.
-    pub(super) fn connecting(pool: &Arc<Inner>) -> Self {
-        Self {
-            pool: Some(pool.clone()),
-            connecting: true,
-            failure: None,
-        }
+    pub(super) fn connecting(pool: &Arc<Inner<S>>, runtime: &Handle) -> Self {
+        let mut place = Self::new(pool, runtime);
+        place.connecting = true;
+        place
     }
 
     /// Keeps the reason for the waiter that is told.
@@ -44,7 +47,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl<S: Poolable> Drop for Place<S> {
     fn drop(&mut self) {
         let Some(pool) = self.pool.take() else { return };
         let waiter = {
@@ -67,6 +70,10 @@ impl Drop for Place {
                 .send(Err(self.failure.take().unwrap_or_else(stopped)));
         }
         pool.open_for_waiters();
+        if !self.connecting {
+            // Not after a failed attempt: it would be repeated without end while the server is away.
+            pool.fill(&self.runtime);
+        }
         pool.drained.notify_waiters();
     }
 }

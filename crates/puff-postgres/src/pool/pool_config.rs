@@ -15,12 +15,15 @@ use std::time::Duration;
 pub struct PoolConfig {
     /// The most connections there may be at any moment; 0 counts as 1. Default 10.
     pub max_size: usize,
+    /// The connections that are kept open, also when nobody needs them: from the beginning if the pool is made on
+    /// a Tokio runtime, else from its first use. Default 0.
+    pub min_size: usize,
     /// How long a caller waits for a connection. Default 10 s.
     pub acquire_timeout: Duration,
     /// The age at which a connection that is not in use is replaced, give or take a tenth, so that servers
     /// can free what sessions pile up and fail-overs are followed. Default 30 min.
     pub max_lifetime: Option<Duration>,
-    /// How long a connection may wait for work before it is closed. Default 10 min.
+    /// How long a connection beyond `min_size` may wait for work before it is closed. Default 10 min.
     pub idle_timeout: Option<Duration>,
     /// A connection that has waited at least this long is tried before it is handed out. Default 30 s.
     pub check_after_idle: Duration,
@@ -32,6 +35,7 @@ impl Default for PoolConfig {
     fn default() -> Self {
         Self {
             max_size: 10,
+            min_size: 0,
             acquire_timeout: Duration::from_secs(10),
             max_lifetime: Some(Duration::from_secs(30 * 60)),
             idle_timeout: Some(Duration::from_secs(10 * 60)),

@@ -19,7 +19,7 @@ fn drive_with(session: &mut DirectConnection, input: &[&[u8]]) -> (Result<Rows, 
             Step::Wait { write } => drop(session.wait(write, Duration::from_secs(10)).unwrap()),
             Step::CopyOut(data) => output.extend_from_slice(&data),
             Step::CopyIn => match input.next() {
-                Some(data) => session.copy_data(data),
+                Some(data) => drop(session.copy_data(data)),
                 None => session.copy_end(None),
             },
         }

@@ -12,7 +12,7 @@ fn pool(server: &Config, max_size: usize) -> SessionPool {
         acquire_timeout: Duration::from_secs(5),
         ..PoolConfig::default()
     };
-    SessionPool::new(server.clone(), config, 0)
+    SessionPool::new(server.clone(), config)
 }
 
 fn exchange(session: &mut PooledSession, sql: &str) -> Result<Rows, Error> {
@@ -76,7 +76,7 @@ fn a_late_waiter_learns_the_state_of_the_pool() {
             acquire_timeout: Duration::from_millis(50),
             ..PoolConfig::default()
         };
-        let pool = SessionPool::new(config(), config_of_pool, 0);
+        let pool = SessionPool::new(config(), config_of_pool);
         let held = pool.get().await.unwrap();
         let error = pool.get().await.unwrap_err();
         assert!(
@@ -174,10 +174,11 @@ fn a_minimum_is_open_from_the_beginning_and_old_ones_leave() {
         let observer = connect().await;
         let limits = PoolConfig {
             max_size: 5,
+            min_size: 2,
             idle_timeout: Some(Duration::from_millis(200)),
             ..PoolConfig::default()
         };
-        let pool = SessionPool::new(server.clone(), limits, 2);
+        let pool = SessionPool::new(server.clone(), limits);
         eventually("two are open", async || sessions(&observer, &server).await == 2).await;
         let mut held = Vec::new();
         for _ in 0..5 {
@@ -208,7 +209,7 @@ fn closing_ends_idle_ones_waiters_and_those_that_come_back() {
             tokio::spawn(async move { pool.get().await.map(drop) })
         };
         eventually("it waits", async || pool.status().waiting == 1).await;
-        pool.close();
+        pool.shut();
         assert!(matches!(waiter.await.unwrap(), Err(Error::PoolClosed)));
         assert!(matches!(pool.get().await, Err(Error::PoolClosed)));
         drop((held, second));

@@ -36,6 +36,7 @@ impl PgPool {
         let server = Config::from_env_and(conninfo).map_err(|error| exception(py, &error.into()))?;
         let config = PoolConfig {
             max_size,
+            min_size,
             acquire_timeout: seconds(timeout)?,
             max_lifetime: max_lifetime.map(seconds).transpose()?,
             idle_timeout: max_idle.map(seconds).transpose()?,
@@ -44,7 +45,7 @@ impl PgPool {
         };
         let runtime = Runtime::current()?;
         let _tokio = runtime.tokio().enter();
-        let pool = SessionPool::new(server, config, min_size);
+        let pool = SessionPool::new(server, config);
         Ok(Self { pool })
     }
 
@@ -60,7 +61,7 @@ impl PgPool {
 
     /// Ends the pool: idle sessions now, others when they come back.
     fn close(&self) {
-        self.pool.close();
+        self.pool.shut();
     }
 
     /// Sessions in all, idle, in use, being opened; callers that wait.
