@@ -6,16 +6,9 @@ place; `puff` is our backend.
 
 from __future__ import annotations
 
-import importlib
 import os
 
 _engine = os.environ["COMPAT_ENGINE"]
-if os.environ["COMPAT_DRIVER"] == "puff" and os.environ["COMPAT_HOST"] == "python":
-    # Inside the runtime PUFF_PSYCOPG2 does the same.
-    if _engine == "stock":
-        importlib.import_module("puff.compat.psycopg2").install()
-    else:
-        importlib.import_module("puff.contrib.django")
 
 DATABASES = {
     alias: {
