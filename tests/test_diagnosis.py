@@ -35,6 +35,22 @@ def busy():
     puff.sleep(0)
 
 
+def crowd():
+    gate = puff.Event()
+    waiting = [puff.spawn(gate.wait) for _ in range(20_000)]
+    puff.sleep(0)
+    before = rss()
+    busy()
+    print(f"{rss() / before:.3f}")
+    gate.set()
+    puff.join_all(waiting)
+
+
+def rss():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1])
+
+
 def hog():
     until = time.monotonic() + 0.6
     while time.monotonic() < until:
@@ -73,6 +89,13 @@ def test_the_watchdog_names_who_lets_no_other_run(folder: Path, puff: Run) -> No
     assert "greenlet the hog (running)" in ended.stderr
     assert "in hog" in ended.stderr
     assert ended.stderr.count("nothing else has run for") == 1
+
+
+def test_the_watchdog_leaves_those_alone_who_wait(folder: Path, puff: Run) -> None:
+    ended = puff("run", "program.crowd", cwd=folder, env={"PUFF_WATCHDOG": "400ms"})
+    assert ended.returncode == 0, ended.stderr
+    assert "greenlet the hog (running)" in ended.stderr
+    assert float(ended.stdout) < 1.05  # twenty thousand stacks would be seen
 
 
 def test_the_watchdog_is_off_in_production(folder: Path, puff: Run) -> None:

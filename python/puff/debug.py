@@ -79,9 +79,17 @@ def _watch(hub: Hub, seconds: float) -> None:
             reported = False
         elif not reported:
             reported = True
-            now = [each for each in (_info(hub, worker) for worker in hub.workers()) if each.running]
-            what = now[0] if now else "the hub itself"
+            worker = _running(hub)
+            what = _info(hub, worker) if worker is not None else "the hub itself"
             log.warning("nothing else has run for %.1f s: %s", busy, what)
+
+
+def _running(hub: Hub) -> Worker | None:
+    """The greenlet that runs right now. The stacks of the others, perhaps 100,000, stay untouched."""
+    for worker in hub.workers():
+        if worker.gr_frame is None and worker.puff_job is not None:
+            return worker
+    return None
 
 
 def _info(hub: Hub, worker: Worker) -> GreenletInfo:
