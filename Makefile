@@ -18,7 +18,7 @@ RUST := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs' -o
 FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*')
 CARGO_TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --all-targets")
 
-.PHONY: help demo build wheel test test-rust test-python compat lint format bench clean
+.PHONY: help demo build wheel test test-rust test-python test-compat test-pythons compat lint format bench clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -54,7 +54,7 @@ wheel: python/puff/playground/dist/index.html | $(VENV)/.tools ## a wheel in tar
 	@$(BIN)/maturin build --quiet --release --target-dir target/extension --out target/wheels
 	@ls -1 target/wheels/*.whl
 
-test: test-rust test-python ## all tests: Rust, Python, whole stack
+test: test-rust test-python test-compat ## all tests: Rust, Python, whole stack, Django's own on our driver
 
 test-rust: $(VENV)/.package
 	@scripts/postgres.sh
@@ -71,6 +71,10 @@ compat: $(VENV)/.package ## Django's own tests on our driver, next to psycopg2; 
 # PYTHONS="3.12 debug" chooses; see the script.
 test-pythons: python/puff/playground/dist/index.html | $(VENV)/.tools ## the hub's tests on every other Python found
 	@$(BIN)/python scripts/pythons.py $(PYTHONS)
+
+test-compat: $(VENV)/.package
+	@tests/compat/run dbapi20
+	@tests/compat/run core
 
 lint: $(VENV)/.package ## formatters, clippy, rustdoc, ruff, mypy, stubs, floors
 	cargo fmt --all --check
