@@ -256,7 +256,7 @@ class Hub:
             self._blocked.discard(waiter)
 
     def _block_for(self, waiter: Waiter, timeout: float | None) -> Any:
-        limit = min(limits.of_thread, key=lambda each: each.deadline, default=None)
+        limit = thread_limit()
         if limit is None:
             return waiter.block(timeout)
         left = max(0.0, limit.deadline - time.monotonic())
@@ -331,6 +331,13 @@ class _Limits(threading.local):
 
 
 limits = _Limits()
+
+
+def thread_limit() -> Limit | None:
+    """The `puff.timeout` block around this thread's code that ends first."""
+    within = limits.of_thread
+    return min(within, key=lambda each: each.deadline) if within else None
+
 
 # ------------------------------------------------------------------------ the process's hub
 

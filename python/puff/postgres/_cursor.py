@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .._native import native
 from ._adapters import quote_ident
 from ._connection import connection as _Connection
-from ._copy import as_reader, as_writer, copies, copy_statement
+from ._copy import as_reader, as_writer, copy_statement
 from ._exceptions import (
     Error,
     InterfaceError,
@@ -223,7 +223,7 @@ class cursor(_Base):
         connection = self._check("copy_from")
         if not hasattr(file, "read"):
             raise TypeError("argument 1 must have a .read() method")
-        self._copy_in(copy_statement(self, "FROM stdin", table, sep, null, columns), file, size, connection)
+        self._copy(copy_statement(self, "FROM stdin", table, sep, null, columns), file, size, connection)
 
     def copy_to(
         self,
@@ -237,7 +237,7 @@ class cursor(_Base):
         connection = self._check("copy_to")
         if not hasattr(file, "write"):
             raise TypeError("argument 1 must have a .write() method")
-        self._copy_out(copy_statement(self, "TO stdout", table, sep, null, columns), file, connection)
+        self._copy(copy_statement(self, "TO stdout", table, sep, null, columns), file, 8192, connection)
 
     def copy_expert(self, sql: str | bytes | Composable, file: Any, size: int = 8192) -> None:
         """Executes a COPY statement of your own, ``FROM STDIN`` or ``TO STDOUT``, with a file."""
@@ -250,30 +250,19 @@ class cursor(_Base):
                 "file must be a readable file-like object for COPY FROM; "
                 "a writable file-like object for COPY TO."
             )
-        direction = copies(encoded)
-        if direction == "in":
-            self._copy_in(encoded, file, size, connection)
-        elif direction == "out":
-            self._copy_out(encoded, file, connection)
-        else:
-            cursor.execute(self, encoded)
+        self._copy(encoded, file, size, connection)
 
-    def _copy_in(self, sql: bytes, file: Any, size: int, connection: _Connection) -> None:
-        self._copy(sql, connection, "copy_in", as_reader(file, connection._codec), size)
-
-    def _copy_out(self, sql: bytes, file: Any, connection: _Connection) -> None:
-        write, finish = as_writer(file, connection._codec)
-        self._copy(sql, connection, "copy_out", write)
-        finish()
-
-    def _copy(self, sql: bytes, connection: _Connection, method: str, *how: Any) -> None:
+    def _copy(self, sql: bytes, file: Any, size: int, connection: _Connection) -> None:
         self.query = sql
         begin = connection._opening
         if begin is not None:
             connection._opening = None
             connection._status = BEGUN
+        codec = connection._codec
+        write, finish = as_writer(file, codec)
         try:
-            answer = getattr(connection._session, method)(sql, begin, *how)
+            answer = connection._session.copy(sql, begin, as_reader(file, size, codec), write)
+            finish()
         except BaseException as error:
             self._failed(error, begin)
             raise

@@ -6,26 +6,26 @@ itself and blocks in between, detached: nobody else has to be woken for it.
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
 from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from .._hub import current_hub
+from .._hub import Limit, current_hub, thread_limit
 from .._native import native
-from ._exceptions import ProgrammingError
+from ._exceptions import Error, ProgrammingError
 
 if TYPE_CHECKING:
     from .._puff import Answer, PgPool, PgSession
-
-_COPY_REFUSED = "can't execute COPY here: use the copy_to(), copy_from() or copy_expert() method instead"
 
 
 class Session:
     """A session. Its methods may be called by any greenlet or thread; exchanges queue in order.
 
-    All methods that talk to the server raise the driver's exceptions: `OperationalError` and its like with the
-    server's SQLSTATE, `InterfaceError` once the session is closed.
+    All methods that talk to the server raise the driver's exceptions: `OperationalError` and its like with
+    the server's SQLSTATE, `InterfaceError` once the session is closed.
     """
 
     __slots__ = ("__weakref__", "_hub", "_native")
@@ -58,39 +58,27 @@ class Session:
             self._refuse_copy(answer)
         return answer  # type: ignore[no-any-return]
 
-    def copy_out(self, sql: bytes, begin: str | None, write: Callable[[bytes], object]) -> Answer:
-        """Runs a `COPY ... TO STDOUT`; its data goes to `write`, in pieces of up to some 64 KiB.
+    def copy(
+        self, sql: bytes, begin: str | None, read: Callable[[], bytes], write: Callable[[bytes], object]
+    ) -> Answer:
+        """Runs a statement that may be a COPY with the client; the answer to the last.
 
-        The server is read no faster than `write` takes it. What `write` raises ends the copy.
+        If the server asks for data, `read` gives it, until it gives none; if it sends data, `write` gets it,
+        in pieces of up to some 64 KiB. The server is read no faster than that. What `read` raises fails the
+        statement at the server, whose error has it as its cause; what `write` raises ends the copy.
         """
         given = self._first(sql, begin)
-        try:
-            while isinstance(given, bytes):
-                write(given)
-                given = self._next()
-        except BaseException:
-            self._give_up()
-            raise
-        return self._answer_of(given, "TO STDOUT")
-
-    def copy_in(self, sql: bytes, begin: str | None, read: Callable[[int], bytes], size: int) -> Answer:
-        """Runs a `COPY ... FROM STDIN` with the data that `read(size)` gives, until it gives none.
-
-        What `read` raises ends the copy: the statement fails at the server.
-        """
-        given = self._first(sql, begin)
-        try:
-            while given is None:
-                data = read(size)
-                if data:
-                    self._native.copy_data(data)
+        while given.__class__ is not native.Answer:
+            try:
+                if given is None:
+                    self._feed(read)
                 else:
-                    self._native.copy_end()
-                given = self._next()
-        except BaseException:
-            self._give_up()
-            raise
-        return self._answer_of(given, "FROM STDIN")
+                    write(given)
+            except BaseException:
+                self._give_up()
+                raise
+            given = self._next()
+        return given
 
     def cancel(self) -> None:
         """Asks the server to cancel what it runs for this session; from any thread or greenlet."""
@@ -155,7 +143,10 @@ class Session:
     def _first(self, sql: bytes, begin: str | None) -> Any:
         hub = self._hub
         if get_ident() != hub.thread:
-            return self._native.run(sql, begin)
+            limit = thread_limit()
+            if limit is None:
+                return self._native.run(sql, begin)
+            return _within(limit, partial(self._native.run, sql, begin))
         waiter = hub.waiter()
         try:
             self._native.start(sql, begin, waiter)
@@ -169,7 +160,8 @@ class Session:
     def _next(self) -> Any:
         hub = self._hub
         if get_ident() != hub.thread:
-            return self._native.run_on()
+            limit = thread_limit()
+            return self._native.run_on() if limit is None else _within(limit, self._native.run_on)
         waiter = hub.waiter()
         try:
             self._native.resume(waiter)
@@ -185,20 +177,38 @@ class Session:
         else:
             self._native.abandon_run()
 
+    def _feed(self, read: Callable[[], bytes]) -> None:
+        """Hands over as much of a copy's data as there is room for."""
+        push = self._native.copy_data
+        try:
+            while data := read():
+                if not push(data):
+                    return
+        except Exception as error:
+            self._native.copy_end(f"error in .read() call: {type(error).__name__} {error}")
+            try:
+                self._next()
+            except Error as refused:
+                raise refused from error
+            raise
+        self._native.copy_end()
+
     def _refuse_copy(self, given: bytes | None) -> None:
         """Plain `execute` has no place for a copy's data."""
+        direction, method = ("FROM", "copy_from") if given is None else ("TO", "copy_to")
         self._native.refuse_copy()
-        while given.__class__ is not native.Answer:
-            given = self._next()
-        raise ProgrammingError(_COPY_REFUSED)
+        with contextlib.suppress(Error):  # what the server says of a copy that was broken off
+            while self._next().__class__ is not native.Answer:
+                pass
+        raise ProgrammingError(f"can't execute COPY {direction}: use the {method}() method instead")
 
-    def _answer_of(self, given: Any, direction: str) -> Answer:
-        if given.__class__ is native.Answer:
-            return given  # type: ignore[no-any-return]
-        self._native.refuse_copy()
-        while given.__class__ is not native.Answer:
-            given = self._next()
-        raise ProgrammingError(f"expected a COPY ... {direction} statement")
+
+def _within(limit: Limit, run: Callable[[float], Any]) -> Any:
+    """Runs what blocks, for as long as the `puff.timeout` block around it lasts."""
+    try:
+        return run(max(0.0, limit.deadline - time.monotonic()))
+    except TimeoutError:
+        raise limit.error from None
 
 
 def _close(session: PgSession) -> None:

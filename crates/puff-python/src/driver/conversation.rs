@@ -7,14 +7,16 @@ use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 use parking_lot::{Condvar, Mutex};
 use puff_postgres::{CancelToken, DirectConnection, Error, PooledSession, Rows, Step};
 use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyTimeoutError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::sync::Notify;
@@ -26,8 +28,7 @@ use crate::reactor::Reactor;
 use crate::waiter::Waiter;
 
 /// How soon a thread that waits notices Ctrl-C; Python's signal handlers run only while attached.
-const TICK_MS: u8 = 50;
-const TICK: Duration = Duration::from_millis(TICK_MS as u64);
+const TICK: Duration = Duration::from_millis(50);
 
 /// How many milliseconds are waited, each time, before the server is asked again to stop a statement.
 const CANCEL_PAUSES: [u64; 8] = [50, 100, 200, 400, 800, 1600, 3200, 6400];
@@ -246,9 +247,14 @@ impl Conversation {
     // ------------------------------------------------------------ for threads
 
     /// Runs the first step of an exchange on this thread, which blocks, detached, until it is its turn and
-    /// the server has answered.
-    pub(super) fn run(self: &Arc<Self>, py: Python<'_>, exchange: &Exchange) -> PyResult<Given> {
-        let ticket = self.take_turn(py)?;
+    /// the server has answered; `TimeoutError` if that is not before `until`.
+    pub(super) fn run(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        exchange: &Exchange,
+        until: Option<Instant>,
+    ) -> PyResult<Given> {
+        let ticket = self.take_turn(py, until)?;
         {
             let mut state = self.state.lock();
             let started = state
@@ -260,11 +266,11 @@ impl Conversation {
                 return Err(exception(py, &error));
             }
         }
-        self.drive(py, ticket)
+        self.drive(py, ticket, until)
     }
 
-    /// Runs the next step of the copy that this thread holds.
-    pub(super) fn run_on(self: &Arc<Self>, py: Python<'_>) -> PyResult<Given> {
+    /// Runs the next step of the copy that this thread holds; likewise.
+    pub(super) fn run_on(self: &Arc<Self>, py: Python<'_>, until: Option<Instant>) -> PyResult<Given> {
         let ticket = match self.state.lock().turn {
             Turn::Thread(ticket) => ticket,
             _ => {
@@ -272,7 +278,7 @@ impl Conversation {
                 return Err(exception(py, &error));
             }
         };
-        self.drive(py, ticket)
+        self.drive(py, ticket, until)
     }
 
     /// This thread, which holds a copy, gave up.
@@ -283,7 +289,7 @@ impl Conversation {
         }
     }
 
-    fn take_turn(self: &Arc<Self>, py: Python<'_>) -> PyResult<u64> {
+    fn take_turn(self: &Arc<Self>, py: Python<'_>, until: Option<Instant>) -> PyResult<u64> {
         let mut state = self.state.lock();
         state.last_ticket += 1;
         let ticket = state.last_ticket;
@@ -297,14 +303,14 @@ impl Conversation {
             let mine = py.detach(|| {
                 let mut state = self.state.lock();
                 if !state.is_turn_of(ticket) {
-                    self.turns.wait_for(&mut state, TICK);
+                    self.turns.wait_for(&mut state, tick(until));
                 }
                 state.is_turn_of(ticket)
             });
             if mine {
                 return Ok(ticket);
             }
-            if let Err(signal) = py.check_signals() {
+            if let Err(signal) = look_up(py, until) {
                 let mut state = self.state.lock();
                 state
                     .waiting
@@ -317,12 +323,12 @@ impl Conversation {
         }
     }
 
-    fn drive(self: &Arc<Self>, py: Python<'_>, ticket: u64) -> PyResult<Given> {
+    fn drive(self: &Arc<Self>, py: Python<'_>, ticket: u64, until: Option<Instant>) -> PyResult<Given> {
         loop {
-            match py.detach(|| self.drive_detached(ticket)) {
+            match py.detach(|| self.drive_detached(ticket, until)) {
                 Some(given) => return given.map_err(|error| exception(py, &error)),
                 None => {
-                    if let Err(signal) = py.check_signals() {
+                    if let Err(signal) = look_up(py, until) {
                         let mut state = self.state.lock();
                         if state.is_turn_of(ticket) {
                             self.give_up(&mut state);
@@ -334,8 +340,8 @@ impl Conversation {
         }
     }
 
-    /// `None` when it is time to look at the signals.
-    fn drive_detached(self: &Arc<Self>, ticket: u64) -> Option<Result<Given, Error>> {
+    /// `None` when it is time to look at signals and the clock.
+    fn drive_detached(self: &Arc<Self>, ticket: u64, until: Option<Instant>) -> Option<Result<Given, Error>> {
         loop {
             let mut state = self.state.lock();
             if !state.is_turn_of(ticket) {
@@ -356,7 +362,7 @@ impl Conversation {
                 }
             };
             drop(state);
-            match wait(&self.socket, write) {
+            match wait(&self.socket, write, tick(until)) {
                 Ok(true) => {}
                 Ok(false) => return None,
                 Err(error) => return Some(Err(std::io::Error::from(error).into())),
@@ -601,12 +607,28 @@ fn fail(waiter: Py<Waiter>, error: Error) {
     give(waiter, Err(error));
 }
 
-/// Whether the socket has news before the tick is over.
-fn wait(socket: &OwnedFd, write: bool) -> Result<bool, Errno> {
+/// How long a thread may sleep before it looks at signals and the clock.
+fn tick(until: Option<Instant>) -> Duration {
+    until.map_or(TICK, |until| {
+        TICK.min(until.saturating_duration_since(Instant::now()))
+    })
+}
+
+/// What ends a thread's wait early: a signal's exception, or the time.
+fn look_up(py: Python<'_>, until: Option<Instant>) -> PyResult<()> {
+    py.check_signals()?;
+    match until {
+        Some(until) if Instant::now() >= until => Err(PyTimeoutError::new_err("the time is over")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the socket has news before `limit` is over.
+fn wait(socket: &OwnedFd, write: bool, limit: Duration) -> Result<bool, Errno> {
     let mut interest = PollFlags::POLLIN;
     interest.set(PollFlags::POLLOUT, write);
     let mut polled = [PollFd::new(socket.as_fd(), interest)];
-    match poll(&mut polled, PollTimeout::from(TICK_MS)) {
+    match ppoll(&mut polled, Some(TimeSpec::from_duration(limit)), None) {
         Ok(ready) => Ok(ready > 0),
         Err(Errno::EINTR) => Ok(false),
         Err(error) => Err(error),

@@ -10,6 +10,7 @@ use pyo3::types::PyDict;
 use super::conversation::{Conversation, Exchange};
 use super::error::exception;
 use crate::greenlet::{BoxError, start};
+use crate::reactor::deadline;
 use crate::runtime::Runtime;
 use crate::waiter::Waiter;
 
@@ -80,18 +81,26 @@ impl PgSession {
         self.conversation.abandon(waiter.as_unbound());
     }
 
-    /// As `start`, on a thread, which blocks until there is something to return.
-    #[pyo3(signature = (sql, begin))]
-    fn run(&self, py: Python<'_>, sql: &[u8], begin: Option<String>) -> PyResult<Py<PyAny>> {
+    /// As `start`, on a thread, which blocks until there is something to return; `TimeoutError` if that takes
+    /// longer than `limit` seconds.
+    #[pyo3(signature = (sql, begin, limit=None))]
+    fn run(
+        &self,
+        py: Python<'_>,
+        sql: &[u8],
+        begin: Option<String>,
+        limit: Option<f64>,
+    ) -> PyResult<Py<PyAny>> {
         let sql = sql.to_vec();
         self.conversation
-            .run(py, &Exchange { sql, begin })?
+            .run(py, &Exchange { sql, begin }, limit.map(deadline))?
             .into_object(py)
     }
 
-    /// As `resume`, on a thread.
-    fn run_on(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.conversation.run_on(py)?.into_object(py)
+    /// As `resume`, on a thread; likewise.
+    #[pyo3(signature = (limit=None))]
+    fn run_on(&self, py: Python<'_>, limit: Option<f64>) -> PyResult<Py<PyAny>> {
+        self.conversation.run_on(py, limit.map(deadline))?.into_object(py)
     }
 
     /// The thread that holds a copy gave up.
@@ -99,9 +108,10 @@ impl PgSession {
         self.conversation.abandon_run();
     }
 
-    /// Data for a copy in that wants it; then go on.
-    fn copy_data(&self, data: &[u8]) {
-        self.conversation.with(|session| session.copy_data(data));
+    /// Data for a copy in that wants it; whether there is room for more before the copy has to go on.
+    fn copy_data(&self, data: &[u8]) -> bool {
+        let room = self.conversation.with(|session| session.copy_data(data));
+        room.unwrap_or(false)
     }
 
     /// The end of a copy in; with a text it fails with that.
@@ -225,11 +235,7 @@ impl PgSession {
 
 fn notice_text(notice: &DbError) -> String {
     let mut text = format!("{}:  {}\n", notice.severity_text, notice.message);
-    let more = [
-        ("DETAIL", &notice.detail),
-        ("HINT", &notice.hint),
-        ("CONTEXT", &notice.where_),
-    ];
+    let more = [("DETAIL", &notice.detail), ("HINT", &notice.hint)];
     for (label, value) in more {
         if let Some(value) = value {
             text.push_str(&format!("{label}:  {value}\n"));
