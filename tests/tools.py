@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -23,8 +24,13 @@ def tools() -> Path:
     with (venv.parent / f"{venv.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not complete.exists() or complete.read_text() != wanted:
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], timeout=120, check=True)
-            pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", *_PACKAGES]
+            make = [sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv)]
+            subprocess.run(make, timeout=120, check=True)
+            # The environments of `make test-pythons` have no pip, and Debian's debug build could not make one.
+            own = importlib.util.find_spec("pip") is not None
+            has_pip = sys.executable if own else str(ROOT / ".venv" / "bin" / "python")
+            pip = [has_pip, "-m", "pip", "--python", str(venv / "bin" / "python")]
+            pip += ["install", "--quiet", *_PACKAGES]
             done = subprocess.run(pip, timeout=300, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 pytest.skip(f"pip cannot install {', '.join(_PACKAGES)}: {done.stderr.strip()[-200:]}")
