@@ -26,7 +26,7 @@ def tools() -> Path:
         if not complete.exists() or complete.read_text() != wanted:
             make = [sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv)]
             subprocess.run(make, timeout=120, check=True)
-            # The environments of `make test-pythons` have no pip, and Debian's debug build could not make one.
+            # The environments of `make test-pythons` have no pip; Debian's debug build could not make one.
             own = importlib.util.find_spec("pip") is not None
             has_pip = sys.executable if own else str(ROOT / ".venv" / "bin" / "python")
             pip = [has_pip, "-m", "pip", "--python", str(venv / "bin" / "python")]
