@@ -1,6 +1,6 @@
 #!/bin/sh
-# benches/run.sh              all benchmarks: the peers under load, then the hub
-# benches/run.sh keep NAME    keeps the last run's figures and report in results/NAME.{json,hub.json,md}
+# benches/run.sh              all benchmarks: the peers under load, the hub, the driver
+# benches/run.sh keep NAME    keeps the last run's figures and report, as results/NAME.md and the like
 # benches/run.sh COMMAND ...  one command of `python -m peers`, see --help
 # BENCH=full measures everything, PUFF_WHEEL=path takes that wheel, PYTHON= chooses the interpreter.
 set -eu
@@ -14,16 +14,21 @@ all)
     "$python" -m peers bench
     echo
     "$python" -m hub
+    echo
+    "$python" -m driver
     ;;
 keep)
     name=results/${2:?usage: benches/run.sh keep NAME}
     mkdir -p results
     cp "$last/results.json" "$name.json"
     cp "$last/hub.json" "$name.hub.json"
+    cp "$last/driver.json" "$name.driver.json"
     {
         "$python" -m peers report "$name.json"
         printf '\n### Greenlets, beside gevent\n\n'
         "$python" -m hub --report "$name.hub.json"
+        printf '\n### The PostgreSQL driver, beside psycopg2 and psycopg 3\n\n'
+        "$python" -m driver --report "$name.driver.json"
     } >"$name.md"
     ;;
 *)

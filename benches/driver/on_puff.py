@@ -1,4 +1,4 @@
-"""The tasks on Puff's driver: as `puff run driver.on_puff.main` in a greenlet, as a script in a plain thread."""
+"""The tasks on Puff's driver: `puff run driver.on_puff.main` is in a greenlet, a script in a plain thread."""
 
 from __future__ import annotations
 

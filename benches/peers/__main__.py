@@ -23,9 +23,10 @@ from .rounds import FAILURES, Measurement, Plan, Servers
 from .verify import verify
 from .workloads import WORKLOADS, Workload
 
-_SHORT_WORKLOADS = ("wsgi_hello", "gql_nested", "gql_hello")
+_SHORT_WORKLOADS = ("wsgi_hello", "pgsleep", "gql_nested", "gql_hello")
 _SHORT_PEERS = (
     "puff",
+    "puff-native",
     "granian",
     "gunicorn-gevent",
     "axum",

@@ -18,6 +18,7 @@ class Bar:
 
 BARS = (
     Bar("wsgi_hello", "granian", 1.2),
+    Bar("pgsleep", "gunicorn-gevent", 0.5),
     Bar("gql_nested", "async-graphql", 0.5),
     Bar("gql_nested", "strawberry-granian", 1 / 30),
 )

@@ -43,7 +43,7 @@ def load(server: Server, workload: Workload, seconds: int, cores: Cores, databas
         raise PeerError("no answer at all under load")
     wall = after.wall - before.wall
     cpu = after.server - before.server
-    pg = (after.database - before.database).total
+    pg = after.database - before.database
     wrk = after.children - before.children
     on_server_core = after.busy(cores.server) - before.busy(cores.server)
     on_load_core = after.busy(cores.load) - before.busy(cores.load)
@@ -77,7 +77,7 @@ class _Usage:
 
     def __post_init__(self) -> None:
         self.server = procfs.cpu(self.server_pid)
-        self.database = procfs.cpu(self.database_pid)
+        self.database = procfs.cpu_seconds(self.database_pid)
         self._cores = procfs.cores()
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.children = used.ru_utime + used.ru_stime

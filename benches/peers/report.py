@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .bars import judge
 from .results import Measured, Results, Round
-from .tables import ratio, table
+from .tables import ratio, table, verdicts
 from .workloads import WORKLOADS, Workload
 
 
@@ -124,18 +124,8 @@ def _bars(results: Results) -> list[str]:
     judged = judge(results)
     if not judged:
         return []
-    rows = [
-        [
-            f"{bar.workload}: x {bar.peer}",
-            ratio(bar.most),
-            ratio(found),
-            "met" if found <= bar.most else "MISSED",
-        ]
-        for bar, found in judged
-    ]
-    return [
-        "### Puff's server CPU per request beside its bars\n\n" + table(["bar", "at most", "here", ""], rows)
-    ]
+    rows = [(f"{bar.workload}: x {bar.peer}", bar.most, found) for bar, found in judged]
+    return [f"### Puff's server CPU per request beside its bars\n\n{verdicts(rows)}"]
 
 
 def _cold(results: Results) -> list[str]:

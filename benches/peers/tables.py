@@ -25,3 +25,12 @@ def ratio(value: float | None) -> str:
     if value < 0.0995:
         return f"{value:.3f}"
     return f"{value:.2f}" if value < 9.95 else f"{value:.0f}"
+
+
+def verdicts(judged: Sequence[tuple[str, float, float]]) -> str:
+    """A table of bars: what is compared, the ratio that it may have at most, the one that was found."""
+    rows = [
+        [what, ratio(most), ratio(found), "met" if found <= most else "MISSED"]
+        for what, most, found in judged
+    ]
+    return table(["bar", "at most", "here", ""], rows)

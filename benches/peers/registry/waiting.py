@@ -22,7 +22,16 @@ WAITING = (
         f"{PUFF} --wsgi waiting:app",
         _TARGETS,
         "puff",
-        "greenlets; pool of 256",
+        "greenlets; puff.postgres, its pool as psycopg2's, 256",
+        PUFF_ENVIRONMENT,
+    ),
+    Peer(
+        "puff-native",
+        "wait",
+        f"{PUFF} --wsgi waiting:app",
+        {"pgsleep": "/pgsleep/native"},
+        "puff",
+        "greenlets; SQL handed to Rust, a pool of 256",
         {**PUFF_ENVIRONMENT, "PUFF_POSTGRES_POOL_SIZE": "256"},
     ),
     Peer(

@@ -1,29 +1,45 @@
 """WSGI that waits 50 ms: /sleep in Python, /pgsleep in PostgreSQL.
 
-One psycopg2 connection per thread (per greenlet once gevent has patched `threading.local`), opened on first
-use.
+The connections are a pool's: those of a greenlet would end with it, and gevent's end with the client's
+connection.
 """
 
 import os
-import threading
 import time
+from functools import cache
 
-import psycopg2
+import psycopg2.extensions
+from psycopg2.pool import ThreadedConnectionPool
 
 BODY = b"Hello, World!"
 HEADERS = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", "13")]
 
-local = threading.local()
+CONNECTIONS = 256
+"""As many as the load has."""
+
+
+@cache
+def pool():
+    """Made by the first request that wants it. More than it keeps are for requests that overlap the load."""
+    url = os.environ["BENCH_PG_URL"]
+    return ThreadedConnectionPool(CONNECTIONS, 2 * CONNECTIONS, url, connection_factory=connect)
+
+
+def connect(dsn):
+    connection = psycopg2.extensions.connection(dsn)
+    connection.autocommit = True
+    return connection
 
 
 def pgsleep():
-    connection = getattr(local, "connection", None)
-    if connection is None:
-        connection = local.connection = psycopg2.connect(os.environ["BENCH_PG_URL"])
-        connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(0.05)")
-        cursor.fetchall()
+    connections = pool()
+    connection = connections.getconn()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.05)")
+            cursor.fetchall()
+    finally:
+        connections.putconn(connection)
 
 
 def app(environ, start_response):
