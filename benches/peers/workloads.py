@@ -105,7 +105,7 @@ WORKLOADS = (
         "WSGI, SELECT pg_sleep(0.05)",
         dataset.HELLO,
         connections=256,
-        reference="granian-256t",
+        reference="gunicorn-gevent",
         floor="axum",
         fresh=True,
     ),
