@@ -18,18 +18,26 @@ use parking_lot::RwLock;
 use postgres_protocol::message::frontend;
 use rustc_hash::FxHashMap;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::codec::{Decoder, Message, Violation};
 use crate::config::Config;
 use crate::error::Error;
 use crate::in_flight::{InFlight, Kind, RunningQuery};
+use crate::listener::NotificationQueue;
 use crate::request::Request;
 use crate::rows::CommandTag;
 use crate::startup::{BackendKey, Session};
 use crate::statement::{Statement, StatementCache};
 use crate::stream::Stream;
 use crate::{DbError, TransactionStatus, cancel};
+use alone::Cancelling;
+use copy::Copy;
+
+mod alone;
+mod copy;
+
+pub(crate) use copy::Channel;
 
 /// How many requests may wait for the task, and how many for the server.
 pub(crate) const MAX_QUEUED: usize = 128;
@@ -39,6 +47,8 @@ const OUTGOING_SIZE: usize = 4096;
 const MAX_OUTGOING: usize = 1024 * 1024;
 /// How long the end of a session may take before the socket is simply dropped.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(5);
+
+const NO_COPY: &str = "COPY from or to the client is not possible in a query: use copy_in or copy_out";
 
 /// What the task tells its connection's handle without being asked.
 pub(crate) struct Shared {
@@ -63,13 +73,21 @@ pub(crate) struct Actor {
     decoder: Decoder,
     outgoing: BytesMut,
     requests: mpsc::Receiver<Request>,
+    /// Closed when the handle is gone, also while requests wait that nobody waits for.
+    released: oneshot::Receiver<()>,
+    /// A request that waits until it may be sent.
+    held: Option<Request>,
     in_flight: VecDeque<InFlight>,
+    /// The copy that is the only one in flight, if it is one.
+    copy: Option<Copy>,
+    cancelling: Cancelling,
     statements: StatementCache,
     /// Statements to close on the server along with the next query.
     leaving: Vec<Arc<Statement>>,
     shared: Arc<Shared>,
     config: Arc<Config>,
     key: BackendKey,
+    notifications: Option<Arc<NotificationQueue>>,
     /// The error after which the server ends the session.
     fatal: Option<DbError>,
 }
@@ -98,7 +116,8 @@ impl Actor {
     pub(crate) fn new(
         session: Session,
         config: Arc<Config>,
-        requests: mpsc::Receiver<Request>,
+        (requests, released): (mpsc::Receiver<Request>, oneshot::Receiver<()>),
+        notifications: Option<Arc<NotificationQueue>>,
     ) -> (Self, Arc<Shared>) {
         let Session {
             stream,
@@ -119,12 +138,20 @@ impl Actor {
             decoder,
             outgoing: BytesMut::with_capacity(OUTGOING_SIZE),
             requests,
+            released,
+            held: None,
             in_flight: VecDeque::new(),
-            statements: StatementCache::new(config.statement_cache_size),
+            copy: None,
+            cancelling: Cancelling::default(),
+            statements: StatementCache::new(match config.pgbouncer {
+                true => 0,
+                false => config.statement_cache_size,
+            }),
             leaving: Vec::new(),
             shared: shared.clone(),
             config,
             key,
+            notifications,
             fatal: None,
         };
         (actor, shared)
@@ -149,31 +176,60 @@ impl Actor {
                 return Poll::Ready(End::Released);
             }
             let was_full = !self.has_room();
+            let more = match self.feed(cx) {
+                Ok(more) => more,
+                Err(error) => return Poll::Ready(End::Broken(error)),
+            };
             if let Poll::Ready(Err(error)) = self.write(cx) {
                 // The server's last words, if it has said any, explain more than a broken pipe.
                 while let Poll::Ready(Ok(())) = self.read(cx) {}
                 return Poll::Ready(End::Broken(error));
             }
-            if was_full && self.has_room() {
-                continue;
-            }
             // Answers make room for requests and may need replies, so after each read all starts over.
-            match ready!(self.read(cx)) {
-                Ok(()) => {}
-                Err(end) => return Poll::Ready(end),
+            match self.read(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(end)) => return Poll::Ready(end),
+                // So does writing.
+                Poll::Pending if was_full && self.has_room() => {}
+                Poll::Pending if more && self.outgoing.is_empty() => {}
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
 
-    /// Takes requests until there are enough; ready when no handle is left.
+    /// Takes requests until there are enough; ready when the handle is gone.
     fn accept(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.has_room() {
-            match ready!(self.requests.poll_recv(cx)) {
-                Some(request) => self.submit(request),
-                None => return Poll::Ready(()),
+        if Pin::new(&mut self.released).poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        loop {
+            // Each time: what was sent just now may be what has to be watched.
+            self.watch(cx);
+            match self.held.take() {
+                Some(request) if request.is_abandoned() => self.forget(),
+                Some(request) if self.may_submit(&request) => self.submit(request),
+                Some(request) => {
+                    self.held = Some(request);
+                    return Poll::Pending;
+                }
+                None => match ready!(self.requests.poll_recv(cx)) {
+                    Some(request) => self.held = Some(request),
+                    None => return Poll::Ready(()),
+                },
             }
         }
-        Poll::Pending
+    }
+
+    fn may_submit(&self, request: &Request) -> bool {
+        if self.cancelling.is_dangerous() {
+            return false;
+        }
+        // Behind PgBouncer each request may get another session, so that none is sent before the last has ended.
+        let alone = request.is_alone() || self.config.pgbouncer;
+        match self.in_flight.back() {
+            None => true,
+            Some(last) => !alone && !last.alone && self.has_room(),
+        }
     }
 
     fn has_room(&self) -> bool {
@@ -198,6 +254,10 @@ impl Actor {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        // What the reader of a copy had no room for.
+        if self.copy.is_some() && ready!(self.decode(cx))? {
+            return Poll::Ready(Ok(()));
+        }
         let read = pin!(self.stream.read_buf(self.decoder.buffer_mut()));
         match ready!(read.poll(cx)) {
             Ok(0) => {
@@ -210,26 +270,17 @@ impl Actor {
             Ok(_) => {}
             Err(error) => return Poll::Ready(Err(End::Broken(error))),
         }
-        loop {
-            let rows = self.in_flight.front_mut().and_then(InFlight::rows);
-            match self.decoder.next(rows) {
-                Ok(Some(message)) => {
-                    if let Err(end) = self.receive(message) {
-                        return Poll::Ready(Err(end));
-                    }
-                }
-                Ok(None) => return Poll::Ready(Ok(())),
-                Err(violation) => return Poll::Ready(Err(violation.into())),
-            }
-        }
+        ready!(self.decode(cx))?;
+        Poll::Ready(Ok(()))
+    }
+
+    /// A request that nobody waits for was not sent.
+    fn forget(&self) {
+        self.shared.outstanding.fetch_sub(1, Ordering::AcqRel);
     }
 
     fn submit(&mut self, request: Request) {
-        if request.is_abandoned() {
-            self.shared.outstanding.fetch_sub(1, Ordering::AcqRel);
-            return;
-        }
-        let start = self.outgoing.len();
+        let (start, alone) = (self.outgoing.len(), request.is_alone());
         let (encoded, kind) = match request {
             Request::Simple { sql, reply } => {
                 (frontend::query(&sql, &mut self.outgoing), Kind::Simple(reply))
@@ -238,7 +289,17 @@ impl Actor {
                 frontend::sync(&mut self.outgoing);
                 (Ok(()), Kind::Sync(reply))
             }
-            Request::Query { query, reply } => {
+            Request::Copy {
+                sql,
+                channel,
+                revoked,
+                reply,
+            } => {
+                self.copy = Some(Copy::new(channel, revoked));
+                (frontend::query(&sql, &mut self.outgoing), Kind::Copy(reply))
+            }
+            Request::Unattended { sql } => (frontend::query(&sql, &mut self.outgoing), Kind::Unattended),
+            Request::Query { query, reply, .. } => {
                 let (statement, prepares) = self.statement_for(&query);
                 let running = RunningQuery {
                     query,
@@ -252,7 +313,7 @@ impl Actor {
                 (self.encode(&running), Kind::Query(Box::new(running)))
             }
         };
-        self.push(InFlight::new(kind), encoded, start);
+        self.push(InFlight::new(kind, alone), encoded, start);
     }
 
     /// The prepared statement for `query`, and whether the server has yet to prepare it.
@@ -285,9 +346,22 @@ impl Actor {
                 return Ok(());
             }
             Message::ReadyForQuery(status) => return self.ready(status),
-            // Nobody can have asked for either: LISTEN has no handle here, and copies are refused.
-            Message::Notification(_) | Message::CopyDone => return Ok(()),
+            Message::Notification(notification) => {
+                if let Some(queue) = &self.notifications {
+                    queue.push(notification);
+                }
+                return Ok(());
+            }
+            Message::CopyDone => {
+                if let Some(copy) = &mut self.copy {
+                    copy.end();
+                }
+                return Ok(());
+            }
             Message::Error(error) => {
+                if let Some(copy) = &mut self.copy {
+                    copy.end();
+                }
                 if error.is_fatal() {
                     self.fatal = Some(error.clone());
                 }
@@ -312,9 +386,11 @@ impl Actor {
                 note_session_state(&tag, &self.shared, &mut self.statements);
                 front.complete(tag);
             }
+            Message::CopyIn if self.copy.as_mut().is_some_and(Copy::begin_in) => front.begin_copy(),
             Message::CopyIn => return self.refuse_copy(),
+            Message::CopyOut if self.copy.as_mut().is_some_and(Copy::begin_out) => front.begin_copy(),
             // The data is dropped as it comes; the server ends the copy by itself.
-            Message::CopyOut => front.fail(copy_unsupported()),
+            Message::CopyOut => front.fail(copy_unsupported(&front.kind)),
             _ => return Err(Violation::from("a message out of turn").into()),
         }
         Ok(())
@@ -325,7 +401,7 @@ impl Actor {
         // A server that waits for data takes the requests behind as a broken copy, and swallows them in a
         // way that depends on their kind. Their answers could not be told apart.
         if self.in_flight.len() > 1 {
-            return Err(End::Failed(copy_unsupported()));
+            return Err(End::Failed(Error::Unsupported(NO_COPY.to_owned())));
         }
         if let Some(front) = self.in_flight.front_mut() {
             let refused = frontend::copy_fail("this client does not send copy data here", &mut self.outgoing);
@@ -334,17 +410,23 @@ impl Actor {
                 // The Sync that was sent with the query is ignored during a copy.
                 frontend::sync(&mut self.outgoing);
             }
-            front.fail(copy_unsupported());
+            front.fail(copy_unsupported(&front.kind));
         }
         Ok(())
     }
 
     /// The server is done with the request at the front.
     fn ready(&mut self, status: TransactionStatus) -> Result<(), End> {
-        let Some(front) = self.in_flight.pop_front() else {
+        let Some(mut front) = self.in_flight.pop_front() else {
             return Err(Violation::from("an answer to nothing").into());
         };
         self.shared.status.store(status.to_byte(), Ordering::Release);
+        if self.copy.take().is_some_and(|copy| copy.is_lost()) {
+            front.fail(Error::Closed {
+                reason: "it was given back before its copy was read".to_owned(),
+            });
+        }
+        self.cancelling.over();
         if let (Kind::Query(running), Some(error)) = (&front.kind, front.error()) {
             let undescribed = running.prepares && !running.statement.is_described();
             let outdated = running.is_outdated(error);
@@ -356,7 +438,7 @@ impl Actor {
                 }
             }
             if repeat && let Kind::Query(running) = front.kind {
-                self.repeat(running);
+                self.repeat(running, front.alone);
                 return Ok(());
             }
         }
@@ -365,13 +447,13 @@ impl Actor {
     }
 
     /// Sends a query again with a freshly prepared statement.
-    fn repeat(&mut self, mut running: Box<RunningQuery>) {
+    fn repeat(&mut self, mut running: Box<RunningQuery>, alone: bool) {
         running.repeated |= running.statement.is_described();
         (running.statement, running.prepares) = self.statement_for(&running.query);
         running.prepared = false;
         let start = self.outgoing.len();
         let encoded = self.encode(&running);
-        self.push(InFlight::new(Kind::Query(running)), encoded, start);
+        self.push(InFlight::new(Kind::Query(running), alone), encoded, start);
     }
 
     /// Lines up a request whose bytes begin at `start` of what is to be written.
@@ -380,6 +462,7 @@ impl Actor {
             Ok(()) => self.in_flight.push_back(in_flight),
             Err(error) => {
                 self.outgoing.truncate(start);
+                self.copy = None;
                 in_flight.fail(Error::InvalidInput(error.to_string()));
                 self.answer(in_flight);
             }
@@ -419,8 +502,8 @@ impl Actor {
             front = false;
             self.answer(in_flight);
         }
-        while let Ok(request) = self.requests.try_recv() {
-            self.shared.outstanding.fetch_sub(1, Ordering::AcqRel);
+        while let Some(request) = self.held.take().or_else(|| self.requests.try_recv().ok()) {
+            self.forget();
             request.fail(Error::Closed {
                 reason: reason.clone(),
             });
@@ -457,6 +540,13 @@ fn note_session_state(tag: &CommandTag, shared: &Shared, statements: &mut Statem
     }
 }
 
-fn copy_unsupported() -> Error {
-    Error::Unsupported("COPY from or to the client is not possible in a query".to_owned())
+/// A copy that nobody is ready for.
+fn copy_unsupported(kind: &Kind) -> Error {
+    match kind {
+        Kind::Copy(_) => Error::InvalidInput(
+            "the statement copies in the other direction: copy_in is for FROM STDIN, copy_out for TO STDOUT"
+                .to_owned(),
+        ),
+        _ => Error::Unsupported(NO_COPY.to_owned()),
+    }
 }

@@ -4,17 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_util::sync::PollSender;
 
-use crate::actor::{Actor, MAX_QUEUED, Shared};
+use crate::actor::{Actor, Channel, MAX_QUEUED, Shared};
 use crate::config::Config;
+use crate::copy::{CopyIn, CopyOut, MAX_PIECES};
 use crate::error::Error;
+use crate::listener::{NotificationQueue, check_channel};
 use crate::param::Param;
-use crate::request::{Query, Request, check_sql};
+use crate::request::{CopyReply, Query, Request, check_sql};
+use crate::row::Row;
 use crate::rows::Rows;
 use crate::startup::{BackendKey, Peer};
+use crate::transaction::{Transaction, TransactionOptions};
 use crate::{TransactionStatus, cancel, startup};
 
 /// How long a cancel request may take.
@@ -50,6 +56,10 @@ const CANCEL_INTERVAL: Duration = Duration::from_millis(250);
 /// ```
 pub struct Connection {
     requests: mpsc::Sender<Request>,
+    /// Tells the task, by its end, that the handle is gone.
+    alive: oneshot::Sender<()>,
+    /// What the latest copy can be ended by.
+    copying: Mutex<Option<oneshot::Sender<()>>>,
     shared: Arc<Shared>,
     config: Arc<Config>,
     key: BackendKey,
@@ -67,13 +77,31 @@ impl Connection {
     }
 
     pub(crate) async fn connect_shared(config: Arc<Config>) -> Result<Self, Error> {
+        Self::connect_with(config, None).await
+    }
+
+    /// Opens a session whose notifications go to `queue`.
+    pub(crate) async fn connect_listening(
+        config: Arc<Config>,
+        queue: Arc<NotificationQueue>,
+    ) -> Result<Self, Error> {
+        Self::connect_with(config, Some(queue)).await
+    }
+
+    async fn connect_with(
+        config: Arc<Config>,
+        notifications: Option<Arc<NotificationQueue>>,
+    ) -> Result<Self, Error> {
         let session = startup::open(&config).await?;
         let key = session.key.clone();
         let (requests, receiver) = mpsc::channel(MAX_QUEUED);
-        let (actor, shared) = Actor::new(session, config.clone(), receiver);
+        let (alive, released) = oneshot::channel();
+        let (actor, shared) = Actor::new(session, config.clone(), (receiver, released), notifications);
         let task = puff_core::task::spawn(&Handle::current(), "postgres connection", actor.run());
         Ok(Self {
             requests,
+            alive,
+            copying: Mutex::default(),
             shared,
             config,
             key,
@@ -88,16 +116,166 @@ impl Connection {
     /// sent again, unless a transaction is open: that has failed then, as PostgreSQL has it. A repeated
     /// statement may run after statements that were sent behind it.
     ///
-    /// There is no limit of time in it: wrap it in `tokio::time::timeout`, or give the session a
+    /// There is no limit of time in it: see [`query_within`](Self::query_within), or give the session a
     /// `statement_timeout` by [`Config::options`].
     ///
     /// # Errors
     /// [`Error::Db`] with the server's report; [`Error::InvalidInput`] for what cannot be sent, such as a
-    /// NUL; [`Error::Unsupported`] for `COPY` from or to the client; [`Error::Io`], [`Error::Closed`] and
+    /// NUL; [`Error::Unsupported`] for `COPY` from or to the client, which is [`copy_in`](Self::copy_in) and
+    /// [`copy_out`](Self::copy_out); [`Error::Io`], [`Error::Closed`] and
     /// [`Error::Protocol`] when the connection is lost.
     pub async fn query(&self, sql: &str, params: &[Param]) -> Result<Rows, Error> {
         let query = Query::new(sql, params)?;
-        self.send(|reply| Request::Query { query, reply }).await
+        let alone = false;
+        self.send(|reply| Request::Query { query, reply, alone }).await
+    }
+
+    /// Runs one statement as [`query`](Self::query) does, and has the server stop it after `limit`.
+    ///
+    /// The limit includes the wait for earlier requests. So that the server never stops another's statement,
+    /// this one is not pipelined: it waits until all before it are answered, and those behind wait for it.
+    /// Dropping the future has the server stop it as well.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] when the time is over, at once; the statement may or may not have run. Else as
+    /// [`query`](Self::query).
+    pub async fn query_within(&self, limit: Duration, sql: &str, params: &[Param]) -> Result<Rows, Error> {
+        let query = Query::new(sql, params)?;
+        let alone = true;
+        let answer = self.send(|reply| Request::Query { query, reply, alone });
+        match tokio::time::timeout(limit, answer).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Error::Timeout {
+                operation: "the statement".to_owned(),
+                after: limit,
+            }),
+        }
+    }
+
+    /// Runs one statement and returns the number of rows it changed or returned; 0 where the server does not
+    /// say, as after `CREATE TABLE`.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query).
+    pub async fn execute(&self, sql: &str, params: &[Param]) -> Result<u64, Error> {
+        Ok(self.query(sql, params).await?.tag().rows().unwrap_or(0))
+    }
+
+    /// Runs a statement that returns exactly one row.
+    ///
+    /// ```no_run
+    /// # async fn example(connection: puff_postgres::Connection) -> Result<(), puff_postgres::Error> {
+    /// let row = connection.query_one("SELECT id, name FROM users WHERE id = $1", &[7.into()]).await?;
+    /// let (id, name) = (row.get::<i64>("id")?, row.get::<Option<&str>>("name")?);
+    /// # let _ = (id, name);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::RowCount`] if it returns none or several; else as [`query`](Self::query).
+    pub async fn query_one(&self, sql: &str, params: &[Param]) -> Result<Row, Error> {
+        let expected = "one";
+        match self.query(sql, params).await? {
+            rows if rows.len() == 1 => Ok(Row::new(rows, 0)),
+            rows => Err(Error::RowCount {
+                expected,
+                found: rows.len(),
+            }),
+        }
+    }
+
+    /// Runs a statement that returns at most one row.
+    ///
+    /// # Errors
+    /// [`Error::RowCount`] if it returns several; else as [`query`](Self::query).
+    pub async fn query_opt(&self, sql: &str, params: &[Param]) -> Result<Option<Row>, Error> {
+        let expected = "at most one";
+        match self.query(sql, params).await? {
+            rows if rows.is_empty() => Ok(None),
+            rows if rows.len() == 1 => Ok(Some(Row::new(rows, 0))),
+            rows => Err(Error::RowCount {
+                expected,
+                found: rows.len(),
+            }),
+        }
+    }
+
+    /// Begins a transaction with the session's defaults. Nobody else can use the connection until its guard is
+    /// gone; see [`Transaction`].
+    ///
+    /// # Errors
+    /// As [`query`](Self::query).
+    pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
+        self.transaction_with(&TransactionOptions::default()).await
+    }
+
+    /// Begins a transaction; see [`transaction`](Self::transaction).
+    ///
+    /// # Errors
+    /// As [`query`](Self::query).
+    pub async fn transaction_with(&mut self, options: &TransactionOptions) -> Result<Transaction<'_>, Error> {
+        Transaction::begin(self, options).await
+    }
+
+    /// Begins a `COPY ... FROM STDIN`; see [`CopyIn`].
+    ///
+    /// Requests that other tasks make meanwhile wait for its end.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query); [`Error::InvalidInput`] if `sql` is no such statement, which may have run.
+    pub async fn copy_in(&self, sql: &str) -> Result<CopyIn, Error> {
+        let (pieces, receiver) = mpsc::channel(MAX_PIECES);
+        let outcome = self.start_copy(sql, Channel::In(receiver)).await?;
+        Ok(CopyIn::new(pieces, outcome))
+    }
+
+    /// Begins a `COPY ... TO STDOUT`; see [`CopyOut`].
+    ///
+    /// # Errors
+    /// As [`copy_in`](Self::copy_in).
+    pub async fn copy_out(&self, sql: &str) -> Result<CopyOut, Error> {
+        let (sender, data) = mpsc::channel(MAX_PIECES);
+        let outcome = self
+            .start_copy(sql, Channel::Out(PollSender::new(sender)))
+            .await?;
+        Ok(CopyOut::new(data, outcome))
+    }
+
+    async fn start_copy(
+        &self,
+        sql: &str,
+        channel: Channel,
+    ) -> Result<oneshot::Receiver<Result<u64, Error>>, Error> {
+        check_sql(sql)?;
+        let (done, outcome) = oneshot::channel();
+        let (revoke, revoked) = oneshot::channel();
+        let sql = sql.into();
+        self.send(|begun| {
+            let begun = Some(begun);
+            Request::Copy {
+                sql,
+                channel,
+                revoked,
+                reply: CopyReply { begun, done },
+            }
+        })
+        .await?;
+        // An earlier copy has ended, or this one would not have begun.
+        *self.copying.lock() = Some(revoke);
+        Ok(outcome)
+    }
+
+    /// Sends a notification to whoever listens on the channel, when the transaction is committed if one is
+    /// open; see [`Listener`](crate::Listener).
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a channel without a name or with one of more than 63 bytes; else as
+    /// [`query`](Self::query), in particular for a payload of 8,000 bytes or more.
+    pub async fn notify(&self, channel: &str, payload: &str) -> Result<(), Error> {
+        check_channel(channel)?;
+        let sql = "SELECT pg_notify($1, $2)";
+        self.query(sql, &[channel.into(), payload.into()]).await.map(drop)
     }
 
     /// Runs any number of statements, separated by semicolons, without parameters; one answer for each.
@@ -129,6 +307,23 @@ impl Connection {
         self.shared.outstanding.fetch_add(1, Ordering::AcqRel);
         place.send(request(reply));
         answer.await.map_err(|_| self.closed())?
+    }
+
+    /// A place in the queue for a request that has to be made later, by somebody who cannot wait.
+    pub(crate) async fn reserve(&self) -> Result<mpsc::OwnedPermit<Request>, Error> {
+        let place = self.requests.clone().reserve_owned().await;
+        place.map_err(|_| self.closed())
+    }
+
+    /// Has the server run statements although nobody waits for them.
+    pub(crate) fn send_unattended(&self, place: mpsc::OwnedPermit<Request>, sql: Box<str>) {
+        self.shared.outstanding.fetch_add(1, Ordering::AcqRel);
+        place.send(Request::Unattended { sql });
+    }
+
+    /// Waits until the session has ended.
+    pub(crate) async fn wait_closed(&self) {
+        self.requests.closed().await;
     }
 
     fn closed(&self) -> Error {
@@ -182,8 +377,13 @@ impl Connection {
 
     /// Ends the session and waits, a few seconds at most, until the server has noticed.
     pub async fn close(self) {
-        let Self { requests, task, .. } = self;
-        drop(requests);
+        let Self {
+            requests,
+            alive,
+            task,
+            ..
+        } = self;
+        drop((requests, alive));
         // The task limits itself, and a failure of it has been logged.
         let _ = task.await;
     }
@@ -200,6 +400,9 @@ impl Connection {
 
     /// Makes an end of abandoned requests: waits for them a little, then cancels them.
     pub(crate) async fn settle(&self) -> Result<(), Error> {
+        // A server that waits for data does not listen to a cancel request, and one whose data nobody reads does
+        // not come to its end.
+        *self.copying.lock() = None;
         let mut patience = GRACE;
         while self.outstanding() > 0 {
             match tokio::time::timeout(patience, self.sync()).await {

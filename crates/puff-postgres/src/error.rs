@@ -84,6 +84,25 @@ pub enum Error {
     /// A statement or parameter that cannot be sent.
     #[error("{0}")]
     InvalidInput(String),
+    /// A cell that is not what the program takes it for.
+    #[error("column \"{column}\": {reason}")]
+    Decode {
+        /// The column's name, or its number if there is no such column.
+        column: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Another number of rows than the program counts on.
+    #[error("the statement returned {found} rows where {expected} was expected")]
+    RowCount {
+        /// What was expected.
+        expected: &'static str,
+        /// What came.
+        found: usize,
+    },
+    /// A transaction was to be committed in which a statement had failed.
+    #[error("a statement in the transaction had failed, so that it was rolled back instead of committed")]
+    RolledBack,
     /// The server asks for something that this client does not do.
     #[error("{0}")]
     Unsupported(String),

@@ -1,11 +1,12 @@
 //! One request between its first byte to the server and the server's ReadyForQuery.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
 use crate::error::Error;
-use crate::request::Query;
+use crate::request::{CopyReply, Query};
 use crate::rows::{Column, CommandTag, Rows, RowsBuilder};
 use crate::statement::Statement;
 use crate::{SqlState, TransactionStatus};
@@ -13,6 +14,8 @@ use crate::{SqlState, TransactionStatus};
 /// A request whose answer is arriving or will arrive, and what has arrived of it.
 pub(crate) struct InFlight {
     pub(crate) kind: Kind,
+    /// Whether nothing is sent behind it, and it is cancelled when nobody waits for it any more.
+    pub(crate) alone: bool,
     /// The statement whose rows arrive now.
     current: Option<RowsBuilder>,
     done: Vec<Rows>,
@@ -23,6 +26,8 @@ pub(crate) enum Kind {
     Simple(oneshot::Sender<Result<Vec<Rows>, Error>>),
     Query(Box<RunningQuery>),
     Sync(oneshot::Sender<Result<(), Error>>),
+    Copy(CopyReply),
+    Unattended,
 }
 
 pub(crate) struct RunningQuery {
@@ -61,9 +66,10 @@ impl RunningQuery {
 }
 
 impl InFlight {
-    pub(crate) fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind, alone: bool) -> Self {
         Self {
             kind,
+            alone,
             current: None,
             done: Vec::new(),
             error: None,
@@ -75,7 +81,7 @@ impl InFlight {
         let abandoned = match &self.kind {
             Kind::Simple(reply) => reply.is_closed(),
             Kind::Query(running) => running.reply.is_closed(),
-            Kind::Sync(_) => true,
+            Kind::Sync(_) | Kind::Copy(_) | Kind::Unattended => true,
         };
         if abandoned { None } else { self.current.as_mut() }
     }
@@ -86,7 +92,25 @@ impl InFlight {
             // Only a request that prepares asks for a description, and it asks once.
             Kind::Query(running) => drop(running.statement.columns.set(columns)),
             Kind::Simple(_) => self.current = Some(RowsBuilder::new(columns)),
-            Kind::Sync(_) => {}
+            Kind::Sync(_) | Kind::Copy(_) | Kind::Unattended => {}
+        }
+    }
+
+    /// Ready when nobody waits for the answer any more.
+    pub(crate) fn poll_abandoned(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.kind {
+            Kind::Query(running) => running.reply.poll_closed(cx),
+            Kind::Copy(reply) => reply.done.poll_closed(cx),
+            Kind::Simple(_) | Kind::Sync(_) | Kind::Unattended => Poll::Pending,
+        }
+    }
+
+    /// The server has begun with the copy.
+    pub(crate) fn begin_copy(&mut self) {
+        if let Kind::Copy(reply) = &mut self.kind
+            && let Some(begun) = reply.begun.take()
+        {
+            let _ = begun.send(Ok(()));
         }
     }
 
@@ -132,6 +156,22 @@ impl InFlight {
             }
             Kind::Sync(reply) => {
                 let _ = reply.send(self.error.map_or(Ok(()), Err));
+            }
+            Kind::Copy(reply) => match self.error {
+                Some(error) => reply.fail(error),
+                None if reply.begun.is_some() => {
+                    let text = "the statement has run, but it is no COPY of the kind that was asked for";
+                    reply.fail(Error::InvalidInput(text.to_owned()));
+                }
+                None => {
+                    let rows = self.done.pop().and_then(|rows| rows.tag().rows());
+                    let _ = reply.done.send(Ok(rows.unwrap_or(0)));
+                }
+            },
+            Kind::Unattended => {
+                if let Some(error) = self.error {
+                    tracing::debug!("a statement that nobody waits for failed: {error}");
+                }
             }
         }
     }

@@ -16,26 +16,32 @@
 
 mod actor;
 mod array;
+mod calendar;
 mod cancel;
 mod codec;
 mod config;
 mod connection;
+mod copy;
 mod db_error;
 mod direct;
 mod error;
+mod from_sql;
 mod in_flight;
+mod listener;
 pub mod literal;
 mod notification;
 pub mod oid;
 mod param;
 mod pool;
 mod request;
+mod row;
 mod rows;
 mod sql_state;
 mod startup;
 mod statement;
 mod stream;
 mod tls;
+mod transaction;
 mod transaction_status;
 
 pub use array::ArrayText;
@@ -44,16 +50,21 @@ pub use config::{
     SslMode, SslNegotiation, TargetSession, TlsConfig, TlsVersion,
 };
 pub use connection::{CancelToken, Connection};
+pub use copy::{CopyIn, CopyOut};
 pub use db_error::{DbError, Severity};
 pub use direct::{DirectConnection, Step};
 pub use error::{ConnectFailure, Error};
+pub use from_sql::{DecodeReason, FromSql};
+pub use listener::{Gap, Heard, Listener};
 pub use notification::Notification;
 pub use param::Param;
 pub use pool::{
     ClosedCounts, Lent, Pool, PoolConfig, PoolMetrics, PoolOf, PoolStatus, Poolable, PooledConnection,
     PooledSession, Reset, SessionPool,
 };
+pub use row::{ColumnIndex, Row};
 pub use rows::{Column, CommandTag, Rows};
 pub use sql_state::{InvalidSqlState, SqlState};
 pub use startup::{Peer, TlsInfo};
+pub use transaction::{IsolationLevel, Transaction, TransactionOptions};
 pub use transaction_status::TransactionStatus;

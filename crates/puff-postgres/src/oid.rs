@@ -27,6 +27,19 @@ macro_rules! oids {
                 _ => None,
             }
         }
+
+        /// The name of a built-in type that is listed here.
+        ///
+        /// ```
+        /// use puff_postgres::oid;
+        /// assert_eq!(oid::type_name(oid::INT4_ARRAY), Some("int4[]"));
+        /// ```
+        pub const fn type_name(oid: Oid) -> Option<&'static str> {
+            match oid {
+                $($name => Some($type), $array => Some(concat!($type, "[]")),)*
+                _ => None,
+            }
+        }
     };
 }
 
@@ -43,6 +56,7 @@ oids! {
     JSON JSON_ARRAY "json" = 114, 199;
     FLOAT4 FLOAT4_ARRAY "float4" = 700, 1021;
     FLOAT8 FLOAT8_ARRAY "float8" = 701, 1022;
+    INET INET_ARRAY "inet" = 869, 1041;
     BPCHAR BPCHAR_ARRAY "bpchar" = 1042, 1014;
     VARCHAR VARCHAR_ARRAY "varchar" = 1043, 1015;
     DATE DATE_ARRAY "date" = 1082, 1182;

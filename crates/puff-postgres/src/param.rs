@@ -7,6 +7,8 @@ use bytes::Bytes;
 use crate::array::ArrayText;
 use crate::oid::Oid;
 
+mod types;
+
 /// One statement parameter: a value in PostgreSQL's text format, or SQL's null.
 ///
 /// Without a type (`oid` 0) the server infers it from the statement: in `WHERE id = $1` the parameter gets

@@ -6,6 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use postgres_protocol::message::frontend;
 use tokio::sync::oneshot;
 
+use crate::actor::Channel;
 use crate::error::Error;
 use crate::param::Param;
 use crate::rows::Rows;
@@ -25,19 +26,55 @@ pub(crate) enum Request {
     Query {
         query: Query,
         reply: oneshot::Sender<Result<Rows, Error>>,
+        /// Whether it is cancelled when nobody waits for it any more; it is not pipelined then.
+        alone: bool,
     },
+    /// A `COPY`.
+    Copy {
+        sql: Box<str>,
+        channel: Channel,
+        /// Closed when the connection is needed for other things.
+        revoked: oneshot::Receiver<()>,
+        reply: CopyReply,
+    },
+    /// A statement that runs although nobody waits for it.
+    Unattended { sql: Box<str> },
     /// Nothing: answered when all requests before it are.
     Sync {
         reply: oneshot::Sender<Result<(), Error>>,
     },
 }
 
+/// Whom a copy answers, twice: when it begins and when it ends.
+pub(crate) struct CopyReply {
+    /// `None` when it has begun.
+    pub(crate) begun: Option<oneshot::Sender<Result<(), Error>>>,
+    pub(crate) done: oneshot::Sender<Result<u64, Error>>,
+}
+
+impl CopyReply {
+    pub(crate) fn fail(self, error: Error) {
+        // Whoever waits for neither needs no answer.
+        let _ = match self.begun {
+            Some(begun) => begun.send(Err(error)).is_ok(),
+            None => self.done.send(Err(error)).is_ok(),
+        };
+    }
+}
+
 impl Request {
+    /// Whether it must be sent with nothing before or behind it.
+    pub(crate) fn is_alone(&self) -> bool {
+        matches!(self, Self::Query { alone: true, .. } | Self::Copy { .. })
+    }
+
     /// Whether nobody waits for the answer any more.
     pub(crate) fn is_abandoned(&self) -> bool {
         match self {
             Self::Simple { reply, .. } => reply.is_closed(),
             Self::Query { reply, .. } => reply.is_closed(),
+            Self::Copy { reply, .. } => reply.done.is_closed(),
+            Self::Unattended { .. } => false,
             Self::Sync { reply } => reply.is_closed(),
         }
     }
@@ -47,6 +84,8 @@ impl Request {
         match self {
             Self::Simple { reply, .. } => drop(reply.send(Err(error))),
             Self::Query { reply, .. } => drop(reply.send(Err(error))),
+            Self::Copy { reply, .. } => reply.fail(error),
+            Self::Unattended { .. } => {}
             Self::Sync { reply } => drop(reply.send(Err(error))),
         }
     }

@@ -81,7 +81,9 @@ fn postgres(failure: &puff_postgres::Error) -> PyErr {
             error
         }),
         Error::Timeout { .. } | Error::PoolTimeout { .. } => PyTimeoutError::new_err(text),
-        Error::Config(_) | Error::InvalidInput(_) => PyValueError::new_err(text),
+        Error::Config(_) | Error::InvalidInput(_) | Error::Decode { .. } | Error::RowCount { .. } => {
+            PyValueError::new_err(text)
+        }
         Error::Connect { .. } | Error::Auth { .. } => ServiceError::new_err(text),
         Error::Unsupported(_) => PyNotImplementedError::new_err(text),
         _ => PyConnectionError::new_err(text),

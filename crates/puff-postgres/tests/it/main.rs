@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, and so may its helpers")]
 
 mod authentication;
+mod copy;
 mod direct;
 mod faults;
 mod hosts;
+mod listen;
 mod pipeline;
 mod pool;
 mod query;
@@ -15,3 +17,4 @@ mod support;
 mod tls;
 mod tls_server;
 mod transaction;
+mod values;

@@ -148,7 +148,9 @@ fn a_copy_with_requests_behind_it_ends_the_connection() {
             .simple_query("CREATE TEMP TABLE t (a int)")
             .await
             .unwrap();
-        let (copy, behind) = tokio::join!(
+        // All three are sent before the first is answered.
+        let (_, copy, behind) = tokio::join!(
+            connection.query("SELECT pg_sleep(0.3)", &[]),
             connection.query("COPY t FROM STDIN", &[]),
             connection.query("SELECT 1", &[])
         );
