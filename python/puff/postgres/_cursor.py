@@ -216,7 +216,7 @@ class cursor(_Base):
         table: str,
         sep: str = "\t",
         null: str = "\\N",
-        size: int = 8192,
+        size: int = 65536,
         columns: Iterable[str] | None = None,
     ) -> None:
         """Reads a table's rows from a file: anything with ``read``, of text or bytes."""
@@ -237,9 +237,9 @@ class cursor(_Base):
         connection = self._check("copy_to")
         if not hasattr(file, "write"):
             raise TypeError("argument 1 must have a .write() method")
-        self._copy(copy_statement(self, "TO stdout", table, sep, null, columns), file, 8192, connection)
+        self._copy(copy_statement(self, "TO stdout", table, sep, null, columns), file, 0, connection)
 
-    def copy_expert(self, sql: str | bytes | Composable, file: Any, size: int = 8192) -> None:
+    def copy_expert(self, sql: str | bytes | Composable, file: Any, size: int = 65536) -> None:
         """Executes a COPY statement of your own, ``FROM STDIN`` or ``TO STDOUT``, with a file."""
         connection = self._check("copy_expert")
         encoded = self._encode(sql)
