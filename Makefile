@@ -58,6 +58,7 @@ test: test-rust test-python test-compat ## all tests: Rust, Python, whole stack,
 
 test-rust: $(VENV)/.package
 	@scripts/postgres.sh
+	@scripts/pgbouncer.sh
 	cargo $(CARGO_TEST) --workspace
 	cargo test --quiet --workspace --doc
 

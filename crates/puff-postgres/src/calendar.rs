@@ -25,6 +25,7 @@ pub(crate) struct Timestamp {
 
 impl Date {
     /// Reads `2024-02-29` or `0044-03-15 BC`; `None` for `infinity` and for what is no date.
+    #[cfg(any(test, feature = "chrono"))]
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (text, is_bc) = before_christ(text);
         Self::parse_numbers(text, is_bc)

@@ -364,5 +364,7 @@ impl<'a> Reader<'a> {
     }
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod checks;
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,12 @@ mod tls;
 mod transaction;
 mod transaction_status;
 
+/// The entry of the fuzz target for the wire decoder; not a part of the interface.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    pub use crate::codec::checks::decode;
+}
+
 pub use array::ArrayText;
 pub use config::{
     Ambient, ChannelBinding, ClientCert, Config, ConfigError, Host, Keepalive, Parameter, RootCerts, Server,

@@ -4,10 +4,12 @@
 
 mod authentication;
 mod copy;
+mod crowd;
 mod direct;
 mod faults;
 mod hosts;
 mod listen;
+mod pgbouncer;
 mod pipeline;
 mod pool;
 mod query;
