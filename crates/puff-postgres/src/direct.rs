@@ -387,7 +387,12 @@ impl DirectConnection {
                     abandoned,
                     ..
                 }) => {
-                    let message = self.decoder.next_copied(data, COPY_CHUNK);
+                    let mut message = self.decoder.next_copied(data, COPY_CHUNK);
+                    while *abandoned && data.len() >= COPY_CHUNK && matches!(message, Ok(None)) {
+                        // It stopped because that is enough at a time, not because nothing more is there.
+                        data.clear();
+                        message = self.decoder.next_copied(data, COPY_CHUNK);
+                    }
                     if *abandoned {
                         data.clear();
                     } else if !data.is_empty() {

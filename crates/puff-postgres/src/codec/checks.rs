@@ -12,7 +12,7 @@ const COPY_LIMIT: usize = 16;
 ///
 /// # Panics
 /// If the decoder does, or if it matters how the bytes arrive.
-pub fn decode(data: &[u8]) {
+pub(crate) fn decode(data: &[u8]) {
     let Some((&size, bytes)) = data.split_first() else {
         return;
     };

@@ -215,10 +215,11 @@ impl<S: Poolable> Inner<S> {
     pub(super) fn retire(self: &Arc<Self>, kept: Kept<S>, reason: Reason) {
         self.counters.closed(reason);
         let place = Place::new(self, &kept.runtime);
-        if kept.session.is_closed() {
-            return;
-        }
         let Kept { session, runtime, .. } = kept;
+        if session.is_closed() {
+            // Its socket may have a duplicate, in the hands of who had it on loan.
+            return session.leave();
+        }
         puff_core::task::spawn(&runtime, "postgres pool close", async move {
             session.end().await;
             drop(place);

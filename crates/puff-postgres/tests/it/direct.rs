@@ -186,3 +186,22 @@ fn a_closed_session_is_gone_at_the_server() {
         .await;
     });
 }
+
+#[test]
+fn the_rest_of_a_copy_out_may_be_abandoned() {
+    run(async {
+        let mut session = open().await;
+        session
+            .start(b"COPY (SELECT generate_series(1, 200000)) TO STDOUT", None)
+            .unwrap();
+        while !matches!(session.advance(), Step::CopyOut(_)) {
+            session.wait(false, Duration::from_secs(5)).unwrap();
+        }
+        // By now the socket holds more than is taken at a time.
+        std::thread::sleep(Duration::from_millis(50));
+        session.abandon();
+        drive_with(&mut session, &[]).0.unwrap();
+        assert!(session.closed().is_none());
+        assert_eq!(table(&exchange(&mut session, "SELECT 1", None).unwrap()), [[Some("1")]]);
+    });
+}
