@@ -383,8 +383,8 @@ adapters: dict[tuple[Any, Any], Adapter] = {
 """By (type, protocol). Programs may change it; NULL is written for None whatever it says."""
 
 
-def register_adapter(type: Any, adapter: Adapter) -> None:
-    """From now on values of this type, and of subclasses without an adapter, are adapted by `adapter`.
+def register_adapter(typ: Any, callable: Adapter) -> None:
+    """From now on values of this type, and of subclasses without an adapter, are adapted by `callable`.
 
     Example:
         >>> class Point:
@@ -392,7 +392,7 @@ def register_adapter(type: Any, adapter: Adapter) -> None:
         ...         self.x, self.y = x, y
         >>> register_adapter(Point, lambda point: AsIs(f"'({point.x}, {point.y})'"))
     """
-    adapters[type, ISQLQuote] = adapter
+    adapters[typ, ISQLQuote] = callable
 
 
 def adapt(obj: Any, proto: Any = ISQLQuote, alternate: Any = None) -> Any:

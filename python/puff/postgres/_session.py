@@ -13,12 +13,18 @@ from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from greenlet import getcurrent
+
 from .._hub import Limit, current_hub, thread_limit
 from .._native import native
 from ._exceptions import Error, ProgrammingError
 
 if TYPE_CHECKING:
     from .._puff import Answer, PgPool, PgSession
+
+# How long a copy collects what its file gives before the session sends it.
+_COPY_SECONDS = 0.1
+_IN_COPY = "the connection is in the middle of a COPY: what its file does needs a connection of its own"
 
 
 class Session:
@@ -28,11 +34,13 @@ class Session:
     the server's SQLSTATE, `InterfaceError` once the session is closed.
     """
 
-    __slots__ = ("__weakref__", "_hub", "_native")
+    __slots__ = ("__weakref__", "_copier", "_hub", "_native")
 
     def __init__(self, session: PgSession) -> None:
         self._native = session
         self._hub = current_hub()
+        # Who runs the functions of a copy, while they run.
+        self._copier: object = None
 
     @classmethod
     def open(cls, conninfo: str) -> Session:
@@ -65,19 +73,30 @@ class Session:
 
         If the server asks for data, `read` gives it, until it gives none; if it sends data, `write` gets it,
         in pieces of up to some 64 KiB. The server is read no faster than that. What `read` raises fails the
-        statement at the server, whose error has it as its cause; what `write` raises ends the copy.
+        statement at the server, whose error has it as its cause; what `write` raises ends the copy, and so
+        does a `TimeoutError` of `read`.
         """
         given = self._first(sql, begin)
         while given.__class__ is not native.Answer:
+            failure = None
+            self._copier = getcurrent()
             try:
                 if given is None:
-                    self._feed(read)
+                    failure = self._feed(read)
                 else:
                     write(given)
             except BaseException:
-                self._give_up()
+                self._native.abandon_held()
                 raise
-            given = self._next()
+            finally:
+                self._copier = None
+            # Not within the block above: once an error has come here, the session may be somebody else's.
+            try:
+                given = self._next()
+            except Error as refused:
+                raise refused from failure
+            if failure is not None:
+                raise failure
         return given
 
     def cancel(self) -> None:
@@ -141,6 +160,8 @@ class Session:
     # ---------------------------------------------------------------- inside
 
     def _first(self, sql: bytes, begin: str | None) -> Any:
+        if self._copier is not None and self._copier is getcurrent():
+            raise ProgrammingError(_IN_COPY)  # or it would wait for itself
         hub = self._hub
         if get_ident() != hub.thread:
             limit = thread_limit()
@@ -171,27 +192,25 @@ class Session:
             waiter.cancel()
             raise
 
-    def _give_up(self) -> None:
-        if get_ident() == self._hub.thread:
-            self._native.abandon(self._hub.native.waiter(None))
-        else:
-            self._native.abandon_run()
+    def _feed(self, read: Callable[[], bytes]) -> Exception | None:
+        """Hands over as much of a copy's data as there is room for.
 
-    def _feed(self, read: Callable[[], bytes]) -> None:
-        """Hands over as much of a copy's data as there is room for."""
+        Returns what `read` raised; that fails the copy.
+        """
         push = self._native.copy_data
+        begun = time.monotonic()
         try:
             while data := read():
-                if not push(data):
-                    return
+                # A slow file's data goes out now and then, and the server's end is seen.
+                if not push(data) or time.monotonic() - begun > _COPY_SECONDS:
+                    return None
+        except TimeoutError:
+            raise  # perhaps of `puff.timeout`: the server's answer is not waited for
         except Exception as error:
             self._native.copy_end(f"error in .read() call: {type(error).__name__} {error}")
-            try:
-                self._next()
-            except Error as refused:
-                raise refused from error
-            raise
+            return error
         self._native.copy_end()
+        return None
 
     def _refuse_copy(self, given: bytes | None) -> None:
         """Plain `execute` has no place for a copy's data."""

@@ -18,7 +18,7 @@ __all__ = ["BEGUN", "PREPARED", "READY", "Transactions"]
 READY, BEGUN, PREPARED = 1, 2, 5
 """The values of ``connection.status`` (`extensions.STATUS_*`)."""
 
-_UNKNOWN = 4
+_NO_TRANSACTION, _UNKNOWN = 0, 4
 _LEVELS = {1: "READ COMMITTED", 2: "REPEATABLE READ", 3: "SERIALIZABLE", 4: "READ UNCOMMITTED"}
 _LEVEL_OF = {name: level for level, name in _LEVELS.items()}
 _MISSING: Any = object()
@@ -104,9 +104,13 @@ class Transactions(Mailbox):
         self._mark += 1
         try:
             self._run(sql)
-        finally:
-            # The server ends the transaction even if it refuses to commit it.
-            self._idle()
+        except BaseException:
+            # A server that refuses to commit has ended the transaction. A wait that was broken off may have
+            # left it open, for a rollback that is still to come.
+            if not self.closed and self._session.transaction_status == _NO_TRANSACTION:
+                self._idle()
+            raise
+        self._idle()
 
     def _idle(self) -> None:
         if self.closed:

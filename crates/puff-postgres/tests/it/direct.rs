@@ -202,6 +202,9 @@ fn the_rest_of_a_copy_out_may_be_abandoned() {
         session.abandon();
         drive_with(&mut session, &[]).0.unwrap();
         assert!(session.closed().is_none());
-        assert_eq!(table(&exchange(&mut session, "SELECT 1", None).unwrap()), [[Some("1")]]);
+        assert_eq!(
+            table(&exchange(&mut session, "SELECT 1", None).unwrap()),
+            [[Some("1")]]
+        );
     });
 }

@@ -118,8 +118,9 @@ enum Turn {
     Thread(u64),
     /// A greenlet waits for its next step.
     Greenlet(Py<Waiter>),
-    /// A greenlet holds a copy and has yet to ask for the next step.
-    Held,
+    /// A greenlet holds a copy and has yet to ask for the next step. With the address of the waiter that got
+    /// it: not every greenlet that gives up is this one.
+    Held(usize),
     /// Nobody wants the answer; the hub reads it to its end.
     Abandoned,
 }
@@ -218,7 +219,7 @@ impl Conversation {
     pub(super) fn resume(self: &Arc<Self>, waiter: Py<Waiter>) -> Result<(), Error> {
         let mut state = self.state.lock();
         state.connection()?;
-        if !matches!(state.turn, Turn::Held) {
+        if !matches!(state.turn, Turn::Held(_)) {
             return Err(Error::InvalidInput("there is no copy to go on with".to_owned()));
         }
         self.set_turn(&mut state, Turn::Greenlet(waiter));
@@ -236,7 +237,7 @@ impl Conversation {
             .retain(|pending| !matches!(pending, Pending::Greenlet(_, other) if is_it(other)));
         let running = match &state.turn {
             Turn::Greenlet(other) => is_it(other),
-            Turn::Held => true,
+            Turn::Held(holder) => *holder == waiter.as_ptr() as usize,
             Turn::Free | Turn::Thread(_) | Turn::Abandoned => false,
         };
         if running && before == state.waiting.len() {
@@ -271,20 +272,24 @@ impl Conversation {
 
     /// Runs the next step of the copy that this thread holds; likewise.
     pub(super) fn run_on(self: &Arc<Self>, py: Python<'_>, until: Option<Instant>) -> PyResult<Given> {
-        let ticket = match self.state.lock().turn {
-            Turn::Thread(ticket) => ticket,
-            _ => {
-                let error = Error::InvalidInput("there is no copy to go on with".to_owned());
-                return Err(exception(py, &error));
+        let held = {
+            let mut state = self.state.lock();
+            match (state.connection().map(drop), &state.turn) {
+                (Err(error), _) => Err(error),
+                (Ok(()), Turn::Thread(ticket)) => Ok(*ticket),
+                (Ok(()), _) => Err(Error::InvalidInput("there is no copy to go on with".to_owned())),
             }
         };
-        self.drive(py, ticket, until)
+        match held {
+            Ok(ticket) => self.drive(py, ticket, until),
+            Err(error) => Err(exception(py, &error)),
+        }
     }
 
-    /// This thread, which holds a copy, gave up.
-    pub(super) fn abandon_run(self: &Arc<Self>) {
+    /// The greenlet or thread that holds a copy gave up.
+    pub(super) fn abandon_held(self: &Arc<Self>) {
         let mut state = self.state.lock();
-        if matches!(state.turn, Turn::Thread(_)) {
+        if matches!(state.turn, Turn::Held(_) | Turn::Thread(_)) {
             self.give_up(&mut state);
         }
     }
@@ -453,7 +458,11 @@ impl Conversation {
                 return self.pass_on(state);
             }
         };
-        if let Turn::Greenlet(waiter) = self.set_turn(state, Turn::Held) {
+        let holder = match &state.turn {
+            Turn::Greenlet(waiter) => waiter.as_ptr() as usize,
+            _ => 0,
+        };
+        if let Turn::Greenlet(waiter) = self.set_turn(state, Turn::Held(holder)) {
             give(waiter, given);
         }
     }

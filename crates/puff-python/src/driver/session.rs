@@ -103,9 +103,9 @@ impl PgSession {
         self.conversation.run_on(py, limit.map(deadline))?.into_object(py)
     }
 
-    /// The thread that holds a copy gave up.
-    fn abandon_run(&self) {
-        self.conversation.abandon_run();
+    /// The greenlet or thread that holds a copy gave up.
+    fn abandon_held(&self) {
+        self.conversation.abandon_held();
     }
 
     /// Data for a copy in that wants it; whether there is room for more before the copy has to go on.
