@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from greenlet import GreenletExit
+from greenlet import GreenletExit, getcurrent
 
 from ._hub import current_hub
 from ._native import native
@@ -19,8 +19,8 @@ log = logging.getLogger("puff.wsgi")
 WsgiApp = Callable[[dict[str, Any], Any], Any]
 
 
-def handler(app: WsgiApp) -> Callable[[WsgiRequest], None]:
-    """What the hub calls for each request to `app`."""
+def handler(app: WsgiApp, kill_gone: bool) -> Callable[[WsgiRequest], None]:
+    """What the hub calls for each request to `app`, which with `kill_gone` ends when its client goes."""
 
     def handle(request: WsgiRequest) -> None:
         try:
@@ -40,7 +40,11 @@ def handler(app: WsgiApp) -> Callable[[WsgiRequest], None]:
             request.abort()
             log.error("error in the WSGI application for %s", request, exc_info=error)
 
-    return handle
+    def handle_while_wanted(request: WsgiRequest) -> None:
+        if request.begin(getcurrent()):
+            handle(request)
+
+    return handle_while_wanted if kill_gone else handle
 
 
 def _iterate(request: WsgiRequest, result: Any) -> None:

@@ -66,6 +66,8 @@ pub struct Call<B: Backend> {
     pub wanted: Arc<Wanted>,
     /// The type and the field, for messages.
     pub field: FieldName,
+    /// Whether the operation is a mutation: what it began should not be left half done.
+    pub is_mutation: bool,
 }
 
 /// A field by its name and that of its type; prints as `Type.field`.

@@ -24,6 +24,7 @@ mod convert;
 mod driver;
 mod errors;
 mod greenlet;
+mod lifeline;
 mod operation;
 mod poller;
 mod quick;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from greenlet import GreenletExit
+from greenlet import GreenletExit, getcurrent
 
 if TYPE_CHECKING:
     from .._puff import ResolverCall
@@ -28,6 +28,8 @@ class Row(dict[str, Any]):
 def resolve(call: ResolverCall) -> None:
     """Runs one resolver for its whole layer."""
     try:
+        if not call.begin(getcurrent()):
+            return
         call.finish(call.function(call.parents(), call.context(), call.arguments()))
     except GreenletExit as error:
         call.fail(error)

@@ -259,6 +259,7 @@ impl<'x, B: Backend> Execution<'x, B> {
                     parents: parents.clone(),
                     wanted: resolver.wanted.clone(),
                     field: field.name.clone(),
+                    is_mutation: self.plan.is_mutation,
                 };
                 let start = self.trace.is_some().then(Instant::now);
                 let resolved = self.backend.resolve(call).await;

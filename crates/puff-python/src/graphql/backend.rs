@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::call::ResolveJob;
 use super::context::RequestContext;
 use super::rows::PgRows;
+use crate::lifeline::{Lifeline, Lifelines};
 use crate::reactor::{Event, Reactor};
 use crate::runtime::Runtime;
 use crate::services::Services;
@@ -18,6 +19,7 @@ use crate::services::Services;
 pub(crate) struct PythonBackend {
     reactor: Arc<Reactor>,
     services: Services,
+    lifelines: Lifelines,
     shared: Arc<Shared>,
 }
 
@@ -49,6 +51,7 @@ impl PythonBackend {
         Ok(PythonBackend {
             reactor: runtime.reactor().clone(),
             services: runtime.services().clone(),
+            lifelines: Lifelines::new(runtime),
             shared: Arc::new(Shared {
                 handler: module.getattr("resolve")?.unbind(),
                 row_class: module.getattr("Row")?.unbind(),
@@ -66,18 +69,31 @@ impl Backend for PythonBackend {
 
     async fn resolve(&self, call: Call<Self>) -> Result<Resolved<Self>, FieldError> {
         let (sender, receiver) = oneshot::channel();
+        // What a query computes is worth nothing without its client; what a mutation began is not left half done.
+        let (life, guard) = match call.is_mutation {
+            true => (None, None),
+            false => {
+                let (life, guard) = Lifeline::new(&self.lifelines);
+                (Some(life), Some(guard))
+            }
+        };
         let job = ResolveJob {
             shared: self.shared.clone(),
             call,
             sender,
+            life,
         };
         self.reactor.push(Event::Job(Box::new(job)));
-        receiver.await.unwrap_or_else(|_| {
+        let outcome = receiver.await.unwrap_or_else(|_| {
             Err(FieldError::new(
                 "RESOLVER_ENDED",
                 "the resolver was ended before it returned",
             ))
-        })
+        });
+        if let Some(guard) = guard {
+            guard.disarm();
+        }
+        outcome
     }
 
     async fn load(

@@ -12,6 +12,7 @@ use super::backend::{PythonBackend, Resolver, Shared};
 use super::context::{Context, parent_objects};
 use super::extract::{attribute, resolved};
 use crate::convert::{object_to_value, objects_to_params, value_to_object};
+use crate::lifeline::Lifeline;
 use crate::reactor::Job;
 
 type Outcome = Result<Resolved<PythonBackend>, FieldError>;
@@ -21,6 +22,8 @@ pub(super) struct ResolveJob {
     pub(super) shared: Arc<Shared>,
     pub(super) call: Call<PythonBackend>,
     pub(super) sender: oneshot::Sender<Outcome>,
+    /// Of a call that ends with its request.
+    pub(super) life: Option<Arc<Lifeline>>,
 }
 
 impl Job for ResolveJob {
@@ -30,6 +33,7 @@ impl Job for ResolveJob {
             shared: self.shared,
             call: self.call,
             sender: Mutex::new(Some(self.sender)),
+            life: self.life,
         };
         Ok((handler, Py::new(py, call)?.into_any()))
     }
@@ -41,10 +45,24 @@ pub(crate) struct ResolverCall {
     shared: Arc<Shared>,
     call: Call<PythonBackend>,
     sender: Mutex<Option<oneshot::Sender<Outcome>>>,
+    life: Option<Arc<Lifeline>>,
 }
 
 #[pymethods]
 impl ResolverCall {
+    /// The call runs in the greenlet `worker` from now on. False: its request has gone, and it need not run.
+    fn begin(slf: &Bound<'_, Self>, worker: Py<PyAny>) -> PyResult<bool> {
+        match &slf.get().life {
+            Some(life) => life.begin(worker, slf.as_any()),
+            None => Ok(true),
+        }
+    }
+
+    /// The greenlet to end because the request has gone; None if the call is over.
+    fn doomed(&self) -> Option<Py<PyAny>> {
+        self.life.as_ref()?.doomed()
+    }
+
     /// The resolver's own `call(parents, context, arguments)`.
     #[getter]
     fn function(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
@@ -80,17 +98,16 @@ impl ResolverCall {
         Ok(())
     }
 
-    /// The resolver raised `error`.
-    fn fail(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> PyResult<()> {
-        let text = error.str()?.to_string();
-        let message = if text.is_empty() {
-            error.get_type().name()?.to_string()
-        } else {
-            text
+    /// The resolver raised `error`. Does not fail itself, also if the error has no text to show.
+    fn fail(&self, error: &Bound<'_, PyAny>) {
+        let text = error
+            .str()
+            .map_or_else(|_| String::new(), |text| text.to_string());
+        let message = match error.get_type().name() {
+            Ok(name) if text.is_empty() => name.to_string(),
+            _ => text,
         };
-        let _ = py;
         self.send(Err(FieldError::new("RESOLVER_ERROR", message)));
-        Ok(())
     }
 
     fn __repr__(&self) -> String {
@@ -107,6 +124,9 @@ impl ResolverCall {
     }
 
     fn send(&self, outcome: Outcome) {
+        if let Some(life) = &self.life {
+            life.end();
+        }
         if let Some(sender) = self.sender.lock().take() {
             // An error means that the request has gone; nobody waits for the value.
             let _ = sender.send(outcome);

@@ -60,7 +60,8 @@ impl GraphQl {
 
     /// Answers one request. Runs on Tokio; resolvers run on the hub, statements on the pool.
     ///
-    /// Whatever goes wrong is in the answer. Dropping the future drops statements that are under way.
+    /// Whatever goes wrong is in the answer. Dropping the future drops statements that are under way, and
+    /// ends the resolvers of a query where they wait; those of a mutation run to their end.
     pub async fn execute(&self, request: Request, context: RequestContext) -> Response {
         match tokio::time::timeout(self.timeout, self.engine.execute(request, context)).await {
             Ok(response) => response,

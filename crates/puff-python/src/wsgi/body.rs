@@ -9,6 +9,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use crate::lifeline::Guard;
+
 /// The application failed after its headers were sent: the connection must be cut, so that the client does
 /// not take half a body for a whole one.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -28,6 +30,8 @@ enum Kind {
         chunks: mpsc::Receiver<Bytes>,
         left: Option<u64>,
         whole: Whole,
+        /// Dropped with the body, before its end if the client has gone.
+        _guard: Option<Guard>,
     },
 }
 
@@ -55,12 +59,18 @@ impl WsgiBody {
         }
     }
 
-    pub(super) fn stream(chunks: mpsc::Receiver<Bytes>, length: Option<u64>, whole: Whole) -> WsgiBody {
+    pub(super) fn stream(
+        chunks: mpsc::Receiver<Bytes>,
+        length: Option<u64>,
+        whole: Whole,
+        guard: Option<Guard>,
+    ) -> WsgiBody {
         WsgiBody {
             kind: Kind::Stream {
                 chunks,
                 left: length,
                 whole,
+                _guard: guard,
             },
         }
     }
@@ -76,7 +86,9 @@ impl Body for WsgiBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         match &mut self.kind {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Kind::Stream { chunks, left, whole } => match std::task::ready!(chunks.poll_recv(context)) {
+            Kind::Stream {
+                chunks, left, whole, ..
+            } => match std::task::ready!(chunks.poll_recv(context)) {
                 None if whole.get() => Poll::Ready(None),
                 None => Poll::Ready(Some(Err(Aborted))),
                 Some(chunk) => {

@@ -20,6 +20,7 @@ pub use body::{Aborted, WsgiBody};
 use environ::EnvironBuilder;
 use request::{RequestJob, WsgiRequest};
 
+use crate::lifeline::{Lifeline, Lifelines};
 use crate::reactor::{Event, Reactor};
 use crate::runtime::Runtime;
 
@@ -41,6 +42,13 @@ pub struct ConnectionInfo {
     pub tls: bool,
 }
 
+/// How an application is run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WsgiOptions {
+    /// Whether a request whose client has gone ends its greenlet: `GreenletExit` is raised where it waits.
+    pub kill_gone: bool,
+}
+
 /// A WSGI application that runs on the hub. Clones are cheap and share it.
 #[derive(Clone)]
 pub struct WsgiApp {
@@ -52,6 +60,8 @@ struct Inner {
     /// `handle(request)` of the Python half.
     handler: Py<PyAny>,
     environ: EnvironBuilder,
+    /// For requests that end with their clients.
+    lifelines: Option<Lifelines>,
 }
 
 impl WsgiApp {
@@ -59,7 +69,7 @@ impl WsgiApp {
     ///
     /// # Errors
     /// `TypeError` if `application` cannot be called.
-    pub fn new(runtime: &Runtime, application: &Bound<'_, PyAny>) -> PyResult<WsgiApp> {
+    pub fn new(runtime: &Runtime, application: &Bound<'_, PyAny>, options: WsgiOptions) -> PyResult<WsgiApp> {
         if !application.is_callable() {
             return Err(pyo3::exceptions::PyTypeError::new_err(format!(
                 "a WSGI application is a callable, not {}",
@@ -67,12 +77,15 @@ impl WsgiApp {
             )));
         }
         let py = application.py();
-        let handler = py.import("puff._wsgi")?.call_method1("handler", (application,))?;
+        let handler = py
+            .import("puff._wsgi")?
+            .call_method1("handler", (application, options.kill_gone))?;
         Ok(WsgiApp {
             inner: Arc::new(Inner {
                 reactor: runtime.reactor().clone(),
                 handler: handler.unbind(),
                 environ: EnvironBuilder::new(py)?,
+                lifelines: options.kill_gone.then(|| Lifelines::new(runtime)),
             }),
         })
     }
@@ -80,17 +93,24 @@ impl WsgiApp {
     /// Answers one request, whose body has been read.
     ///
     /// Runs on Tokio. An error in the application is a 500; one after the headers ends the body with
-    /// [`Aborted`], so that the connection is cut. Dropping the future leaves the greenlet to finish.
+    /// [`Aborted`], so that the connection is cut. Dropping the future, or later a streamed body that is not
+    /// complete, leaves the greenlet to finish, or with [`WsgiOptions::kill_gone`] ends it.
     pub async fn call(&self, request: Request<Bytes>, connection: ConnectionInfo) -> Response<WsgiBody> {
         let (sender, receiver) = oneshot::channel();
+        let (life, guard) = self.inner.lifelines.as_ref().map(Lifeline::new).unzip();
         let job = RequestJob {
             app: self.inner.clone(),
             request,
             connection,
             sender,
+            life,
         };
         self.inner.reactor.push(Event::Job(Box::new(job)));
-        receiver.await.unwrap_or_else(|_| internal_error())
+        let response = receiver.await.unwrap_or_else(|_| internal_error());
+        if let Some(guard) = guard {
+            guard.disarm(); // a body that is streamed has a guard of its own
+        }
+        response
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::body::{Whole, WsgiBody};
 use super::{ClientGone, ConnectionInfo, Inner};
 use crate::greenlet::start;
+use crate::lifeline::{Guard, Lifeline};
 use crate::reactor::Job;
 use crate::waiter::Waiter;
 
@@ -28,6 +29,8 @@ pub(super) struct RequestJob {
     pub(super) request: Request<Bytes>,
     pub(super) connection: ConnectionInfo,
     pub(super) sender: oneshot::Sender<Response<WsgiBody>>,
+    /// Of a request that ends with its client.
+    pub(super) life: Option<Arc<Lifeline>>,
 }
 
 impl Job for RequestJob {
@@ -42,6 +45,7 @@ impl Job for RequestJob {
                 head: None,
                 body: BodyState::Nothing,
             }),
+            life: self.life,
         };
         Ok((self.app.handler.clone_ref(py), Py::new(py, request)?.into_any()))
     }
@@ -68,6 +72,7 @@ pub(crate) struct WsgiRequest {
     line: RequestLine,
     is_head: bool,
     state: Mutex<State>,
+    life: Option<Arc<Lifeline>>,
 }
 
 struct State {
@@ -169,6 +174,20 @@ impl WsgiRequest {
         });
     }
 
+    /// The request runs in the greenlet `worker` from now on; for an application whose requests end with their
+    /// clients. False: the client has gone already.
+    fn begin(slf: &Bound<'_, Self>, worker: Py<PyAny>) -> PyResult<bool> {
+        match &slf.get().life {
+            Some(life) => life.begin(worker, slf.as_any()),
+            None => Ok(true),
+        }
+    }
+
+    /// The greenlet to end because the client has gone; None if the answer is complete.
+    fn doomed(&self) -> Option<Py<PyAny>> {
+        self.life.as_ref()?.doomed()
+    }
+
     /// The body is complete.
     fn finish(&self) -> PyResult<()> {
         let mut state = self.state.lock();
@@ -183,6 +202,7 @@ impl WsgiRequest {
                 )))
             }
             BodyState::Stream { whole, .. } => {
+                self.release();
                 whole.set();
                 Ok(())
             }
@@ -192,6 +212,7 @@ impl WsgiRequest {
 
     /// The application failed: a 500 if the headers are not sent yet, else the connection is cut.
     fn abort(&self) {
+        self.release();
         let mut state = self.state.lock();
         // A stream that is not marked as whole cuts the connection at its end.
         state.body = BodyState::Ended;
@@ -219,8 +240,24 @@ impl WsgiRequest {
             )));
         }
         state.body = BodyState::Ended;
+        self.release();
         let sender = state.sender.take();
         send_response(sender, head, WsgiBody::full(body))
+    }
+
+    /// The greenlet does not end with its client any more: the answer is complete, or the application has been
+    /// told by an exception. Nothing that is dropped here is a last reference, so a lock may be held.
+    fn release(&self) {
+        if let Some(life) = &self.life {
+            life.end();
+        }
+    }
+
+    /// What notices that the client of a streamed body has gone. Where HTTP has no body, hyper drops ours at
+    /// once, and that says nothing.
+    fn body_guard(&self, status: StatusCode) -> Option<Guard> {
+        let bodiless = self.is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        self.life.as_ref().filter(|_| !bodiless).map(Lifeline::guard)
     }
 
     /// One piece; starts the stream if it is the first. False: the queue is full.
@@ -239,13 +276,13 @@ impl WsgiRequest {
             let head = state.head.take().ok_or_else(no_start_response)?;
             let (chunks, receiver) = mpsc::channel(MAX_CHUNKS);
             let whole = Whole::default();
-            let body = WsgiBody::stream(receiver, head.length, whole.clone());
+            let body = WsgiBody::stream(receiver, head.length, whole.clone(), self.body_guard(head.status));
             state.body = BodyState::Stream {
                 chunks,
                 left: head.length,
                 whole,
             };
-            send_response(state.sender.take(), head, body)?;
+            send_response(state.sender.take(), head, body).inspect_err(|_| self.release())?;
         }
         match &mut state.body {
             BodyState::Stream { chunks, left, .. } => {
@@ -259,11 +296,18 @@ impl WsgiRequest {
                     Ok(()) => {
                         if let Some(left) = left {
                             *left -= length;
+                            if *left == 0 {
+                                // hyper drops a body that has its length, whether it has ended or not.
+                                self.release();
+                            }
                         }
                         Ok(true)
                     }
                     Err(mpsc::error::TrySendError::Full(_)) => Ok(false),
-                    Err(mpsc::error::TrySendError::Closed(_)) => Err(client_gone()),
+                    Err(mpsc::error::TrySendError::Closed(_)) => {
+                        self.release();
+                        Err(client_gone())
+                    }
                 }
             }
             BodyState::Nothing | BodyState::Ended => Err(PyValueError::new_err(

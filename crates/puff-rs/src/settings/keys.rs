@@ -173,6 +173,12 @@ pub static SERVER_KEYS: &[Key] = &[
     )
     .default("16MiB"),
     key(
+        "kill_gone",
+        "BOOL",
+        "Ends a WSGI request when its client goes: GreenletExit where it waits",
+    )
+    .default("false"),
+    key(
         "shutdown_timeout",
         "TIME",
         "How long running requests may take to finish after Ctrl-C",

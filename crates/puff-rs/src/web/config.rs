@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use puff_python::wsgi::WsgiOptions;
+
 use crate::errors::ConfigError;
 use crate::settings::{BindAddress, ByteSize, Settings};
 
@@ -19,6 +21,8 @@ pub struct ServerConfig {
     pub header_timeout: Duration,
     /// What a body may weigh and take, where the server reads it whole.
     pub body: BodyLimits,
+    /// How a WSGI application is run.
+    pub wsgi: WsgiOptions,
     /// How long running requests may take to finish after the server was asked to stop.
     pub shutdown_timeout: Duration,
 }
@@ -49,6 +53,7 @@ impl Default for ServerConfig {
             queue_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
             body: BodyLimits::default(),
+            wsgi: WsgiOptions::default(),
             shutdown_timeout: Duration::from_secs(10),
         }
     }
@@ -73,6 +78,9 @@ impl ServerConfig {
             body: BodyLimits {
                 bytes: settings.get_or("max_body", ByteSize(default.body.bytes))?.0,
                 time: settings.get_or("body_timeout", default.body.time)?,
+            },
+            wsgi: WsgiOptions {
+                kill_gone: settings.get_or("kill_gone", default.wsgi.kill_gone)?,
             },
             shutdown_timeout: settings.get_or("shutdown_timeout", default.shutdown_timeout)?,
         })

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use puff_python::Runtime;
 use puff_python::import::resolve;
-use puff_python::wsgi::WsgiApp;
+use puff_python::wsgi::{WsgiApp, WsgiOptions};
 use pyo3::prelude::*;
 
 use crate::errors::{ConfigError, ProgramError};
@@ -162,7 +162,7 @@ impl Plan {
             error,
         })?;
         let wsgi = match &self.wsgi {
-            Some(path) => Some(load_wsgi(py, &context.runtime, path)?),
+            Some(path) => Some(load_wsgi(py, &context.runtime, path, config.wsgi)?),
             None => None,
         };
         if let Err(error) = allow_many_connections(py) {
@@ -238,9 +238,15 @@ impl Plan {
     }
 }
 
-fn load_wsgi(py: Python<'_>, runtime: &Runtime, path: &str) -> Result<WsgiApp, ProgramError> {
+fn load_wsgi(
+    py: Python<'_>,
+    runtime: &Runtime,
+    path: &str,
+    options: WsgiOptions,
+) -> Result<WsgiApp, ProgramError> {
     let app = resolve(py, path).map_err(|error| resolve_error(py, error))?;
-    WsgiApp::new(runtime, &app).map_err(|error| ProgramError::Load(format!("{path}: {}", error.value(py))))
+    WsgiApp::new(runtime, &app, options)
+        .map_err(|error| ProgramError::Load(format!("{path}: {}", error.value(py))))
 }
 
 /// Where the Python package has the playground's files.
