@@ -108,6 +108,8 @@ struct Exchange {
     last: Option<Rows>,
     error: Option<Error>,
     copy: Copy,
+    /// The server has asked for data, so that its verdict may have come long before the data's end.
+    fed: bool,
     /// Nobody waits for the answer.
     abandoned: bool,
     /// A `BEGIN` was sent ahead whose success has not been confirmed.
@@ -184,6 +186,7 @@ impl DirectConnection {
             last: None,
             error: None,
             copy: Copy::No,
+            fed: false,
             abandoned: false,
             beginning: begin.is_some(),
         });
@@ -215,7 +218,7 @@ impl DirectConnection {
                 // The server speaks up if it dislikes the data; that is seen at the next wait or the end.
                 return Step::CopyIn;
             }
-            if sent {
+            if sent && self.exchange.as_ref().is_none_or(|exchange| !exchange.fed) {
                 // No answer is there yet: do not ask the system for it, but wait.
                 return Step::Wait { write: false };
             }
@@ -456,7 +459,10 @@ impl DirectConnection {
             Message::CopyOut => exchange.copy = Copy::Out(BytesMut::new()),
             Message::CopyDone => exchange.copy = Copy::No,
             Message::CopyIn if exchange.abandoned => self.copy_end(Some("the client gave up")),
-            Message::CopyIn => exchange.copy = Copy::In,
+            Message::CopyIn => {
+                exchange.copy = Copy::In;
+                exchange.fed = true;
+            }
             Message::Error(error) => {
                 exchange.copy = Copy::No;
                 exchange.rows = None;
