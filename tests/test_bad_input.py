@@ -438,8 +438,8 @@ def test_a_server_that_says_nothing(folder: Path) -> None:
             _, said = patient.communicate(timeout=30)
             assert patient.returncode == 2
             assert said == (
-                f"puff: error: PostgreSQL is not available: connecting to PostgreSQL at {address} took longer "
-                "than 5 s\n"
+                f"puff: error: PostgreSQL is not available: starting a session with PostgreSQL at {address}, "
+                "which takes connections and does not answer (is it PostgreSQL?), took longer than 5 s\n"
             )
             for connection in connections:
                 connection.close()

@@ -65,7 +65,7 @@ def dump(file: TextIO | None = None) -> None:
 def watch(hub: Hub, seconds: float) -> None:
     """Starts a thread that warns, once each time, when the hub has not let anybody run for `seconds`.
 
-    Every greenlet waits then. The warning names the greenlet that runs and shows its stack. C code that
+    Every greenlet waits then; if there is no other, nothing is said. The warning names the greenlet that runs and shows its stack. C code that
     holds the GIL keeps the watcher from running as well: it is reported when it is over.
     """
     threading.Thread(target=_watch, args=(hub, seconds), name="puff-watchdog", daemon=True).start()
@@ -77,7 +77,7 @@ def _watch(hub: Hub, seconds: float) -> None:
         busy = hub.native.busy_seconds()
         if busy < seconds:
             reported = False
-        elif not reported:
+        elif not reported and (len(hub.workers()) > 1 or hub.native.has_events()):
             reported = True
             worker = _running(hub)
             what = _info(hub, worker) if worker is not None else "the hub itself"

@@ -133,6 +133,11 @@ impl NativeHub {
             .map_or(0.0, |since| since.elapsed().as_secs_f64())
     }
 
+    /// Whether greenlets are to be started or resumed.
+    fn has_events(&self) -> bool {
+        self.reactor.has_events()
+    }
+
     /// Makes `wait` return soon.
     fn wake(&self) {
         self.reactor.wake();

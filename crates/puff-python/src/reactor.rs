@@ -355,6 +355,11 @@ impl Reactor {
         }
     }
 
+    /// Whether something waits for the hub.
+    pub(crate) fn has_events(&self) -> bool {
+        !self.queue.lock().is_empty()
+    }
+
     /// Since when the hub has been running Python without looking at its queue; `None` while it waits.
     pub(crate) fn busy_since(&self) -> Option<Instant> {
         *self.busy_since.lock()

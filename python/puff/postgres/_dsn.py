@@ -104,9 +104,8 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 def _parse_pairs(text: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
-    text = text.strip()
     at = 0
-    while at < len(text):
+    while text[at:].strip():
         name = _NAME.match(text, at)
         assert name is not None  # It matches the empty string.
         if not name[2]:
@@ -128,9 +127,9 @@ def _parse_url(text: str, url: str) -> dict[str, str]:
     user, found, rest = text.partition("@")
     if not found or "/" in user:
         user, rest = "", text
+    hosts, rest = _hosts_and_ports(rest, url)
     rest, _, query = rest.partition("?")
-    authority, _, database = rest.partition("/")
-    hosts = [_host_and_port(part, url) for part in authority.split(",")]
+    database = rest.removeprefix("/")
     name, _, password = user.partition(":")
     host, port = (",".join(parts) for parts in zip(*hosts, strict=True))
     for key, value in (
@@ -157,18 +156,33 @@ def _parse_url(text: str, url: str) -> dict[str, str]:
     return pairs
 
 
-def _host_and_port(part: str, url: str) -> tuple[str, str]:
-    if not part.startswith("["):
-        host, _, port = part.partition(":")
-        return host, port
-    host, found, rest = part[1:].partition("]")
-    if not found:
-        raise _invalid(f'no matching "]" in IPv6 host address in URI: "{url}"')
-    if not host:
-        raise _invalid(f'IPv6 host address may not be empty in URI: "{url}"')
-    if rest and not rest.startswith(":"):
-        raise _invalid(f'unexpected character "{rest[0]}" in URI (expected ":" or "/"): "{url}"')
-    return host, rest[1:]
+_HOST = re.compile(r"([^:/?,]*)")
+_PORT = re.compile(r"(?::([^/?,]*))?")
+
+
+def _hosts_and_ports(text: str, url: str) -> tuple[list[tuple[str, str]], str]:
+    """The hosts and ports that a URL begins with, and what follows them."""
+    hosts = []
+    at = -1
+    while at < 0 or text.startswith(",", at):
+        at += 1
+        if text.startswith("[", at):
+            end = text.find("]", at)
+            if end < 0:
+                raise _invalid(f'end of string reached when looking for matching "]" in IPv6 host: "{url}"')
+            host, at = text[at + 1 : end], end + 1
+            if not host:
+                raise _invalid(f'IPv6 host address may not be empty in URI: "{url}"')
+            if at < len(text) and text[at] not in ":/?,":
+                raise _invalid(f'unexpected character "{text[at]}" in URI (expected ":" or "/"): "{url}"')
+        else:
+            host = _HOST.match(text, at)[1]  # type: ignore[index]  # It matches the empty string.
+            at += len(host)
+        port = _PORT.match(text, at)
+        assert port is not None  # Likewise.
+        hosts.append((host, port[1] or ""))
+        at = port.end()
+    return hosts, text[at:]
 
 
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")

@@ -7,10 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+import psycopg2.extensions
 import pytest
 
 import puff
 import puff.postgres
+import puff.postgres.extensions
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _same_registrations_afterwards() -> Iterator[None]:
+    """What a module of tests registers for the whole process, in either driver, ends with it."""
+    tables = [
+        table
+        for extensions in (puff.postgres.extensions, psycopg2.extensions)
+        for table in (extensions.adapters, extensions.string_types, extensions.binary_types)
+    ]
+    before = [dict(table) for table in tables]
+    yield
+    for table, entries in zip(tables, before, strict=True):
+        table.clear()
+        table.update(entries)
 
 
 @pytest.fixture(scope="session")
