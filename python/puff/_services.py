@@ -19,12 +19,18 @@ from .pubsub import PubSub
 
 
 class Postgres:
-    """The program's PostgreSQL pool.
+    """A PostgreSQL pool of the program's.
 
     Statements use `$1`-style parameters. Each call takes a connection from the pool and gives it back.
     """
 
-    __slots__ = ()
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str | None = None) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return f"puff.global_postgres({'' if self._name is None else repr(self._name)})"
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Runs one statement; its rows as dicts by column name.
@@ -34,22 +40,42 @@ class Postgres:
 
         Raises:
             puff.DatabaseError: PostgreSQL refused the statement (`error.sqlstate`, `error.detail`, ...).
-            ConnectionError: the server cannot be reached.
+            ConnectionError: the server cannot be reached, or the program has no pool of this name; it is a
+                `puff.ServiceError` then, which tells the names there are.
+            TimeoutError: no connection of the pool has become free in time.
 
         Example:
             >>> import puff
             >>> puff.global_postgres().query("SELECT $1::int + 1 AS n", [41])
             [{'n': 42}]
         """
-        return current_hub().wait_for(partial(native.postgres_query, sql, params))  # type: ignore[no-any-return]
+        return current_hub().wait_for(partial(native.postgres_query, self._name, sql, params))  # type: ignore[no-any-return]
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Runs one statement; the number of rows it affected or returned. Errors as `query`."""
-        return current_hub().wait_for(partial(native.postgres_execute, sql, params))  # type: ignore[no-any-return]
+        return current_hub().wait_for(partial(native.postgres_execute, self._name, sql, params))  # type: ignore[no-any-return]
 
     def script(self, sql: str) -> None:
         """Runs several statements, parted by semicolons, in one implicit transaction. Errors as `query`."""
-        current_hub().wait_for(partial(native.postgres_script, sql))
+        current_hub().wait_for(partial(native.postgres_script, self._name, sql))
+
+    def status(self) -> dict[str, Any]:
+        """What the pool is doing, and what it has done since the program started. Needs no connection.
+
+        Now: `max_size`, `size`, `idle`, `in_use`, `connecting` (connections) and `waiting` (callers).
+        So far: `acquired` (connections handed out), `waited` and `timed_out` (callers), `wait_time` (of all
+        callers, in seconds), `opened`, `open_failed`, and `closed`, a dict of counts by reason: `broken`,
+        `idle`, `old`, `discarded`, `unclean`, `drained`.
+
+        Raises:
+            puff.ServiceError: the program has no such pool, or it cannot be opened.
+
+        Example:
+            >>> import puff
+            >>> puff.global_postgres().status()["max_size"]
+            10
+        """
+        return current_hub().wait_for(partial(native.postgres_status, self._name))  # type: ignore[no-any-return]
 
 
 class Redis:
@@ -137,12 +163,27 @@ class GraphQL:
             native.graphql_load(importlib.import_module("puff.graphql").load_schema(path))
 
 
-_postgres, _redis, _graphql, _pubsub = Postgres(), Redis(), GraphQL(), PubSub()
+_redis, _graphql, _pubsub = Redis(), GraphQL(), PubSub()
+_postgres: dict[str | None, Postgres] = {}
 
 
-def global_postgres() -> Postgres:
-    """The program's PostgreSQL pool."""
-    return _postgres
+def global_postgres(name: str | None = None) -> Postgres:
+    """The program's PostgreSQL pool, or the one called `name`: the same object each time.
+
+    A pool with a name is a table `[postgres.NAME]` of `puff.toml`, a variable `PUFF_POSTGRES_NAME_URL`, or
+    one of a Rust program's (`RuntimeConfig::set_postgres_named`). Whether there is such a pool shows at its
+    first use.
+
+    Raises:
+        TypeError: the name is not a text.
+
+    Example:
+        >>> import puff
+        >>> reports = puff.global_postgres("reports")
+    """
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"the name of a pool is a str, not {type(name).__name__}")
+    return _postgres.get(name) or _postgres.setdefault(name, Postgres(name))
 
 
 def global_redis() -> Redis:

@@ -1,5 +1,6 @@
 //! The services a program runs on, opened on first use and then shared.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,6 +25,14 @@ pub enum ServiceError {
         /// What to write to get it.
         how: &'static str,
     },
+    /// The program has no PostgreSQL pool of this name.
+    #[error("this program has no PostgreSQL pool {name:?}: {}", known_pools(.known))]
+    UnknownPool {
+        /// The name that was asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
     /// It could not be reached or started.
     #[error("{service} is not available: {reason}")]
     Unavailable {
@@ -34,6 +43,13 @@ pub enum ServiceError {
     },
 }
 
+fn known_pools(known: &[String]) -> String {
+    match known {
+        [] => "it has none with a name (a pool is a table [postgres.NAME] in puff.toml)".to_owned(),
+        names => format!("it has {}", names.join(", ")),
+    }
+}
+
 /// PostgreSQL, Redis and pub-sub of one program; a clone shares them.
 #[derive(Clone)]
 pub struct Services {
@@ -41,36 +57,55 @@ pub struct Services {
 }
 
 struct Inner {
-    postgres: Lazy<Pool>,
-    redis: Lazy<RedisPool>,
-    pubsub: Lazy<PubSub>,
+    postgres: Service<Pool>,
+    named_pools: BTreeMap<String, Lazy<Pool>>,
+    redis: Service<RedisPool>,
+    pubsub: Service<PubSub>,
 }
 
-struct Lazy<T> {
+/// A service that a program may have.
+struct Service<T> {
     name: &'static str,
     how: &'static str,
-    opener: Option<Opener<T>>,
+    lazy: Option<Lazy<T>>,
+}
+
+/// What is opened on first use.
+struct Lazy<T> {
+    opener: Opener<T>,
     cell: OnceCell<T>,
 }
 
 impl<T: Clone> Lazy<T> {
-    fn new(name: &'static str, how: &'static str, opener: Option<Opener<T>>) -> Lazy<T> {
+    fn new(opener: Opener<T>) -> Lazy<T> {
         Lazy {
-            name,
-            how,
             opener,
             cell: OnceCell::new(),
         }
     }
 
     async fn get(&self) -> Result<T, ServiceError> {
-        let Some(opener) = &self.opener else {
-            return Err(ServiceError::NotConfigured {
+        self.cell.get_or_try_init(|| (self.opener)()).await.cloned()
+    }
+}
+
+impl<T: Clone> Service<T> {
+    fn new(name: &'static str, how: &'static str, opener: Option<Opener<T>>) -> Service<T> {
+        Service {
+            name,
+            how,
+            lazy: opener.map(Lazy::new),
+        }
+    }
+
+    async fn get(&self) -> Result<T, ServiceError> {
+        match &self.lazy {
+            Some(lazy) => lazy.get().await,
+            None => Err(ServiceError::NotConfigured {
                 service: self.name,
                 how: self.how,
-            });
-        };
-        self.cell.get_or_try_init(|| opener()).await.cloned()
+            }),
+        }
     }
 }
 
@@ -78,6 +113,7 @@ impl<T: Clone> Lazy<T> {
 #[derive(Default)]
 pub struct ServicesBuilder {
     postgres: Option<Opener<Pool>>,
+    named_pools: BTreeMap<String, Lazy<Pool>>,
     redis: Option<Opener<RedisPool>>,
     pubsub: Option<Opener<PubSub>>,
 }
@@ -86,6 +122,12 @@ impl ServicesBuilder {
     /// Opens PostgreSQL's pool by `opener`.
     pub fn postgres(mut self, opener: Opener<Pool>) -> Self {
         self.postgres = Some(opener);
+        self
+    }
+
+    /// Opens the PostgreSQL pool called `name` by `opener`.
+    pub fn postgres_named(mut self, name: impl Into<String>, opener: Opener<Pool>) -> Self {
+        self.named_pools.insert(name.into(), Lazy::new(opener));
         self
     }
 
@@ -105,9 +147,10 @@ impl ServicesBuilder {
     pub fn build(self) -> Services {
         Services {
             inner: Arc::new(Inner {
-                postgres: Lazy::new("PostgreSQL", "RuntimeConfig::set_postgres(true)", self.postgres),
-                redis: Lazy::new("Redis", "RuntimeConfig::set_redis(true)", self.redis),
-                pubsub: Lazy::new("pub-sub", "RuntimeConfig::set_pubsub(true)", self.pubsub),
+                postgres: Service::new("PostgreSQL", "RuntimeConfig::set_postgres(true)", self.postgres),
+                named_pools: self.named_pools,
+                redis: Service::new("Redis", "RuntimeConfig::set_redis(true)", self.redis),
+                pubsub: Service::new("pub-sub", "RuntimeConfig::set_pubsub(true)", self.pubsub),
             }),
         }
     }
@@ -127,9 +170,36 @@ impl Services {
         self.inner.postgres.get().await
     }
 
-    /// The PostgreSQL pool if it is open already.
-    pub fn opened_postgres(&self) -> Option<&Pool> {
-        self.inner.postgres.cell.get()
+    /// The PostgreSQL pool called `name`: a table of `puff.toml` or `RuntimeConfig::set_postgres_named`.
+    /// Opened by the first call. Runs on Tokio.
+    ///
+    /// ```no_run
+    /// use puff_postgres::PooledConnection;
+    /// use puff_python::{BoxError, Services};
+    ///
+    /// async fn for_reports(services: &Services) -> Result<PooledConnection, BoxError> {
+    ///     Ok(services.postgres_named("reports").await?.get().await?)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ServiceError::UnknownPool`], which tells the names there are; else as [`Services::postgres`].
+    pub async fn postgres_named(&self, name: &str) -> Result<Pool, ServiceError> {
+        match self.inner.named_pools.get(name) {
+            Some(lazy) => lazy.get().await,
+            None => Err(ServiceError::UnknownPool {
+                name: name.to_owned(),
+                known: self.inner.named_pools.keys().cloned().collect(),
+            }),
+        }
+    }
+
+    /// The PostgreSQL pools that are open already, with a name or without.
+    pub fn opened_postgres(&self) -> impl Iterator<Item = &Pool> {
+        let unnamed = self.inner.postgres.lazy.iter();
+        unnamed
+            .chain(self.inner.named_pools.values())
+            .filter_map(|lazy| lazy.cell.get())
     }
 
     /// The Redis pool; as [`Services::postgres`].

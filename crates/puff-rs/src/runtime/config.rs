@@ -1,10 +1,13 @@
 //! [`RuntimeConfig`]: what the code of a program asks for.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
+
+use super::PostgresSettings;
 
 /// Makes the object behind `puff.global_state()`; called once, attached, when the program starts.
 pub type GlobalStateFn = Arc<dyn for<'py> Fn(Python<'py>) -> PyResult<Py<PyAny>> + Send + Sync>;
@@ -44,7 +47,9 @@ pub struct RuntimeConfig {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) python_path: Vec<PathBuf>,
     /// Values of settings, by their keys in `puff.toml`.
-    pub(crate) values: Vec<(&'static str, String)>,
+    pub(crate) values: Vec<(String, String)>,
+    /// The names of PostgreSQL pools beside the default one.
+    pub(crate) pools: BTreeSet<String>,
 }
 
 impl RuntimeConfig {
@@ -120,14 +125,32 @@ impl RuntimeConfig {
         self.value("postgres_pool_size", connections.to_string())
     }
 
+    /// A PostgreSQL pool beside the program's own: for a replica, another database, or work that shall not
+    /// take connections from the rest. It is opened on first use.
+    ///
+    /// Python asks for it with `puff.global_postgres(name)`, Rust with [`Services::postgres_named`]. The name
+    /// is lower-case letters, digits and `_`, a letter first; with another the program does not start. In
+    /// `puff.toml` the pool is the table `[postgres.NAME]`, and what that says wins, as do variables such as
+    /// `PUFF_POSTGRES_NAME_URL`.
+    ///
+    /// [`Services::postgres_named`]: super::Services::postgres_named
+    pub fn set_postgres_named(mut self, name: impl Into<String>, settings: PostgresSettings) -> Self {
+        let name = name.into();
+        for (key, text) in settings.texts() {
+            self = self.value(&format!("postgres.{name}.{key}"), text);
+        }
+        self.pools.insert(name);
+        self
+    }
+
     /// Where servers listen, likewise: `127.0.0.1:8000` if nobody says.
     pub fn set_bind(self, address: impl Into<String>) -> Self {
         self.value("bind", address)
     }
 
-    fn value(mut self, key: &'static str, value: impl Into<String>) -> Self {
-        self.values.retain(|(known, _)| *known != key);
-        self.values.push((key, value.into()));
+    fn value(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.values.retain(|(known, _)| known != key);
+        self.values.push((key.to_owned(), value.into()));
         self
     }
 }
@@ -144,6 +167,7 @@ impl fmt::Debug for RuntimeConfig {
                 "values",
                 &self.values.iter().map(|(key, _)| key).collect::<Vec<_>>(),
             )
+            .field("pools", &self.pools)
             .finish_non_exhaustive()
     }
 }

@@ -38,11 +38,14 @@
 
 mod config;
 mod console;
+mod pool_settings;
+mod private;
 mod services;
 
 pub(crate) use config::ServiceUse;
 pub use config::{GlobalStateFn, RuntimeConfig};
 pub(crate) use console::Console;
+pub use pool_settings::PostgresSettings;
 pub use puff_core::task::BlockingError;
 pub use puff_python::{
     CallError, PythonCall, PythonFunction, Runtime, ServiceError, Services, greenlet_async,

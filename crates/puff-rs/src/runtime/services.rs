@@ -1,16 +1,19 @@
 //! From settings to services: a URL that is set wins, else a private server under `.puff/`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use parking_lot::Mutex;
-use puff_embedded::{EmbeddedConfig, Lease, Service};
+use futures_util::future::join_all;
+use puff_embedded::{EmbeddedConfig, Service};
 use puff_postgres::{Pool, PoolConfig};
-use puff_python::{ServiceError, Services};
+use puff_python::{Opener, ServiceError, Services};
 use puff_redis::{PubSub, RedisConfig, RedisPool};
 
+use super::private::{Leases, Private};
 use super::{Console, RuntimeConfig, ServiceUse};
 use crate::errors::{ConfigError, ProgramError};
-use crate::settings::Settings;
+use crate::settings::{Count, Settings};
 
 /// The services of one program: where they are and when they are opened.
 #[derive(Clone)]
@@ -18,10 +21,19 @@ pub(crate) struct ServicePlan {
     postgres: ServiceUse,
     redis: ServiceUse,
     pubsub: ServiceUse,
-    postgres_url: Option<puff_postgres::Config>,
+    pool: PoolPlan,
+    named_pools: BTreeMap<String, PoolPlan>,
     redis_url: Option<RedisConfig>,
     pubsub_url: Option<RedisConfig>,
-    pool: PoolConfig,
+}
+
+/// One PostgreSQL pool.
+#[derive(Clone)]
+struct PoolPlan {
+    url: Option<puff_postgres::Config>,
+    limits: PoolConfig,
+    /// Where its URL can be set, if embedding cannot tell.
+    where_to_set: Option<String>,
 }
 
 /// Services that were handed to a runtime. Dropping it gives the private servers back.
@@ -29,9 +41,6 @@ pub(crate) struct Started {
     pub(crate) services: Services,
     leases: Leases,
 }
-
-/// What keeps the private servers running.
-type Leases = Arc<Mutex<Vec<Lease>>>;
 
 impl ServicePlan {
     /// The plan of `config` and `settings`.
@@ -41,16 +50,19 @@ impl ServicePlan {
     pub(crate) fn new(config: &RuntimeConfig, settings: &Settings) -> Result<ServicePlan, ConfigError> {
         let redis_url = settings.get_with("redis_url", RedisConfig::from_url)?;
         let pubsub_url = settings.get_with("pubsub_url", RedisConfig::from_url)?;
-        let default = PoolConfig::default();
-        let max_size = settings.get_or("postgres_pool_size", default.max_size)?;
+        let named_pools = settings
+            .pools(&config.pools)?
+            .into_iter()
+            .map(|name| Ok((name.clone(), PoolPlan::named(&name, settings)?)))
+            .collect::<Result<_, ConfigError>>()?;
         Ok(ServicePlan {
             postgres: config.postgres,
             redis: config.redis,
             pubsub: config.pubsub,
-            postgres_url: settings.get_with("postgres_url", str::parse)?,
+            pool: PoolPlan::new("postgres_", settings)?,
+            named_pools,
             pubsub_url: pubsub_url.or_else(|| redis_url.clone()),
             redis_url,
-            pool: PoolConfig { max_size, ..default },
         })
     }
 
@@ -72,17 +84,10 @@ impl ServicePlan {
             leases: leases.clone(),
         };
         if self.postgres != ServiceUse::Off {
-            let (url, pool, private) = (self.postgres_url.clone(), self.pool.clone(), private.clone());
-            builder = builder.postgres(Arc::new(move || {
-                let (url, pool, private) = (url.clone(), pool.clone(), private.clone());
-                Box::pin(async move {
-                    let config = match url {
-                        Some(config) => config,
-                        None => private.url("PostgreSQL", Service::Postgres, str::parse).await?,
-                    };
-                    Ok(Pool::new(config, pool))
-                })
-            }));
+            builder = builder.postgres(self.pool.opener(&private));
+        }
+        for (name, pool) in &self.named_pools {
+            builder = builder.postgres_named(name, pool.opener(&private));
         }
         if self.redis != ServiceUse::Off {
             let (url, private) = (self.redis_url.clone(), private.clone());
@@ -135,72 +140,74 @@ impl ServicePlan {
     }
 }
 
+impl PoolPlan {
+    /// The pool whose settings are called `prefix` and a key.
+    fn new(prefix: &str, settings: &Settings) -> Result<PoolPlan, ConfigError> {
+        let name = |key: &str| format!("{prefix}{key}");
+        let default = PoolConfig::default();
+        // For the file, which has no null, none is zero.
+        let limit = |key: &str, default: Option<Duration>| {
+            Ok(settings
+                .get(&name(key))?
+                .or(default)
+                .filter(|time| !time.is_zero()))
+        };
+        Ok(PoolPlan {
+            url: settings.get_with(&name("url"), str::parse)?,
+            where_to_set: None,
+            limits: PoolConfig {
+                max_size: settings.get_or(&name("pool_size"), default.max_size)?,
+                min_size: settings.get_or(&name("min_size"), Count(default.min_size))?.0,
+                acquire_timeout: settings.get_or(&name("acquire_timeout"), default.acquire_timeout)?,
+                max_lifetime: limit("max_lifetime", default.max_lifetime)?,
+                idle_timeout: limit("idle_timeout", default.idle_timeout)?,
+                ..default
+            },
+        })
+    }
+
+    fn named(name: &str, settings: &Settings) -> Result<PoolPlan, ConfigError> {
+        let variable = name.to_ascii_uppercase();
+        Ok(PoolPlan {
+            where_to_set: Some(format!(
+                "the pool {name:?} has no URL: set PUFF_POSTGRES_{variable}_URL, or url in [postgres.{name}]"
+            )),
+            ..PoolPlan::new(&format!("postgres.{name}."), settings)?
+        })
+    }
+
+    /// Opens the pool, at its URL or on the private server.
+    fn opener(&self, private: &Private) -> Opener<Pool> {
+        let (plan, private) = (self.clone(), private.clone());
+        Arc::new(move || {
+            let (plan, private) = (plan.clone(), private.clone());
+            Box::pin(async move {
+                let server = match (plan.url, plan.where_to_set) {
+                    (Some(server), _) => server,
+                    // The private server's own refusal speaks of the default pool's URL.
+                    (None, Some(reason)) if private.config.production => {
+                        return Err(ServiceError::Unavailable {
+                            service: "PostgreSQL",
+                            reason,
+                        });
+                    }
+                    (None, _) => private.url("PostgreSQL", Service::Postgres, str::parse).await?,
+                };
+                Ok(Pool::new(server, plan.limits))
+            })
+        })
+    }
+}
+
 impl Started {
-    /// Closes the PostgreSQL pool and gives the private servers back; they stop when nobody else uses them.
+    /// Closes the PostgreSQL pools and gives the private servers back; they stop when nobody else uses them.
     pub(crate) async fn close(self) {
-        if let Some(pool) = self.services.opened_postgres() {
-            pool.close().await;
-        }
+        // Together: each may wait for as long as its callers would.
+        join_all(self.services.opened_postgres().map(Pool::close)).await;
         self.leases.lock().clear();
     }
 }
 
 fn unavailable(error: ServiceError) -> ProgramError {
     ProgramError::Service(error.to_string())
-}
-
-/// How private servers are had.
-#[derive(Clone)]
-struct Private {
-    config: EmbeddedConfig,
-    console: Console,
-    leases: Leases,
-}
-
-impl Private {
-    async fn redis(&self, name: &'static str, url: Option<RedisConfig>) -> Result<RedisConfig, ServiceError> {
-        match url {
-            Some(config) => Ok(config),
-            None => self.url(name, Service::Valkey, RedisConfig::from_url).await,
-        }
-    }
-
-    /// Starts or joins the private server and parses its URL.
-    async fn url<T, E: std::fmt::Display>(
-        &self,
-        name: &'static str,
-        service: Service,
-        parse: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Result<T, ServiceError> {
-        let unavailable = |reason: String| ServiceError::Unavailable {
-            service: name,
-            reason,
-        };
-        let Private { config, console, .. } = self.clone();
-        let acquired = tokio::task::spawn_blocking(move || {
-            let folder = config.project_dir.join(".puff");
-            let running = puff_embedded::status(&config, service)?.running.is_some();
-            // In production nothing starts: what follows is the error that says so.
-            if !running && !config.production {
-                console.wait(format_args!("Starting {service} in {} ...", folder.display()));
-            }
-            let lease = puff_embedded::acquire(&config, service)?;
-            let state = lease.state();
-            let what = if running { "Using the running" } else { "Started" };
-            console.step(format_args!(
-                "{what} {service} {} ({})",
-                state.version,
-                state.data_dir.display()
-            ));
-            Ok::<_, puff_embedded::Error>(lease)
-        });
-        let lease = match acquired.await {
-            Ok(Ok(lease)) => lease,
-            Ok(Err(error)) => return Err(unavailable(error.to_string())),
-            Err(error) => return Err(unavailable(error.to_string())),
-        };
-        let parsed = parse(lease.url()).map_err(|error| unavailable(error.to_string()))?;
-        self.leases.lock().push(lease);
-        Ok(parsed)
-    }
 }

@@ -1,16 +1,27 @@
-//! `puff.toml`: a flat table of settings.
+//! `puff.toml`: a flat table of settings, and a table for each named PostgreSQL pool.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use super::keys;
+use toml::Value;
+
+use super::{keys, pools};
 use crate::errors::ConfigError;
 
 /// The name of the file in the working directory.
 pub const CONFIG_FILE: &str = "puff.toml";
 
-/// The settings in the file, each as the text that a flag would have.
-pub(super) fn read(path: &Path) -> Result<HashMap<String, String>, ConfigError> {
+/// What is in the file.
+#[derive(Debug, Default, Clone)]
+pub(super) struct File {
+    /// Each setting as the text that a flag would have; those of a named pool as `postgres.reports.url`.
+    pub(super) values: HashMap<String, String>,
+    /// The pools that have a table, be it an empty one.
+    pub(super) pools: BTreeSet<String>,
+}
+
+/// Reads the file.
+pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
     let problem = |reason: String| ConfigError::File {
         file: path.to_owned(),
         reason,
@@ -23,32 +34,73 @@ pub(super) fn read(path: &Path) -> Result<HashMap<String, String>, ConfigError> 
         let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
         problem(format!("{place}{}", error.message().replace('\n', " ")))
     })?;
-    let mut settings = HashMap::with_capacity(table.len());
+    let mut file = File::default();
     for (name, value) in table {
-        if keys::find(&name).is_none() {
+        if name == pools::TABLE {
+            file.read_pools(path, value)?;
+        } else if keys::find(&name).is_some() {
+            let text = text_of(path, &name, value)?;
+            file.values.insert(name, text);
+        } else {
             let similar = keys::similar(&name);
-            return Err(ConfigError::UnknownKey {
-                file: path.to_owned(),
-                key: name,
-                similar,
-            });
+            return Err(unknown(path, name, similar));
         }
-        let value = match value {
-            toml::Value::String(text) => text,
-            toml::Value::Integer(number) => number.to_string(),
-            toml::Value::Float(number) => number.to_string(),
-            toml::Value::Boolean(flag) => flag.to_string(),
-            other => {
-                return Err(ConfigError::Invalid {
-                    source_name: format!("{}: {name}", path.display()),
-                    value: other.type_str().to_owned(),
-                    expected: "a text or a number",
-                });
-            }
-        };
-        settings.insert(name, value);
     }
-    Ok(settings)
+    Ok(file)
+}
+
+impl File {
+    fn read_pools(&mut self, path: &Path, value: Value) -> Result<(), ConfigError> {
+        let refused = |key: &str, reason: &str| ConfigError::Rejected {
+            source_name: format!("{}: {key}", path.display()),
+            reason: reason.to_owned(),
+        };
+        let Value::Table(tables) = value else {
+            return Err(refused(pools::TABLE, pools::TABLE_RULE));
+        };
+        for (name, value) in tables {
+            let key = format!("{}.{name}", pools::TABLE);
+            let Value::Table(pool) = value else {
+                return Err(refused(&key, pools::TABLE_RULE));
+            };
+            if !pools::is_name(&name) {
+                return Err(refused(&key, pools::NAME_RULE));
+            }
+            for (setting, value) in pool {
+                let path_in_file = format!("{key}.{setting}");
+                if !pools::KEYS.contains(&setting.as_str()) {
+                    return Err(unknown(path, path_in_file, pools::similar(&setting)));
+                }
+                let text = text_of(path, &path_in_file, value)?;
+                self.values.insert(path_in_file, text);
+            }
+            self.pools.insert(name);
+        }
+        Ok(())
+    }
+}
+
+fn unknown(path: &Path, key: String, similar: Option<&'static str>) -> ConfigError {
+    ConfigError::UnknownKey {
+        file: path.to_owned(),
+        key,
+        similar,
+    }
+}
+
+/// A value as a flag would have it.
+fn text_of(path: &Path, name: &str, value: Value) -> Result<String, ConfigError> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Integer(number) => Ok(number.to_string()),
+        Value::Float(number) => Ok(number.to_string()),
+        Value::Boolean(flag) => Ok(flag.to_string()),
+        other => Err(ConfigError::Invalid {
+            source_name: format!("{}: {name}", path.display()),
+            value: other.type_str().to_owned(),
+            expected: "a text or a number",
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -87,6 +139,41 @@ mod tests {
         assert_eq!(
             error_of("[bind]\nhost = 1"),
             "puff.toml: bind: \"table\" is not a text or a number"
+        );
+    }
+
+    #[test]
+    fn pools_have_tables() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(CONFIG_FILE);
+        std::fs::write(&path, "[postgres.reports]\npool_size = 3\n[postgres.same]\n").unwrap();
+        let file = read(&path).unwrap();
+        assert_eq!(file.values["postgres.reports.pool_size"], "3");
+        assert_eq!(file.pools.into_iter().collect::<Vec<_>>(), ["reports", "same"]);
+    }
+
+    #[test]
+    fn tables_that_are_no_pools() {
+        let rule = "a pool is a table, [postgres.NAME]; the default one has postgres_url and its like";
+        assert_eq!(
+            error_of("[postgres]\npool_size = 3"),
+            format!("puff.toml: postgres.pool_size: {rule}")
+        );
+        assert_eq!(
+            error_of("postgres = 'postgres://localhost'"),
+            format!("puff.toml: postgres: {rule}")
+        );
+        assert_eq!(
+            error_of("[postgres.Reports]"),
+            "puff.toml: postgres.Reports: the name of a pool is lower-case letters, digits and _, a letter first"
+        );
+        assert_eq!(
+            error_of("[postgres.reports]\npool-siz = 1"),
+            "puff.toml: unknown key \"postgres.reports.pool-siz\" (did you mean \"pool_size\"?)"
+        );
+        assert_eq!(
+            error_of("[postgres.reports]\nurl = []"),
+            "puff.toml: postgres.reports.url: \"array\" is not a text or a number"
         );
     }
 }

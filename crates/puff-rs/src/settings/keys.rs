@@ -106,6 +106,30 @@ pub static RUNTIME_KEYS: &[Key] = &[
     key("postgres_pool_size", "N", "Most connections to PostgreSQL").default("10"),
     key(
         "psycopg2",
+    key(
+        "postgres_min_size",
+        "N",
+        "Connections to PostgreSQL that are kept open from the first use on",
+    )
+    .default("0"),
+    key(
+        "postgres_acquire_timeout",
+        "TIME",
+        "How long a statement waits for a connection to PostgreSQL",
+    )
+    .default("10s"),
+    key(
+        "postgres_max_lifetime",
+        "TIME",
+        "The age at which a connection to PostgreSQL is replaced; 0s never does",
+    )
+    .default("30m"),
+    key(
+        "postgres_idle_timeout",
+        "TIME",
+        "How long a connection to PostgreSQL may be without work; 0s for ever",
+    )
+    .default("10m"),
         "BOOL",
         "Makes Python's import of psycopg2 give puff.postgres instead",
     )
@@ -157,6 +181,11 @@ pub static SERVER_KEYS: &[Key] = &[
     key(
         "header_timeout",
         "TIME",
+    most_similar(name, all_keys().map(|key| key.name))
+}
+
+/// The one of `known` that `name` may be a misspelling of, as [`similar`] has it.
+pub(super) fn most_similar(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
         "How long a client may take for the head of a request, or idle",
     )
     .default("30s"),
@@ -203,8 +232,8 @@ pub fn find(name: &str) -> Option<&'static Key> {
 /// A known key that `name` may be a misspelling of: equal but for case and dashes, or at most two edits away.
 pub fn similar(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('-', "_");
-    all_keys()
-        .map(|key| (edit_distance(&name, key.name), key.name))
+    known
+        .map(|known| (edit_distance(&name, known), known))
         .min()
         .filter(|(distance, _)| *distance <= 2)
         .map(|(_, known)| known)

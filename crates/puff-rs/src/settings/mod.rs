@@ -5,15 +5,16 @@
 
 mod file;
 pub mod keys;
+mod pools;
 mod value;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 
 pub use file::CONFIG_FILE;
-pub use value::{BindAddress, ByteSize, SettingValue};
+pub use value::{BindAddress, ByteSize, Count, SettingValue};
 
 use crate::errors::ConfigError;
 
@@ -22,9 +23,9 @@ use crate::errors::ConfigError;
 pub struct Settings {
     flags: HashMap<&'static str, String>,
     environment: HashMap<String, String>,
-    file: HashMap<String, String>,
+    file: file::File,
     file_path: PathBuf,
-    program: HashMap<&'static str, String>,
+    program: HashMap<String, String>,
 }
 
 impl Settings {
@@ -51,7 +52,7 @@ impl Settings {
         let file = if named.is_some() || file_path.exists() {
             file::read(&file_path)?
         } else {
-            HashMap::new()
+            file::File::default()
         };
         Ok(Settings {
             environment,
@@ -72,18 +73,36 @@ impl Settings {
     }
 
     /// Sets the value that the program's code gives to `name`, the weakest layer.
-    pub fn with_program_value(mut self, name: &'static str, value: Option<String>) -> Settings {
+    pub fn with_program_value(mut self, name: &str, value: Option<String>) -> Settings {
         if let Some(value) = value {
-            self.program.insert(name, value);
+            self.program.insert(name.to_owned(), value);
         }
         self
     }
 
-    /// The value of the setting `name`, `None` if no layer has one.
+    /// The names of the PostgreSQL pools beside the default one: of the file's tables, of variables such as
+    /// `PUFF_POSTGRES_REPORTS_URL`, and those that the `program` has.
+    ///
+    /// # Errors
+    /// A name of the program's that no pool may have.
+    pub fn pools(&self, program: &BTreeSet<String>) -> Result<BTreeSet<String>, ConfigError> {
+        if let Some(wrong) = program.iter().find(|name| !pools::is_name(name)) {
+            return Err(ConfigError::Rejected {
+                source_name: format!("the program's {}.{wrong}", pools::TABLE),
+                reason: pools::NAME_RULE.to_owned(),
+            });
+        }
+        let mut names = pools::named_by(self.environment.keys());
+        names.extend(self.file.pools.iter().chain(program).cloned());
+        Ok(names)
+    }
+
+    /// The value of the setting `name`, `None` if no layer has one. Those of a named pool are written as in
+    /// the file: `postgres.reports.url`.
     ///
     /// # Errors
     /// A value that does not parse; the message names the flag, the variable or the file it came from.
-    pub fn get<T: SettingValue>(&self, name: &'static str) -> Result<Option<T>, ConfigError> {
+    pub fn get<T: SettingValue>(&self, name: &str) -> Result<Option<T>, ConfigError> {
         let Some((text, source)) = self.find(name) else {
             return Ok(None);
         };
@@ -101,7 +120,7 @@ impl Settings {
     ///
     /// # Errors
     /// As [`Settings::get`].
-    pub fn get_or<T: SettingValue>(&self, name: &'static str, default: T) -> Result<T, ConfigError> {
+    pub fn get_or<T: SettingValue>(&self, name: &str, default: T) -> Result<T, ConfigError> {
         Ok(self.get(name)?.unwrap_or(default))
     }
 
@@ -112,7 +131,7 @@ impl Settings {
     /// What `parse` says, with the name of the source.
     pub fn get_with<T, E: std::fmt::Display>(
         &self,
-        name: &'static str,
+        name: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, ConfigError> {
         let Some((text, source_name)) = self.find(name) else {
@@ -131,18 +150,22 @@ impl Settings {
         self.environment.get(name).map(String::as_str)
     }
 
-    fn find(&self, name: &'static str) -> Option<(&str, String)> {
-        let key = keys::find(name)?;
-        if let Some(text) = self.flags.get(name) {
-            return Some((text, format!("--{}", key.flag())));
-        }
-        let variables = [Some(key.variable()), key.fallback_variable.map(str::to_owned)];
+    fn find(&self, name: &str) -> Option<(&str, String)> {
+        let variables = match keys::find(name) {
+            Some(key) => {
+                if let Some(text) = self.flags.get(name) {
+                    return Some((text, format!("--{}", key.flag())));
+                }
+                [Some(key.variable()), key.fallback_variable.map(str::to_owned)]
+            }
+            None => [Some(pools::variable(name)?), None],
+        };
         for variable in variables.into_iter().flatten() {
             if let Some(text) = self.environment.get(&variable) {
                 return Some((text, variable));
             }
         }
-        if let Some(text) = self.file.get(name) {
+        if let Some(text) = self.file.values.get(name) {
             return Some((text, format!("{}: {name}", self.file_path.display())));
         }
         self.program
@@ -234,5 +257,43 @@ mod tests {
         let error = Settings::load(named, None, dir.path()).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/puff.toml: "), "{error}");
         assert!(Settings::load(environment(&[]), Some("nothing.toml"), dir.path()).is_err());
+    }
+
+    #[test]
+    fn pools_have_names_and_layers() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "[postgres.reports]\nurl = 'file'\npool_size = 3\nmin_size = 0";
+        std::fs::write(dir.path().join(CONFIG_FILE), text).unwrap();
+        let variables = environment(&[
+            ("PUFF_POSTGRES_REPORTS_URL", "variable"),
+            ("PUFF_POSTGRES_OTHER_URL", "other"),
+        ]);
+        let settings = Settings::load(variables, None, dir.path())
+            .unwrap()
+            .with_program_value("postgres.reports.pool_size", Some("5".into()))
+            .with_program_value("postgres.own.pool_size", Some("none".into()));
+        let own = BTreeSet::from(["own".to_owned()]);
+        let names: Vec<_> = settings.pools(&own).unwrap().into_iter().collect();
+        assert_eq!(names, ["other", "own", "reports"]);
+        let url: Option<String> = settings.get("postgres.reports.url").unwrap();
+        assert_eq!(url.as_deref(), Some("variable"));
+        assert_eq!(settings.get("postgres.reports.pool_size").unwrap(), Some(3_usize));
+        assert_eq!(settings.get("postgres.reports.min_size").unwrap(), Some(Count(0)));
+        assert_eq!(
+            settings.get::<usize>("postgres.reports.idle_timeout").unwrap(),
+            None
+        );
+        let error = settings.get::<usize>("postgres.own.pool_size").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the program's postgres.own.pool_size: \"none\" is not a whole number above 0"
+        );
+        let error = settings.pools(&BTreeSet::from(["My-DB".to_owned()])).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the program's postgres.My-DB: the name"),
+            "{error}"
+        );
     }
 }

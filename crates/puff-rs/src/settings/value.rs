@@ -31,6 +31,18 @@ impl SettingValue for usize {
     }
 }
 
+/// A whole number that may be 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count(pub usize);
+
+impl SettingValue for Count {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.trim().replace('_', "").parse().ok().map(Count)
+    }
+}
+
 impl SettingValue for bool {
     const EXPECTED: &'static str = "true or false";
 
