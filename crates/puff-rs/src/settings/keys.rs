@@ -105,8 +105,6 @@ pub static RUNTIME_KEYS: &[Key] = &[
     .or_variable("DATABASE_URL"),
     key("postgres_pool_size", "N", "Most connections to PostgreSQL").default("10"),
     key(
-        "psycopg2",
-    key(
         "postgres_min_size",
         "N",
         "Connections to PostgreSQL that are kept open from the first use on",
@@ -130,6 +128,8 @@ pub static RUNTIME_KEYS: &[Key] = &[
         "How long a connection to PostgreSQL may be without work; 0s for ever",
     )
     .default("10m"),
+    key(
+        "psycopg2",
         "BOOL",
         "Makes Python's import of psycopg2 give puff.postgres instead",
     )
@@ -181,11 +181,6 @@ pub static SERVER_KEYS: &[Key] = &[
     key(
         "header_timeout",
         "TIME",
-    most_similar(name, all_keys().map(|key| key.name))
-}
-
-/// The one of `known` that `name` may be a misspelling of, as [`similar`] has it.
-pub(super) fn most_similar(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
         "How long a client may take for the head of a request, or idle",
     )
     .default("30s"),
@@ -231,6 +226,11 @@ pub fn find(name: &str) -> Option<&'static Key> {
 
 /// A known key that `name` may be a misspelling of: equal but for case and dashes, or at most two edits away.
 pub fn similar(name: &str) -> Option<&'static str> {
+    most_similar(name, all_keys().map(|key| key.name))
+}
+
+/// The one of `known` that `name` may be a misspelling of, as [`similar`] has it.
+pub(super) fn most_similar(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let name = name.to_ascii_lowercase().replace('-', "_");
     known
         .map(|known| (edit_distance(&name, known), known))
