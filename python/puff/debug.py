@@ -65,8 +65,9 @@ def dump(file: TextIO | None = None) -> None:
 def watch(hub: Hub, seconds: float) -> None:
     """Starts a thread that warns, once each time, when the hub has not let anybody run for `seconds`.
 
-    Every greenlet waits then; if there is no other, nothing is said. The warning names the greenlet that runs and shows its stack. C code that
-    holds the GIL keeps the watcher from running as well: it is reported when it is over.
+    Every greenlet waits then; if there is no other, nothing is said. The warning names the greenlet that runs
+    and shows its stack. C code that holds the GIL keeps the watcher from running as well: it is reported when
+    it is over.
     """
     threading.Thread(target=_watch, args=(hub, seconds), name="puff-watchdog", daemon=True).start()
 
