@@ -211,3 +211,67 @@ impl Started {
 fn unavailable(error: ServiceError) -> ProgramError {
     ProgramError::Service(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::PostgresSettings;
+
+    fn declared(name: &str) -> RuntimeConfig {
+        let settings = PostgresSettings {
+            url: Some("postgres://ada@db/shop".to_owned()),
+            pool_size: Some(3),
+            acquire_timeout: Some(Duration::from_millis(1500)),
+            max_lifetime: Some(Duration::ZERO),
+            ..PostgresSettings::default()
+        };
+        RuntimeConfig::default().set_postgres_named(name, settings)
+    }
+
+    fn plan(config: &RuntimeConfig, variables: &[(&str, &str)]) -> Result<ServicePlan, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let settings = Settings::load(variables, None, folder.path())?;
+        let settings = config.values.iter().fold(settings, |settings, (key, value)| {
+            settings.with_program_value(key, Some(value.clone()))
+        });
+        ServicePlan::new(config, &settings)
+    }
+
+    #[tokio::test]
+    async fn a_program_declares_pools_and_variables_overrule_it() {
+        let plan = plan(&declared("reports"), &[("PUFF_POSTGRES_REPORTS_POOL_SIZE", "5")]).unwrap();
+        let expected = PoolConfig {
+            max_size: 5,
+            acquire_timeout: Duration::from_millis(1500),
+            max_lifetime: None,
+            ..PoolConfig::default()
+        };
+        assert_eq!(plan.named_pools["reports"].limits, expected);
+
+        let embedded = EmbeddedConfig::new("/nonexistent", Vec::<std::ffi::OsString>::new());
+        let started = plan.build(&embedded, Console::new(false));
+        assert_eq!(started.services.opened_postgres().count(), 0);
+        let pool = started.services.postgres_named("reports").await.unwrap();
+        assert_eq!(pool.status().max_size, 5);
+        assert!(pool.server().address().to_string().contains("db"));
+        let error = started.services.postgres_named("other").await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "this program has no PostgreSQL pool \"other\": it has reports"
+        );
+        // The default pool is not asked for, and closing is for the named one as well.
+        assert!(started.services.postgres().await.is_err());
+        started.close().await;
+        assert!(matches!(pool.get().await, Err(puff_postgres::Error::PoolClosed)));
+    }
+
+    #[test]
+    fn names_of_the_program_keep_the_rule() {
+        let error = plan(&declared("My-DB"), &[]).err().unwrap();
+        assert!(
+            error.to_string().starts_with("the program's postgres.My-DB: "),
+            "{error}"
+        );
+    }
+}
