@@ -170,7 +170,7 @@ def reason(environ, start_response):
 
 
 def empty(environ, start_response):
-    start_response(environ["QUERY_STRING"].replace("+", " "), [("X-Here", "yes")])
+    start_response(environ["QUERY_STRING"].replace("+", " "), [("X-Here", "yes"), ("Content-Length", "7")])
     return [b"not to be sent"]
 
 
@@ -180,7 +180,8 @@ def head(environ, start_response):
 
 
 def hop(environ, start_response):
-    ours = [("Connection", "close"), ("Transfer-Encoding", "chunked"), ("Keep-Alive", "timeout=5")]
+    kind = environ["QUERY_STRING"] or "keep-alive"
+    ours = [("Connection", kind), ("Transfer-Encoding", "chunked"), ("Keep-Alive", "timeout=5")]
     return answer(start_response, b"hop", headers=[*ours, ("X-End", "1")])
 
 
@@ -252,6 +253,9 @@ WRONG = {
     "no list": lambda start_response: start_response("200 OK", {"a": "b"}),
     "no pairs": lambda start_response: start_response("200 OK", ["a"]),
     "bytes in header": lambda start_response: answer(start_response, b"", headers=[("X-A", b"b")]),
+    "two lengths": lambda start_response: answer(
+        start_response, b"b", headers=[("Content-Length", "1"), ("Content-Length", "2")]
+    ),
     "no length": lambda start_response: answer(start_response, b"", headers=[("Content-Length", "x")]),
     "too long": lambda start_response: answer(start_response, b"longer", headers=[("Content-Length", "3")]),
     "too short": lambda start_response: answer(start_response, b"sh", headers=[("Content-Length", "3")]),
@@ -539,6 +543,7 @@ def test_statuses_without_a_body_have_none(line: Line, status: str) -> None:
     response = line.answer()
     assert (response.status, response.headers["X-Here"]) == (int(status[:3]), "yes")
     assert "Transfer-Encoding" not in response.headers
+    assert response.headers["Content-Length"] is None or status.startswith("304")
     line.send("GET /plain?next HTTP/1.1")
     assert line.answer().read() == b"plain next"
 
@@ -550,6 +555,11 @@ def test_the_connection_is_the_servers_business(line: Line) -> None:
     assert (response.headers["X-End"], response.read()) == ("1", b"hop")
     line.send("GET /plain?open HTTP/1.1")
     assert line.answer().read() == b"plain open"
+    # One wish is granted.
+    line.send("GET /hop?Close HTTP/1.1")
+    response = line.answer()
+    assert (response.headers.get_all("Connection"), response.read()) == (["close"], b"hop")
+    assert line.at_end()
 
 
 def test_headers_repeat_and_may_be_latin_1(line: Line) -> None:
@@ -668,6 +678,7 @@ def test_a_thousand_waiting_requests_share_one_thread(server: Server) -> None:
         ("no pairs", "the headers of start_response are a list of (str, str) tuples"),
         ("bytes in header", "the headers of start_response are a list of (str, str) tuples"),
         ("no length", 'the response header "Content-Length" has a value that is no number'),
+        ("two lengths", 'the response header "Content-Length" has two values that differ'),
         ("too long", "the body has 6 bytes, its Content-Length says 3"),
         ("too short", "the body has 2 bytes, its Content-Length says 3"),
     ],

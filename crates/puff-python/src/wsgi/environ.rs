@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{Request, Version};
 use pyo3::prelude::*;
@@ -10,12 +9,15 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::ConnectionInfo;
+use super::input::{RequestBody, WsgiInput};
 
 /// What all environs of an application share: the constant part and the interned keys.
 pub(super) struct EnvironBuilder {
     template: Py<PyDict>,
     /// `HTTP_*` keys of common headers; others are made when they come.
     keys: HashMap<HeaderName, Py<PyString>>,
+    /// The class of bodies that are streamed.
+    input: Py<PyAny>,
 }
 
 /// Headers that browsers, proxies and load generators send.
@@ -57,8 +59,10 @@ impl EnvironBuilder {
         template.set_item("wsgi.multithread", false)?;
         template.set_item("wsgi.multiprocess", false)?;
         template.set_item("wsgi.run_once", false)?;
-        // The body has been read whole, so its end is the end of the stream, chunked or not.
+        // The end of the stream is the end of the body, chunked or not.
         template.set_item("wsgi.input_terminated", true)?;
+        let half = py.import("puff._wsgi")?;
+        template.set_item("wsgi.file_wrapper", half.getattr("FileWrapper")?)?;
         let keys = COMMON
             .into_iter()
             .map(|name| {
@@ -69,6 +73,7 @@ impl EnvironBuilder {
         Ok(EnvironBuilder {
             template: template.unbind(),
             keys,
+            input: half.getattr("Input")?.unbind(),
         })
     }
 
@@ -76,7 +81,7 @@ impl EnvironBuilder {
     pub(super) fn build<'py>(
         &self,
         py: Python<'py>,
-        request: &Request<Bytes>,
+        request: &Request<RequestBody>,
         connection: ConnectionInfo,
     ) -> PyResult<Bound<'py, PyDict>> {
         use pyo3::intern;
@@ -84,10 +89,16 @@ impl EnvironBuilder {
         let uri = request.uri();
         environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, request.method()))?;
         environ.set_item(intern!(py, "PATH_INFO"), path_info(py, uri.path()))?;
-        environ.set_item(intern!(py, "QUERY_STRING"), uri.query().unwrap_or(""))?;
+        environ.set_item(
+            intern!(py, "QUERY_STRING"),
+            latin1(py, uri.query().unwrap_or("").as_bytes()),
+        )?;
         environ.set_item(
             intern!(py, "RAW_URI"),
-            uri.path_and_query().map_or("*", |raw| raw.as_str()),
+            latin1(
+                py,
+                uri.path_and_query().map_or("*", |raw| raw.as_str()).as_bytes(),
+            ),
         )?;
         environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol(py, request.version()))?;
         environ.set_item(
@@ -115,12 +126,32 @@ impl EnvironBuilder {
             environ.set_item(intern!(py, "REMOTE_ADDR"), peer.ip().to_string())?;
             environ.set_item(intern!(py, "REMOTE_PORT"), peer.port().to_string())?;
         }
-        environ.set_item(intern!(py, "wsgi.input"), input(py, request.body())?)?;
+        environ.set_item(intern!(py, "wsgi.input"), self.input(py, request.body())?)?;
         self.headers(py, &environ, request)?;
+        if let Some(authority) = uri.authority() {
+            // HTTP/2 has it in place of Host, and in an absolute target it counts instead (RFC 9112, 3.2.2).
+            let host = authority
+                .as_str()
+                .rsplit_once('@')
+                .map_or(authority.as_str(), |(_, host)| host);
+            environ.set_item(intern!(py, "HTTP_HOST"), host)?;
+        }
         Ok(environ)
     }
 
-    fn headers(&self, py: Python<'_>, environ: &Bound<'_, PyDict>, request: &Request<Bytes>) -> PyResult<()> {
+    fn input<'py>(&self, py: Python<'py>, body: &RequestBody) -> PyResult<Bound<'py, PyAny>> {
+        static BYTES_IO: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        if let Some(stream) = body.as_stream() {
+            return self.input.bind(py).call1((WsgiInput::new(stream.clone()),));
+        }
+        let class = BYTES_IO.import(py, "io", "BytesIO")?;
+        match body.as_whole() {
+            Some(bytes) if !bytes.is_empty() => class.call1((PyBytes::new(py, bytes),)),
+            _ => class.call0(),
+        }
+    }
+
+    fn headers<B>(&self, py: Python<'_>, environ: &Bound<'_, PyDict>, request: &Request<B>) -> PyResult<()> {
         use pyo3::intern;
         for name in request.headers().keys() {
             // `X_Forwarded_For` and `X-Forwarded-For` would become one key: a client could pass for a proxy.
@@ -144,7 +175,7 @@ impl EnvironBuilder {
 }
 
 /// All values of a header in one: cookies with `; `, the rest with `, `.
-fn joined<'a>(request: &'a Request<Bytes>, name: &HeaderName) -> std::borrow::Cow<'a, [u8]> {
+fn joined<'a, B>(request: &'a Request<B>, name: &HeaderName) -> std::borrow::Cow<'a, [u8]> {
     let mut values = request.headers().get_all(name).iter();
     let first = values.next().map_or(&b""[..], |value| value.as_bytes());
     let Some(second) = values.next() else {
@@ -216,15 +247,5 @@ fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     match std::str::from_utf8(bytes) {
         Ok(text) if text.is_ascii() => PyString::new(py, text),
         _ => PyString::new(py, &bytes.iter().map(|byte| *byte as char).collect::<String>()),
-    }
-}
-
-fn input<'py>(py: Python<'py>, body: &Bytes) -> PyResult<Bound<'py, PyAny>> {
-    static BYTES_IO: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let class = BYTES_IO.import(py, "io", "BytesIO")?;
-    if body.is_empty() {
-        class.call0()
-    } else {
-        class.call1((PyBytes::new(py, body),))
     }
 }

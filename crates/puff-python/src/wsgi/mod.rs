@@ -6,6 +6,9 @@
 
 mod body;
 mod environ;
+mod file;
+mod head;
+mod input;
 mod request;
 
 use std::net::SocketAddr;
@@ -18,6 +21,8 @@ use tokio::sync::oneshot;
 
 pub use body::{Aborted, WsgiBody};
 use environ::EnvironBuilder;
+pub use input::{BodyError, InputLimits, RequestBody};
+use input::{RequestBodyError, WsgiInput};
 use request::{RequestJob, WsgiRequest};
 
 use crate::lifeline::{Lifeline, Lifelines};
@@ -90,13 +95,18 @@ impl WsgiApp {
         })
     }
 
-    /// Answers one request, whose body has been read.
+    /// Answers one request.
     ///
     /// Runs on Tokio. An error in the application is a 500; one after the headers ends the body with
     /// [`Aborted`], so that the connection is cut. Dropping the future, or later a streamed body that is not
     /// complete, leaves the greenlet to finish, or with [`WsgiOptions::kill_gone`] ends it.
-    pub async fn call(&self, request: Request<Bytes>, connection: ConnectionInfo) -> Response<WsgiBody> {
+    pub async fn call(
+        &self,
+        request: Request<RequestBody>,
+        connection: ConnectionInfo,
+    ) -> Response<WsgiBody> {
         let (sender, receiver) = oneshot::channel();
+        let input = request.body().as_stream().cloned();
         let (life, guard) = self.inner.lifelines.as_ref().map(Lifeline::new).unzip();
         let job = RequestJob {
             app: self.inner.clone(),
@@ -106,7 +116,12 @@ impl WsgiApp {
             life,
         };
         self.inner.reactor.push(Event::Job(Box::new(job)));
-        let response = receiver.await.unwrap_or_else(|_| internal_error());
+        let response = receiver.await.unwrap_or_else(|_| {
+            if let Some(input) = input {
+                input.over();
+            }
+            internal_error()
+        });
         if let Some(guard) = guard {
             guard.disarm(); // a body that is streamed has a guard of its own
         }
@@ -115,8 +130,29 @@ impl WsgiApp {
 }
 
 fn internal_error() -> Response<WsgiBody> {
-    let mut response = Response::new(WsgiBody::full(Bytes::from_static(b"Internal Server Error\n")));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    plain(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        Bytes::from_static(b"Internal Server Error\n"),
+    )
+}
+
+fn client_gone() -> PyErr {
+    ClientGone::new_err("the client has gone")
+}
+
+/// Tells the client what was wrong with its body, and that the connection ends: the rest of the body may be on
+/// its way, and must not be read as a request.
+pub fn refuse_body(error: BodyError) -> Response<WsgiBody> {
+    let mut response = plain(error.status(), Bytes::from(format!("{error}\n")));
+    response
+        .headers_mut()
+        .insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+    response
+}
+
+fn plain(status: StatusCode, text: Bytes) -> Response<WsgiBody> {
+    let mut response = Response::new(WsgiBody::full(text));
+    *response.status_mut() = status;
     response.headers_mut().insert(
         http::header::CONTENT_TYPE,
         http::HeaderValue::from_static("text/plain; charset=utf-8"),
@@ -127,5 +163,7 @@ fn internal_error() -> Response<WsgiBody> {
 /// Adds the classes of this module to the native module.
 pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ClientGone", module.py().get_type::<ClientGone>())?;
+    module.add("RequestBodyError", module.py().get_type::<RequestBodyError>())?;
+    module.add_class::<WsgiInput>()?;
     module.add_class::<WsgiRequest>()
 }

@@ -1,11 +1,11 @@
 //! One request on its way through Python: `start_response`, `write`, the body and its end.
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode};
-use hyper::ext::ReasonPhrase;
+use http::{Request, Response};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -14,7 +14,10 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use tokio::sync::{mpsc, oneshot};
 
 use super::body::{Whole, WsgiBody};
-use super::{ClientGone, ConnectionInfo, Inner};
+use super::file::{FileJob, Opened};
+use super::head::{Head, parse_head};
+use super::input::{RequestBody, Stream};
+use super::{ConnectionInfo, Inner, client_gone};
 use crate::greenlet::start;
 use crate::lifeline::{Guard, Lifeline};
 use crate::reactor::Job;
@@ -23,10 +26,13 @@ use crate::waiter::Waiter;
 /// How many pieces of a streamed body may wait for the client; the greenlet waits when there are more.
 const MAX_CHUNKS: usize = 16;
 
+/// How long an application may make and send pieces while the other greenlets wait.
+const LONGEST_RUN: Duration = Duration::from_millis(5);
+
 /// A request in the hub's queue.
 pub(super) struct RequestJob {
     pub(super) app: Arc<Inner>,
-    pub(super) request: Request<Bytes>,
+    pub(super) request: Request<RequestBody>,
     pub(super) connection: ConnectionInfo,
     pub(super) sender: oneshot::Sender<Response<WsgiBody>>,
     /// Of a request that ends with its client.
@@ -40,10 +46,12 @@ impl Job for RequestJob {
             environ: environ.unbind(),
             line: format_line(&self.request),
             is_head: self.request.method() == http::Method::HEAD,
+            input: self.request.body().as_stream().cloned(),
             state: Mutex::new(State {
                 sender: Some(self.sender),
                 head: None,
                 body: BodyState::Nothing,
+                run: Run::default(),
             }),
             life: self.life,
         };
@@ -51,7 +59,7 @@ impl Job for RequestJob {
     }
 }
 
-fn format_line(request: &Request<Bytes>) -> RequestLine {
+fn format_line<B>(request: &Request<B>) -> RequestLine {
     RequestLine {
         method: request.method().clone(),
         uri: request.uri().clone(),
@@ -71,6 +79,8 @@ pub(crate) struct WsgiRequest {
     environ: Py<PyDict>,
     line: RequestLine,
     is_head: bool,
+    /// The request's body, if it is streamed.
+    input: Option<Arc<Stream>>,
     state: Mutex<State>,
     life: Option<Arc<Lifeline>>,
 }
@@ -81,13 +91,23 @@ struct State {
     /// What `start_response` set.
     head: Option<Head>,
     body: BodyState,
+    run: Run,
 }
 
-struct Head {
-    status: StatusCode,
-    reason: Option<ReasonPhrase>,
-    headers: http::HeaderMap,
-    length: Option<u64>,
+/// What was sent without letting other greenlets run.
+#[derive(Default)]
+struct Run {
+    pieces: usize,
+    since: Option<Instant>,
+}
+
+impl Run {
+    /// Counts a piece; true: enough for now, though the client takes all that comes.
+    fn is_long(&mut self) -> bool {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        self.pieces += 1;
+        self.pieces > MAX_CHUNKS || since.elapsed() > LONGEST_RUN
+    }
 }
 
 enum BodyState {
@@ -98,6 +118,8 @@ enum BodyState {
         left: Option<u64>,
         whole: Whole,
     },
+    /// A file that Tokio is about to send.
+    File(FileJob),
     Ended,
 }
 
@@ -144,11 +166,67 @@ impl WsgiRequest {
         if !matches!(state.body, BodyState::Nothing) {
             return Ok(false);
         }
+        self.read_no_more();
         self.send_full(&mut state, body)?;
         Ok(true)
     }
 
-    /// Sends one piece of the body; False means that the client is slow: wait with `drained`, then try again.
+    /// Begins to answer with the open file `fd` from `offset` on, as long as it is or as `Content-Length` says;
+    /// `file_sent` does the rest. False: it is no regular file, or `write()` was used before; iterate.
+    fn open_file(&self, fd: RawFd, offset: u64) -> PyResult<bool> {
+        let Some(opened) = Opened::new(fd, offset)? else {
+            return Ok(false);
+        };
+        let mut state = self.state.lock();
+        if !matches!(state.body, BodyState::Nothing) {
+            return Ok(false);
+        }
+        let mut head = state.head.take().ok_or_else(no_start_response)?;
+        let length = match head.length {
+            Some(length) if length > opened.length() && !head.is_bodiless() => {
+                return Err(PyValueError::new_err(format!(
+                    "the file has {} bytes, its Content-Length says {length}",
+                    opened.length()
+                )));
+            }
+            Some(length) => length,
+            None => {
+                head.set_length(opened.length());
+                opened.length()
+            }
+        };
+        state.body = BodyState::Ended;
+        if self.is_head || head.is_bodiless() || length == 0 {
+            self.release();
+            send_response(state.sender.take(), head, WsgiBody::full(Bytes::new()))?;
+            return Ok(true);
+        }
+        let (job, body) = opened.into_job(length);
+        // A client that goes is noticed by the job; the greenlet does nothing else meanwhile.
+        self.release();
+        send_response(state.sender.take(), head, body)?;
+        state.body = BodyState::File(job);
+        Ok(true)
+    }
+
+    /// Completes `waiter` when all of the file is on its way.
+    fn file_sent(&self, waiter: Py<Waiter>) {
+        let mut state = self.state.lock();
+        let job = match std::mem::replace(&mut state.body, BodyState::Ended) {
+            BodyState::File(job) => Some(job),
+            _ => None,
+        };
+        drop(state);
+        start(waiter, async move {
+            match job {
+                Some(job) => job.run().await,
+                None => Ok(()),
+            }
+        });
+    }
+
+    /// Sends one piece of the body; False means that the client is slow, or that other greenlets are due: wait
+    /// with `drained`, then try again.
     fn send(&self, chunk: &Bound<'_, PyAny>) -> PyResult<bool> {
         let bytes = to_bytes(chunk)?;
         if bytes.is_empty() {
@@ -159,7 +237,8 @@ impl WsgiRequest {
 
     /// Completes `waiter` when the client has taken something.
     fn drained(&self, waiter: Py<Waiter>) {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
+        state.run = Run::default();
         let chunks = match &state.body {
             BodyState::Stream { chunks, .. } => Some(chunks.clone()),
             _ => None,
@@ -190,34 +269,36 @@ impl WsgiRequest {
 
     /// The body is complete.
     fn finish(&self) -> PyResult<()> {
+        self.read_no_more();
         let mut state = self.state.lock();
         match std::mem::replace(&mut state.body, BodyState::Ended) {
             BodyState::Nothing => {
                 state.body = BodyState::Nothing;
                 self.send_full(&mut state, Bytes::new())
             }
-            BodyState::Stream { left: Some(left), .. } if left > 0 && !self.is_head => {
-                Err(PyValueError::new_err(format!(
-                    "the body is {left} bytes shorter than its Content-Length says"
-                )))
-            }
+            BodyState::Stream { left: Some(left), .. } if left > 0 => Err(PyValueError::new_err(format!(
+                "the body is {left} bytes shorter than its Content-Length says"
+            ))),
             BodyState::Stream { whole, .. } => {
                 self.release();
                 whole.set();
                 Ok(())
             }
-            BodyState::Ended => Ok(()),
+            BodyState::File(_) | BodyState::Ended => Ok(()),
         }
     }
 
-    /// The application failed: a 500 if the headers are not sent yet, else the connection is cut.
+    /// The application failed: a 500 if the headers are not sent yet, or what the request's body deserves if that
+    /// failed before; else the connection is cut.
     fn abort(&self) {
+        let body_error = self.input.as_ref().and_then(|input| input.error());
+        self.read_no_more();
         self.release();
         let mut state = self.state.lock();
         // A stream that is not marked as whole cuts the connection at its end.
         state.body = BodyState::Ended;
         if let Some(sender) = state.sender.take() {
-            let _ = sender.send(super::internal_error());
+            let _ = sender.send(body_error.map_or_else(super::internal_error, super::refuse_body));
         }
     }
 
@@ -230,9 +311,10 @@ impl WsgiRequest {
     /// The headers and the whole body at once.
     fn send_full(&self, state: &mut State, body: Bytes) -> PyResult<()> {
         let head = state.head.take().ok_or_else(no_start_response)?;
+        let bodiless = self.is_head || head.is_bodiless();
         if let Some(length) = head.length
             && length != body.len() as u64
-            && !self.is_head
+            && !bodiless
         {
             return Err(PyValueError::new_err(format!(
                 "the body has {} bytes, its Content-Length says {length}",
@@ -242,7 +324,15 @@ impl WsgiRequest {
         state.body = BodyState::Ended;
         self.release();
         let sender = state.sender.take();
+        let body = if head.is_bodiless() { Bytes::new() } else { body };
         send_response(sender, head, WsgiBody::full(body))
+    }
+
+    /// The request's body is not wanted any more.
+    fn read_no_more(&self) {
+        if let Some(input) = &self.input {
+            input.over();
+        }
     }
 
     /// The greenlet does not end with its client any more: the answer is complete, or the application has been
@@ -255,8 +345,8 @@ impl WsgiRequest {
 
     /// What notices that the client of a streamed body has gone. Where HTTP has no body, hyper drops ours at
     /// once, and that says nothing.
-    fn body_guard(&self, status: StatusCode) -> Option<Guard> {
-        let bodiless = self.is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    fn body_guard(&self, head: &Head) -> Option<Guard> {
+        let bodiless = self.is_head || head.is_bodiless();
         self.life.as_ref().filter(|_| !bodiless).map(Lifeline::guard)
     }
 
@@ -276,16 +366,20 @@ impl WsgiRequest {
             let head = state.head.take().ok_or_else(no_start_response)?;
             let (chunks, receiver) = mpsc::channel(MAX_CHUNKS);
             let whole = Whole::default();
-            let body = WsgiBody::stream(receiver, head.length, whole.clone(), self.body_guard(head.status));
+            let body = WsgiBody::stream(receiver, head.length, whole.clone(), self.body_guard(&head));
             state.body = BodyState::Stream {
                 chunks,
-                left: head.length,
+                left: head.length.filter(|_| !self.is_head && !head.is_bodiless()),
                 whole,
             };
             send_response(state.sender.take(), head, body).inspect_err(|_| self.release())?;
         }
+        let state = &mut *state;
         match &mut state.body {
             BodyState::Stream { chunks, left, .. } => {
+                if state.run.is_long() {
+                    return Ok(false);
+                }
                 let length = bytes.len() as u64;
                 if left.is_some_and(|left| left < length) {
                     return Err(PyValueError::new_err(
@@ -310,7 +404,7 @@ impl WsgiRequest {
                     }
                 }
             }
-            BodyState::Nothing | BodyState::Ended => Err(PyValueError::new_err(
+            _ => Err(PyValueError::new_err(
                 "the body is longer than its Content-Length says",
             )),
         }
@@ -345,10 +439,6 @@ fn write_of(request: &Bound<'_, WsgiRequest>) -> PyResult<Py<PyAny>> {
         .unbind())
 }
 
-fn client_gone() -> PyErr {
-    ClientGone::new_err("the client has gone")
-}
-
 fn no_start_response() -> PyErr {
     PyAssertionError::new_err("the application returned a body but did not call start_response (PEP 3333)")
 }
@@ -369,73 +459,4 @@ fn concat<'py>(chunks: impl Iterator<Item = Bound<'py, PyAny>>) -> PyResult<Byte
         all.extend_from_slice(&to_bytes(&chunk)?);
     }
     Ok(Bytes::from(all))
-}
-
-/// `"404 Not Found"` and the header list, checked.
-fn parse_head(status: &Bound<'_, PyString>, headers: &Bound<'_, PyAny>) -> PyResult<Head> {
-    let text = status.to_str()?;
-    let (code, reason) = text.split_once(' ').unwrap_or((text, ""));
-    let status = StatusCode::from_bytes(code.as_bytes())
-        .ok()
-        .filter(|status| code.len() == 3 && !status.is_informational())
-        .ok_or_else(|| {
-            PyValueError::new_err(format!(
-                "the status {text:?} does not begin with a code like \"200 OK\""
-            ))
-        })?;
-    let reason = if status.canonical_reason() == Some(reason) {
-        None
-    } else {
-        Some(ReasonPhrase::try_from(reason.as_bytes()).map_err(|_| {
-            PyValueError::new_err(format!(
-                "the status {text:?} has characters that HTTP does not allow"
-            ))
-        })?)
-    };
-    let Ok(headers) = headers.cast::<PyList>() else {
-        return Err(PyTypeError::new_err(
-            "the headers of start_response are a list of (name, value) tuples",
-        ));
-    };
-    let mut map = http::HeaderMap::with_capacity(headers.len() + 2);
-    let mut length = None;
-    for header in headers.iter() {
-        let (name, value): (Bound<'_, PyString>, Bound<'_, PyString>) = header.extract().map_err(|_| {
-            PyTypeError::new_err("the headers of start_response are a list of (str, str) tuples")
-        })?;
-        let name_text = name.to_str()?;
-        let bad = |what: &str| PyValueError::new_err(format!("the response header {name_text:?} has {what}"));
-        let name = HeaderName::from_bytes(name_text.as_bytes())
-            .map_err(|_| bad("a name that HTTP does not allow"))?;
-        let value = header_value(value.to_str()?)
-            .ok_or_else(|| bad("a value with control characters, such as a line break, or beyond latin-1"))?;
-        if is_hop_by_hop(&name) {
-            continue;
-        }
-        if name == CONTENT_LENGTH {
-            let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-            length = Some(number.ok_or_else(|| bad("a value that is no number"))?);
-        }
-        map.append(name, value);
-    }
-    Ok(Head {
-        status,
-        reason,
-        headers: map,
-        length,
-    })
-}
-
-/// What PEP 3333 leaves to the server: it knows the connection, the application does not.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    use http::header::{CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-    [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name) || name == "keep-alive"
-}
-
-fn header_value(text: &str) -> Option<HeaderValue> {
-    if text.is_ascii() {
-        return HeaderValue::from_str(text).ok();
-    }
-    let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c as u32).ok()).collect();
-    HeaderValue::from_bytes(&bytes?).ok()
 }

@@ -9,36 +9,12 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, SizeHint};
+pub use puff_python::wsgi::BodyError;
 use puff_python::wsgi::WsgiBody;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::config::BodyLimits;
 use crate::errors::BoxError;
-
-/// Why a request body was not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BodyError {
-    /// Longer than the limit.
-    #[error("the request body is too large")]
-    TooLarge,
-    /// Slower than the limit.
-    #[error("the request body took too long to arrive")]
-    TooSlow,
-    /// The client went away or broke the protocol.
-    #[error("the request body broke off")]
-    Broken,
-}
-
-impl BodyError {
-    /// The status that tells the client.
-    pub fn status(self) -> StatusCode {
-        match self {
-            BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            BodyError::Broken => StatusCode::BAD_REQUEST,
-        }
-    }
-}
 
 /// Reads `body` whole. A request without a body costs nothing; one that announces too much is not read.
 ///

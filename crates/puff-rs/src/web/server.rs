@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use futures_util::FutureExt;
-use http::header::{CONNECTION, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -24,8 +24,9 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::{debug, error, info, warn};
 
-use super::body::{ServerBody, read_body, text_response};
+use super::body::{ServerBody, text_response};
 use super::config::ServerConfig;
+use super::wsgi;
 use crate::errors::BoxError;
 
 /// What answers the requests.
@@ -188,24 +189,12 @@ async fn dispatch(
 ) -> Response<ServerBody> {
     match &shared.app {
         Application::Wsgi(app) => {
-            let (parts, body) = request.into_parts();
-            let body = match read_body(&parts.headers, body, shared.config.body).await {
-                Ok(body) => body,
-                Err(error) => {
-                    let mut response = text_response(error.status(), error.to_string());
-                    // The rest of the body may still be on its way; it must not be read as a request.
-                    response
-                        .headers_mut()
-                        .insert(CONNECTION, HeaderValue::from_static("close"));
-                    return response;
-                }
-            };
             let info = ConnectionInfo {
                 local: Some(local),
                 peer: Some(peer),
                 tls: false,
             };
-            app.call(Request::from_parts(parts, body), info)
+            wsgi::answer(app, request, info, shared.config.body)
                 .await
                 .map(|body| ServerBody::wsgi(body, turn))
         }

@@ -1,4 +1,4 @@
-//! A WSGI application as a tower service: the fallback of a router.
+//! A WSGI application behind the server: alone, or as a tower service, the fallback of a router.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -9,13 +9,35 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
-use http::HeaderValue;
-use http::header::CONNECTION;
-use puff_python::wsgi::{ConnectionInfo, WsgiApp};
+use bytes::Bytes;
+use hyper::body::Body as HttpBody;
+use puff_python::wsgi::{ConnectionInfo, InputLimits, RequestBody, WsgiApp, WsgiBody, refuse_body};
 
-use super::body::{read_body, text_response};
 use super::config::BodyLimits;
 use super::server::LocalAddress;
+use crate::errors::BoxError;
+
+/// Has `app` answer a request; its body is streamed to the application, unless it comes at once.
+pub(super) async fn answer<B>(
+    app: &WsgiApp,
+    request: http::Request<B>,
+    info: ConnectionInfo,
+    limits: BodyLimits,
+) -> http::Response<WsgiBody>
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    let limits = InputLimits {
+        bytes: limits.bytes as u64,
+        time: limits.time,
+    };
+    let (parts, body) = request.into_parts();
+    match RequestBody::receive(&parts.headers, body, limits).await {
+        Ok(body) => app.call(http::Request::from_parts(parts, body), info).await,
+        Err(error) => refuse_body(error),
+    }
+}
 
 /// Hands requests to a WSGI application.
 #[derive(Clone)]
@@ -43,21 +65,7 @@ impl tower::Service<Request> for WsgiService {
         let WsgiService { app, limits } = self.clone();
         Box::pin(async move {
             let info = connection_info(&request);
-            let (parts, body) = request.into_parts();
-            let body = match read_body(&parts.headers, body, limits).await {
-                Ok(body) => body,
-                Err(error) => {
-                    let mut response = text_response::<Body>(error.status(), error.to_string());
-                    response
-                        .headers_mut()
-                        .insert(CONNECTION, HeaderValue::from_static("close"));
-                    return Ok(response);
-                }
-            };
-            Ok(app
-                .call(Request::from_parts(parts, body), info)
-                .await
-                .map(Body::new))
+            Ok(answer(&app, request, info, limits).await.map(Body::new))
         })
     }
 }
