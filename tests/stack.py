@@ -128,13 +128,14 @@ def serving(
     cwd: Path,
     env: dict[str, str] | None = None,
     command: tuple[str, ...] = (str(PUFF), "runserver"),
+    also: str = "",
 ) -> Iterator[Server]:
-    """Starts a server on a free port, waits until it answers, and ends it."""
+    """Starts a server on a free port, waits until it answers, and ends it. `also`: where else it listens."""
     port = free_port()
     log = cwd / f"server-{port}.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*command, "--bind", f"127.0.0.1:{port}", *arguments],
+            [*command, "--bind", f"127.0.0.1:{port},{also}".rstrip(","), *arguments],
             cwd=cwd,
             env=clean_environment(**(env or {})),
             stdin=subprocess.DEVNULL,

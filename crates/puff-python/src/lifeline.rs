@@ -19,6 +19,7 @@ use crate::runtime::Runtime;
 pub(crate) struct Lifeline {
     reactor: Arc<Reactor>,
     shutdown: CancellationToken,
+    with_client: bool,
     state: Mutex<State>,
 }
 
@@ -44,6 +45,7 @@ impl Lifeline {
         let life = Arc::new(Lifeline {
             reactor: lines.reactor.clone(),
             shutdown: lines.shutdown.clone(),
+            with_client: lines.with_client,
             state: Mutex::new(State::Queued),
         });
         let guard = life.guard();
@@ -126,6 +128,8 @@ impl Lifeline {
 pub(crate) struct Lifelines {
     reactor: Arc<Reactor>,
     shutdown: CancellationToken,
+    /// Whether a request ends when nobody waits for it any more. Else only [`Guard::cut`] ends it.
+    with_client: bool,
 }
 
 impl Lifelines {
@@ -133,12 +137,21 @@ impl Lifelines {
         Lifelines {
             reactor: runtime.reactor().clone(),
             shutdown: runtime.shutdown().clone(),
+            with_client: true,
+        }
+    }
+
+    /// For requests that go on when nobody waits for them, unless `with_client`, but may be ended.
+    pub(crate) fn with_deadline(runtime: &Runtime, with_client: bool) -> Lifelines {
+        Lifelines {
+            with_client,
+            ..Lifelines::new(runtime)
         }
     }
 }
 
 /// Held by whoever waits for the answer. Dropping it says that nobody waits any more: `GreenletExit` is raised
-/// in the greenlet, wherever it waits.
+/// in the greenlet, wherever it waits, if the request ends with its client.
 pub(crate) struct Guard(Option<Arc<Lifeline>>);
 
 impl Guard {
@@ -146,11 +159,18 @@ impl Guard {
     pub(crate) fn disarm(mut self) {
         self.0 = None;
     }
+
+    /// Ends the greenlet, also of a request that would go on without its client.
+    pub(crate) fn cut(mut self) {
+        if let Some(life) = self.0.take() {
+            life.cut();
+        }
+    }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(life) = self.0.take() {
+        if let Some(life) = self.0.take().filter(|life| life.with_client) {
             life.cut();
         }
     }

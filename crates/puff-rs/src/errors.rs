@@ -3,7 +3,6 @@
 //! [`ConfigError`] is the user's input: one line, exit status 2. [`ProgramError`] is everything that keeps
 //! a program from starting; it knows its exit status and prints as one line without our own traceback.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// An error of any kind, for handlers and futures that only pass it on.
@@ -74,7 +73,7 @@ pub enum ProgramError {
     #[error("cannot listen on {address}: {}", listen_reason(.error))]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: String,
         /// What the system said.
         error: std::io::Error,
     },
@@ -131,6 +130,7 @@ fn listen_reason(error: &std::io::Error) -> String {
         ErrorKind::AddrInUse => {
             "address already in use (another program uses this port; choose one with --bind)".to_owned()
         }
+        ErrorKind::NotFound => "there is no such folder".to_owned(),
         ErrorKind::PermissionDenied => {
             "permission denied (ports below 1024 are the system's; choose another with --bind)".to_owned()
         }
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_port_in_use_says_what_to_do() {
         let error = ProgramError::Listen {
-            address: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            address: "127.0.0.1:8000".into(),
             error: std::io::ErrorKind::AddrInUse.into(),
         };
         assert_eq!(

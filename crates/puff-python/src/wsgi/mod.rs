@@ -13,6 +13,7 @@ mod request;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -52,6 +53,9 @@ pub struct ConnectionInfo {
 pub struct WsgiOptions {
     /// Whether a request whose client has gone ends its greenlet: `GreenletExit` is raised where it waits.
     pub kill_gone: bool,
+    /// How long the application may take until its headers are sent; then `GreenletExit` is raised where it
+    /// waits, and the answer is a 504. An application that computes without a wait ends at its next one.
+    pub time_limit: Option<Duration>,
 }
 
 /// A WSGI application that runs on the hub. Clones are cheap and share it.
@@ -65,8 +69,9 @@ struct Inner {
     /// `handle(request)` of the Python half.
     handler: Py<PyAny>,
     environ: EnvironBuilder,
-    /// For requests that end with their clients.
+    /// For requests that end with their clients, or at a deadline.
     lifelines: Option<Lifelines>,
+    time_limit: Option<Duration>,
 }
 
 impl WsgiApp {
@@ -82,15 +87,17 @@ impl WsgiApp {
             )));
         }
         let py = application.py();
+        let can_end = options.kill_gone || options.time_limit.is_some();
         let handler = py
             .import("puff._wsgi")?
-            .call_method1("handler", (application, options.kill_gone))?;
+            .call_method1("handler", (application, can_end))?;
         Ok(WsgiApp {
             inner: Arc::new(Inner {
                 reactor: runtime.reactor().clone(),
                 handler: handler.unbind(),
                 environ: EnvironBuilder::new(py)?,
-                lifelines: options.kill_gone.then(|| Lifelines::new(runtime)),
+                lifelines: can_end.then(|| Lifelines::with_deadline(runtime, options.kill_gone)),
+                time_limit: options.time_limit,
             }),
         })
     }
@@ -116,7 +123,25 @@ impl WsgiApp {
             life,
         };
         self.inner.reactor.push(Event::Job(Box::new(job)));
-        let response = receiver.await.unwrap_or_else(|_| {
+        let response = match self.inner.time_limit {
+            None => receiver.await,
+            Some(limit) => match tokio::time::timeout(limit, receiver).await {
+                Ok(response) => response,
+                Err(_) => {
+                    if let Some(guard) = guard {
+                        guard.cut();
+                    }
+                    if let Some(input) = input {
+                        input.over();
+                    }
+                    return plain(
+                        StatusCode::GATEWAY_TIMEOUT,
+                        Bytes::from_static(b"the request took too long\n"),
+                    );
+                }
+            },
+        };
+        let response = response.unwrap_or_else(|_| {
             if let Some(input) = input {
                 input.over();
             }

@@ -2,6 +2,8 @@
 
 use clap::Arg;
 
+pub use super::server_keys::SERVER_KEYS;
+
 /// One setting.
 #[derive(Debug)]
 pub struct Key {
@@ -17,7 +19,7 @@ pub struct Key {
     pub fallback_variable: Option<&'static str>,
 }
 
-const fn key(name: &'static str, value_name: &'static str, help: &'static str) -> Key {
+pub(super) const fn key(name: &'static str, value_name: &'static str, help: &'static str) -> Key {
     Key {
         name,
         value_name,
@@ -28,7 +30,7 @@ const fn key(name: &'static str, value_name: &'static str, help: &'static str) -
 }
 
 impl Key {
-    const fn default(self, default: &'static str) -> Key {
+    pub(super) const fn default(self, default: &'static str) -> Key {
         Key {
             default: Some(default),
             ..self
@@ -161,53 +163,6 @@ pub static GRAPHQL_KEYS: &[Key] = &[
     )
     .default("false"),
     key("graphql_timeout", "TIME", "How long one GraphQL request may take").default("60s"),
-];
-
-/// Settings of a server.
-pub static SERVER_KEYS: &[Key] = &[
-    key("bind", "HOST:PORT", "Where to listen").default("127.0.0.1:8000"),
-    key(
-        "max_requests",
-        "N",
-        "Most requests worked on at a time; more wait",
-    )
-    .default("4096"),
-    key(
-        "queue_timeout",
-        "TIME",
-        "How long a request waits for its turn before it gets a 503",
-    )
-    .default("10s"),
-    key(
-        "header_timeout",
-        "TIME",
-        "How long a client may take for the head of a request, or idle",
-    )
-    .default("30s"),
-    key(
-        "body_timeout",
-        "TIME",
-        "How long a client may take for the body of a request",
-    )
-    .default("30s"),
-    key(
-        "max_body",
-        "SIZE",
-        "Largest body of a request to Python or GraphQL; larger ones get a 413",
-    )
-    .default("16MiB"),
-    key(
-        "kill_gone",
-        "BOOL",
-        "Ends a WSGI request when its client goes: GreenletExit where it waits",
-    )
-    .default("false"),
-    key(
-        "shutdown_timeout",
-        "TIME",
-        "How long running requests may take to finish after Ctrl-C",
-    )
-    .default("10s"),
 ];
 
 /// Every setting there is.

@@ -6,6 +6,7 @@
 mod file;
 pub mod keys;
 mod pools;
+mod server_keys;
 mod value;
 
 use std::collections::{BTreeSet, HashMap};

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Body as AxumBody;
 use bytes::Bytes;
@@ -12,7 +13,9 @@ use hyper::body::{Body, Frame, SizeHint};
 pub use puff_python::wsgi::BodyError;
 use puff_python::wsgi::WsgiBody;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
 
+use super::answer::Working;
 use super::config::BodyLimits;
 use crate::errors::BoxError;
 
@@ -56,10 +59,16 @@ pub(crate) fn text_response<B: From<String>>(status: StatusCode, text: impl Into
 
 /// The body of an answer on its way to the client.
 ///
-/// It holds the request's turn until the last byte is out, so that slow readers count as running.
+/// It holds the request's turn until the last byte is out.
 pub(crate) struct ServerBody {
     source: Source,
-    _turn: Option<OwnedSemaphorePermit>,
+    _held: Option<Held>,
+}
+
+/// What a request has until its answer is out, so that slow readers count as running.
+pub(super) struct Held {
+    pub(super) _turn: OwnedSemaphorePermit,
+    pub(super) _working: Working,
 }
 
 enum Source {
@@ -68,17 +77,17 @@ enum Source {
 }
 
 impl ServerBody {
-    pub(crate) fn wsgi(body: WsgiBody, turn: OwnedSemaphorePermit) -> ServerBody {
+    pub(super) fn wsgi(body: WsgiBody, held: Held) -> ServerBody {
         ServerBody {
             source: Source::Wsgi(body),
-            _turn: Some(turn),
+            _held: Some(held),
         }
     }
 
-    pub(crate) fn router(body: AxumBody, turn: OwnedSemaphorePermit) -> ServerBody {
+    pub(super) fn router(body: AxumBody, held: Held) -> ServerBody {
         ServerBody {
             source: Source::Router(body),
-            _turn: Some(turn),
+            _held: Some(held),
         }
     }
 }
@@ -87,7 +96,7 @@ impl From<String> for ServerBody {
     fn from(text: String) -> Self {
         ServerBody {
             source: Source::Router(AxumBody::from(text)),
-            _turn: None,
+            _held: None,
         }
     }
 }
@@ -118,6 +127,62 @@ impl Body for ServerBody {
             Source::Wsgi(body) => body.size_hint(),
             Source::Router(body) => body.size_hint(),
         }
+    }
+}
+
+/// A request body of which each piece must come in time.
+///
+/// A limit for all of it would be wrong here: a route may take an upload of hours.
+pub(super) struct Stalling<B> {
+    body: B,
+    patience: Duration,
+    /// Runs while a piece is waited for.
+    limit: Option<Pin<Box<Sleep>>>,
+}
+
+impl<B> Stalling<B> {
+    pub(super) fn new(body: B, patience: Duration) -> Stalling<B> {
+        Stalling {
+            body,
+            patience,
+            limit: None,
+        }
+    }
+}
+
+impl<B> Body for Stalling<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            this.limit = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let patience = this.patience;
+        let limit = this
+            .limit
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        limit
+            .as_mut()
+            .poll(cx)
+            .map(|()| Some(Err(BodyError::TooSlow.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -3,23 +3,35 @@
 //! [`Router`] collects Rust handlers. [`serve`] runs it, or a WSGI application alone, on hyper's connections
 //! with limits and time-outs that are on by default ([`ServerConfig`]). Below that, everything is axum,
 //! which is re-exported as [`crate::axum`].
+//!
+//! Handlers find the client's address by axum's `ConnectInfo<SocketAddr>`, and that with the server's own and
+//! whether the client speaks TLS as an `Extension<ConnectionInfo>`.
 
+mod answer;
 mod assets;
 mod body;
 mod config;
+mod connection;
 mod error;
+mod inspect;
 mod listener;
+mod pulse;
 mod router;
 mod server;
+mod stream;
+mod tls;
+mod turns;
 mod wsgi;
 
 pub(crate) use assets::ASSETS_PATH;
 pub use assets::PlaygroundAssets;
 pub(crate) use body::text_response;
 pub use body::{BodyError, read_body};
-pub use config::{BodyLimits, ServerConfig};
+pub use config::{BodyLimits, HeadLimits, ServerConfig};
 pub use error::HandlerError;
-pub use listener::listen;
+pub use listener::{Bind, Listener, listen};
+pub use puff_python::wsgi::ConnectionInfo;
 pub use router::Router;
-pub use server::{Application, LocalAddress, serve};
+pub use server::{Application, serve};
+pub use tls::{TlsError, TlsFiles};
 pub(crate) use wsgi::WsgiService;

@@ -2,19 +2,17 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::Body as HttpBody;
 use puff_python::wsgi::{ConnectionInfo, InputLimits, RequestBody, WsgiApp, WsgiBody, refuse_body};
 
 use super::config::BodyLimits;
-use super::server::LocalAddress;
 use crate::errors::BoxError;
 
 /// Has `app` answer a request; its body is streamed to the application, unless it comes at once.
@@ -71,13 +69,14 @@ impl tower::Service<Request> for WsgiService {
 }
 
 fn connection_info(request: &Request) -> ConnectionInfo {
-    // Both are missing without Puff's server in front, as in a test that calls the router.
-    ConnectionInfo {
-        local: request.extensions().get::<LocalAddress>().map(|local| local.0),
-        peer: request
-            .extensions()
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|peer| peer.0),
-        tls: false,
-    }
+    // It is missing without Puff's server in front, as in a test that calls the router.
+    request
+        .extensions()
+        .get::<ConnectionInfo>()
+        .copied()
+        .unwrap_or(ConnectionInfo {
+            local: None,
+            peer: None,
+            tls: false,
+        })
 }

@@ -1,7 +1,7 @@
 //! [`ServerCommand`]: serves a router.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use puff_python::Runtime;
 use puff_python::import::resolve;
@@ -14,7 +14,8 @@ use crate::graphql::handlers::{handle_graphql, playground};
 use crate::program::{Command, Context, Invocation, Prepared, Root, resolve_error};
 use crate::settings::{Settings, keys};
 use crate::web::{
-    ASSETS_PATH, Application, PlaygroundAssets, Router, ServerConfig, WsgiService, listen, serve,
+    ASSETS_PATH, Application, Listener, PlaygroundAssets, Router, ServerConfig, WsgiService, listen, serve,
+    text_response,
 };
 
 /// Serves Rust routes, GraphQL and a WSGI application; the command `runserver`.
@@ -90,10 +91,15 @@ impl Command for ServerCommand {
         let config = ServerConfig::from_settings(settings)?;
         let plan = Plan::new(self, settings)?;
         // Before anything slow: a port in use is the most likely thing to go wrong.
-        let listener = listen(config.bind)?;
+        let listeners = config.bind.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
+        if let Some(files) = &config.tls {
+            files
+                .check()
+                .map_err(|error| ProgramError::Load(error.to_string()))?;
+        }
         let (wsgi, graphql) = (plan.wsgi.clone(), plan.graphql.is_some());
         let mut prepared =
-            Prepared::new(move |py, context| plan.start(py, context, config, listener)).as_server();
+            Prepared::new(move |py, context| plan.start(py, context, config, listeners)).as_server();
         if let Some(path) = wsgi {
             prepared = prepared.importing(path);
         }
@@ -155,12 +161,8 @@ impl Plan {
         py: Python<'_>,
         context: Context,
         config: ServerConfig,
-        listener: TcpListener,
+        listeners: Vec<Listener>,
     ) -> Result<Root, ProgramError> {
-        let address = listener.local_addr().map_err(|error| ProgramError::System {
-            context: "cannot read the socket's address",
-            error,
-        })?;
         let wsgi = match &self.wsgi {
             Some(path) => Some(load_wsgi(py, &context.runtime, path, config.wsgi)?),
             None => None,
@@ -171,14 +173,16 @@ impl Plan {
         if let Err(error) = let_io_finish_first(py) {
             tracing::debug!("the hub's scheduling stays as it is: {error}");
         }
-        self.banner(&context, &format!("http://{address}"));
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        let places: Vec<_> = listeners.iter().map(|listener| place(listener, scheme)).collect();
+        self.banner(&context, &places);
         let app = match wsgi {
             Some(app) if !self.rust && self.graphql.is_none() => Application::Wsgi(app),
             wsgi => Application::Router(self.routes(py, &context.runtime, &config, wsgi)),
         };
         let stop = context.runtime.shutdown().clone();
         Ok(Root::Future(Box::pin(async move {
-            serve(listener, app, config, stop).await?;
+            serve(listeners, app, config, stop).await?;
             Ok(0)
         })))
     }
@@ -200,6 +204,12 @@ impl Plan {
                 .get(page, playground("/graphql", ""));
         }
         let mut router = router.into_axum();
+        if let Some(limit) = config.request_timeout {
+            // Not over the WSGI application, which has to end a greenlet.
+            router = router.layer(axum::middleware::from_fn(move |request, next| {
+                answer_within(limit, request, next)
+            }));
+        }
         if let Some(app) = wsgi {
             router = router.fallback_service(WsgiService::new(app, config.body));
         }
@@ -222,12 +232,14 @@ impl Plan {
             .layer(axum::Extension(assets))
     }
 
-    fn banner(&self, context: &Context, url: &str) {
+    fn banner(&self, context: &Context, places: &[String]) {
         let console = context.console;
+        let all = places.join(", ");
         match (&self.wsgi, &self.graphql) {
-            (Some(wsgi), _) => console.step(format_args!("Serving {wsgi} on {url}/")),
-            (None, _) => console.step(format_args!("Serving on {url}/")),
+            (Some(wsgi), _) => console.step(format_args!("Serving {wsgi} on {all}")),
+            (None, _) => console.step(format_args!("Serving on {all}")),
         }
+        let url = places.first().map_or("", |place| place.trim_end_matches('/'));
         if let Some(graphql) = &self.graphql {
             let page = if self.wsgi.is_some() { "/playground" } else { "/" };
             console.step(format_args!(
@@ -235,6 +247,28 @@ impl Plan {
             ));
         }
         console.step("Ctrl-C stops");
+    }
+}
+
+/// Where a listener is reached: a URL, or the socket's path.
+fn place(listener: &Listener, scheme: &str) -> String {
+    let address = listener.address();
+    if listener.is_unix() {
+        address
+    } else {
+        format!("{scheme}://{address}/")
+    }
+}
+
+/// A 504 where the rest takes too long; dropping it ends what it does, Python that it calls as well.
+async fn answer_within(
+    limit: Duration,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> axum::response::Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => text_response(http::StatusCode::GATEWAY_TIMEOUT, "the request took too long"),
     }
 }
 

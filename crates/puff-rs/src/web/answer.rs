@@ -1,0 +1,193 @@
+//! One request: the rules that hold for all of them, its turn, the application, its answer.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::extract::ConnectInfo;
+use futures_util::FutureExt;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, RETRY_AFTER};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::{Body, Incoming};
+use puff_core::task::panic_message;
+use puff_python::wsgi::ConnectionInfo;
+use tower::Service;
+use tracing::error;
+
+use super::body::{Held, ServerBody, Stalling, text_response};
+use super::config::HeadLimits;
+use super::inspect::{Refusal, ends_with_answer, is_host, refusal_of};
+use super::pulse::Pulse;
+use super::server::{Application, Shared};
+use super::wsgi;
+
+/// Answers one request; a panic in a handler is a 500 and the connection goes on.
+pub(super) async fn answer(
+    shared: Arc<Shared>,
+    pulse: Arc<Pulse>,
+    mut request: Request<Incoming>,
+    info: ConnectionInfo,
+) -> Result<Response<ServerBody>, Infallible> {
+    let working = Working::new(pulse);
+    let refused = match request.version() {
+        Version::HTTP_2 => check_http2(&mut request, shared.config.head).err(),
+        _ => refusal_of(&request),
+    };
+    if let Some(refusal) = refused {
+        let response = text_response(refusal.status(), refusal.to_string());
+        return Ok(closing(response, request.version()));
+    }
+    let Some(turn) = shared.turns.next().await else {
+        let mut response = text_response(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the server is busy, try again later",
+        );
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        return Ok(response);
+    };
+    let line = RequestLine {
+        head: request.method() == Method::HEAD,
+        connect: request.method() == Method::CONNECT,
+        ends: ends_with_answer(&request),
+        version: request.version(),
+    };
+    let held = Held {
+        _turn: turn,
+        _working: working,
+    };
+    let answering = AssertUnwindSafe(dispatch(&shared, request, info, held)).catch_unwind();
+    let response = answering.await.unwrap_or_else(|panic| {
+        error!("a handler panicked: {}", panic_message(&*panic));
+        text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
+    });
+    Ok(line.settle(response))
+}
+
+async fn dispatch(
+    shared: &Shared,
+    request: Request<Incoming>,
+    info: ConnectionInfo,
+    held: Held,
+) -> Response<ServerBody> {
+    match &shared.app {
+        Application::Wsgi(app) => wsgi::answer(app, request, info, shared.config.body)
+            .await
+            .map(|body| ServerBody::wsgi(body, held)),
+        Application::Router(router) => {
+            let mut request = request.map(|body| Stalling::new(body, shared.config.body.time));
+            if let Some(peer) = info.peer {
+                request.extensions_mut().insert(ConnectInfo(peer));
+            }
+            request.extensions_mut().insert(info);
+            let response = match router.clone().call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            response.map(|body| ServerBody::router(body, held))
+        }
+    }
+}
+
+/// What the answer must know of its request.
+struct RequestLine {
+    head: bool,
+    connect: bool,
+    ends: bool,
+    version: Version,
+}
+
+impl RequestLine {
+    /// The answer as it may go out.
+    fn settle(&self, response: Response<ServerBody>) -> Response<ServerBody> {
+        let status = response.status();
+        let switched = status == StatusCode::SWITCHING_PROTOCOLS || (self.connect && status.is_success());
+        if self.ends && !switched {
+            return closing(response, self.version);
+        }
+        if !self.head && !switched && status != StatusCode::NOT_MODIFIED && lies(&response) {
+            error!("a handler's Content-Length is not the length of its body");
+            let failed = text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error");
+            return failed;
+        }
+        response
+    }
+}
+
+/// Whether the length that the headers say is wrong for certain. A stream's length is enforced as it is sent.
+fn lies(response: &Response<ServerBody>) -> bool {
+    let Some(said) = response.headers().get(CONTENT_LENGTH) else {
+        return false;
+    };
+    let said = said.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+    match (said, response.body().size_hint().exact()) {
+        (None, _) => true,
+        (Some(said), Some(length)) => said != length,
+        (Some(_), None) => false,
+    }
+}
+
+/// Ends the connection after the answer; on HTTP/2 a stream ends by itself.
+fn closing(mut response: Response<ServerBody>, version: Version) -> Response<ServerBody> {
+    if version != Version::HTTP_2 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
+}
+
+/// The rules for heads that hold on HTTP/1 as well, where `Inspected` sees to them.
+fn check_http2(request: &mut Request<Incoming>, limits: HeadLimits) -> Result<(), Refusal> {
+    let uri = request.uri();
+    let authority = uri.authority().map(|authority| authority.as_str().to_owned());
+    // Its two halves are shorter than the whole, and a target without a path is `*` or an authority.
+    if uri
+        .path_and_query()
+        .is_some_and(|target| target.as_str().len() > limits.uri)
+    {
+        return Err(Refusal::TargetTooLong);
+    }
+    if request.headers().len() > limits.fields {
+        return Err(Refusal::HeadersTooLarge);
+    }
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next(), authority) {
+        (Some(_), Some(_), _) | (None, _, None) => return Err(Refusal::Host),
+        (Some(host), None, None) => {
+            return if is_host(host.as_bytes()) {
+                Ok(())
+            } else {
+                Err(Refusal::Host)
+            };
+        }
+        (Some(host), None, Some(authority)) if host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()) => {
+            return Ok(());
+        }
+        (Some(_), None, Some(_)) => return Err(Refusal::Host),
+        (None, _, Some(authority)) => authority,
+    };
+    if !is_host(host.as_bytes()) {
+        return Err(Refusal::Host);
+    }
+    // Applications look for it where HTTP/1 has it.
+    let host = HeaderValue::try_from(host).map_err(|_| Refusal::Host)?;
+    request.headers_mut().insert(HOST, host);
+    Ok(())
+}
+
+/// A request in work, for the connection's time-outs.
+pub(super) struct Working(Arc<Pulse>);
+
+impl Working {
+    fn new(pulse: Arc<Pulse>) -> Working {
+        pulse.begin();
+        Working(pulse)
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}

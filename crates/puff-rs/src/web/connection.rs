@@ -1,0 +1,112 @@
+//! One connection from its first byte to its last: TLS, HTTP, time-outs, the end.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use puff_python::wsgi::ConnectionInfo;
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::answer::answer;
+use super::inspect::Inspected;
+use super::pulse::{Patience, Pulse, Verdict};
+use super::server::Shared;
+use super::stream::{Rewound, Socket, Stream};
+
+/// How long a connection that was asked to end may take to say good-bye.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+pub(super) async fn serve_connection(shared: Arc<Shared>, socket: Socket) {
+    let Ok(addresses) = socket.addresses() else { return };
+    let info = ConnectionInfo {
+        local: addresses.map(|(local, _)| local),
+        peer: addresses.map(|(_, peer)| peer),
+        tls: shared.tls.is_some(),
+    };
+    if let Socket::Tcp(stream) = &socket
+        // Answers are written whole; waiting for more (Nagle) would only add latency.
+        && let Err(error) = stream.set_nodelay(true)
+    {
+        debug!(?info.peer, "cannot set TCP_NODELAY: {error}");
+    }
+    let opened = tokio::select! {
+        biased;
+        () = shared.stop.cancelled() => return,
+        opened = tokio::time::timeout(shared.config.header_timeout, open(&shared, socket)) => opened,
+    };
+    match opened {
+        Ok(Ok(stream)) => serve_http(shared, stream, info).await,
+        Ok(Err(error)) => debug!(?info.peer, "the TLS handshake failed: {error}"),
+        Err(_) => debug!(?info.peer, "the TLS handshake took too long"),
+    }
+}
+
+/// What comes before HTTP.
+async fn open(shared: &Shared, socket: Socket) -> std::io::Result<Stream> {
+    let socket = Rewound {
+        early: bytes::Bytes::new(),
+        socket,
+    };
+    Ok(match &shared.tls {
+        Some(tls) => Stream::Tls(Box::new(tls.acceptor().accept(socket).await?)),
+        None => Stream::Plain(socket),
+    })
+}
+
+async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo) {
+    let pulse = Arc::new(Pulse::new());
+    let patience = Patience {
+        head: shared.config.header_timeout,
+        idle: shared.config.idle_timeout,
+        write: shared.config.write_timeout,
+    };
+    let io = TokioIo::new(Inspected::new(stream, shared.config.head, pulse.clone()));
+    let service = {
+        let (shared, pulse) = (shared.clone(), pulse.clone());
+        service_fn(move |request| answer(shared.clone(), pulse.clone(), request, info))
+    };
+    let mut connection = pin!(shared.http.serve_connection_with_upgrades(io, service));
+    let mut check = pin!(tokio::time::sleep(
+        patience.head.min(patience.idle).min(patience.write)
+    ));
+    let mut ending = false;
+    loop {
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => {
+                if let Err(error) = result {
+                    debug!(?info.peer, "connection ended: {error}");
+                }
+                return;
+            }
+            () = shared.stop.cancelled() => break,
+            () = check.as_mut() => match pulse.check(patience) {
+                Verdict::Fine(next) => {
+                    ending = false;
+                    check.as_mut().reset(next.into());
+                }
+                Verdict::Idle if ending => return,
+                Verdict::Idle => {
+                    // A request may be on its way; HTTP/2 tells its client which it has seen.
+                    connection.as_mut().graceful_shutdown();
+                    ending = true;
+                    check.as_mut().reset(Instant::now() + FAREWELL);
+                }
+                Verdict::Slow(reason) => {
+                    debug!(?info.peer, "connection closed: {reason}");
+                    return;
+                }
+            },
+        }
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        result = connection => if let Err(error) = result {
+            debug!(?info.peer, "connection ended: {error}");
+        },
+        () = shared.kill.cancelled() => {}
+    }
+}

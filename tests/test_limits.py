@@ -1,0 +1,205 @@
+"""Limits and time-outs of the server, on by default: over raw sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from stack import Serve, Server
+
+APP = """
+import puff
+
+ENDED = []
+
+def app(environ, start_response):
+    path, _, argument = environ["PATH_INFO"][1:].partition("/")
+    if path == "sleep":
+        try:
+            puff.sleep(float(argument))
+        except BaseException as error:
+            ENDED.append(type(error).__name__)
+            raise
+    elif path == "read":
+        environ["wsgi.input"].read()
+    elif path == "big":
+        start_response("200 OK", [])
+        return (b"x" * 65536 for _ in range(int(argument)))
+    elif path == "stream":
+        start_response("200 OK", [])
+        return slowly()
+    body = ",".join(ENDED).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+def slowly():
+    for _ in range(4):
+        puff.sleep(0.15)
+        yield b"piece;"
+"""
+
+HOST = b"Host: a\r\n"
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("limits")
+    (folder / "app.py").write_text(APP)
+    (folder / "puff.toml").write_text('wsgi = "app:app"\n')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path, serve: Serve) -> Iterator[Server]:
+    with serve(cwd=folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def hasty(folder: Path, serve: Serve) -> Iterator[Server]:
+    """Short time-outs, of different lengths."""
+    times = ["--header-timeout", "400ms", "--idle-timeout", "1200ms", "--write-timeout", "600ms"]
+    with serve(*times, "--body-timeout", "150ms", "--request-timeout", "400ms", cwd=folder) as server:
+        yield server
+
+
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def until_end(connection: socket.socket) -> bytes:
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while chunk := connection.recv(65536):
+            received += chunk
+    return received
+
+
+def exchange(server: Server, request: bytes) -> bytes:
+    with connect(server) as connection:
+        connection.sendall(request)
+        return until_end(connection)
+
+
+# ---------------------------------------------------------------------------- sizes
+
+
+def test_heads_have_limits(server: Server) -> None:
+    close = b"Connection: close\r\n"
+    for request, status in (
+        (b"GET /" + b"x" * 4095 + b" HTTP/1.1\r\n" + HOST + close + b"\r\n", 200),
+        (b"GET /" + b"x" * 4096 + b" HTTP/1.1\r\n" + HOST + close + b"\r\n", 414),
+        (b"GET /" + b"x" * 10_000, 414),  # which does not even end
+        (b"GET / HTTP/1.1\r\n" + HOST + close + b"A: " + b"x" * 7997 + b"\r\n\r\n", 200),
+        (b"GET / HTTP/1.1\r\n" + HOST + close + b"A: " + b"x" * 7998 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + HOST + close + b"A: b\r\n" * 98 + b"\r\n", 200),
+        (b"GET / HTTP/1.1\r\n" + HOST + close + b"A: b\r\n" * 99 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + HOST + close + (b"A: " + b"x" * 7000 + b"\r\n") * 9 + b"\r\n", 200),
+        (b"GET / HTTP/1.1\r\n" + HOST + close + (b"A: " + b"x" * 7000 + b"\r\n") * 10 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 20_000, 431),
+    ):
+        received = exchange(server, request)
+        assert received.startswith(b"HTTP/1.1 %d " % status), (request[:40], received[:80])
+
+
+def test_limits_are_settings(folder: Path, serve: Serve) -> None:
+    small = ["--max-uri", "10", "--max-header", "20", "--max-headers", "2", "--max-head", "100"]
+    with serve(*small, cwd=folder) as server:
+        for request, status in (
+            (b"GET /123456789 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200),
+            (b"GET /1234567890 HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nX: 34567890123456789X\r\n\r\n", 431),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\nX: y\r\n\r\n", 431),
+        ):
+            assert exchange(server, request).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_a_refused_upload_is_told_so(server: Server) -> None:
+    """Though the client is still sending: closing at once would reset the connection under the answer."""
+    with connect(server) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900000000\r\n\r\n")
+        connection.sendall(b"x" * 500_000)
+        assert until_end(connection).startswith(b"HTTP/1.1 413 ")
+
+
+# ---------------------------------------------------------------------------- times
+
+
+def seconds_to_end(connection: socket.socket) -> float:
+    begin = time.monotonic()
+    until_end(connection)
+    return time.monotonic() - begin
+
+
+def test_a_slow_head_is_given_up(hasty: Server) -> None:
+    with connect(hasty) as connection:
+        assert 0.2 < seconds_to_end(connection) < 1
+    # Byte for byte ("slow loris"): the time counts from the first one.
+    with connect(hasty) as connection:
+        begin = time.monotonic()
+        with contextlib.suppress(OSError):
+            for byte in GET[:-2] * 10:
+                connection.sendall(bytes([byte]))
+                time.sleep(0.05)
+        assert time.monotonic() - begin < 1.5
+    # Also that of a second request.
+    with connect(hasty) as connection:
+        connection.sendall(GET)
+        assert connection.recv(1000)
+        time.sleep(0.6)
+        connection.sendall(GET[:10])
+        assert 0.2 < seconds_to_end(connection) < 0.9
+
+
+def test_idle_connections_have_longer(hasty: Server) -> None:
+    with connect(hasty) as connection:
+        for _ in range(3):
+            connection.sendall(GET)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+            time.sleep(0.6)
+        assert 0.3 < seconds_to_end(connection) < 1.5
+
+
+def test_a_slow_body_is_given_up(hasty: Server) -> None:
+    head = b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf"
+    assert exchange(hasty, head).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_client_that_does_not_read_is_given_up(hasty: Server) -> None:
+    with connect(hasty) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET /big/1000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(2)
+        assert len(until_end(connection)) < 1000 * 65536
+    # One that reads slowly gets all of it.
+    with connect(hasty) as connection:
+        connection.sendall(b"GET /big/200 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        received = 0
+        while chunk := connection.recv(1 << 20):
+            received += len(chunk)
+            time.sleep(0.02)
+        assert received > 200 * 65536
+
+
+def test_a_request_that_takes_too_long_is_ended(hasty: Server) -> None:
+    """Just that one: its greenlet gets a GreenletExit, and the connection goes on."""
+    connection = http.client.HTTPConnection("127.0.0.1", hasty.port, timeout=10)
+    begin = time.monotonic()
+    connection.request("GET", "/sleep/5")
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()) == (504, b"the request took too long\n")
+    assert time.monotonic() - begin < 2
+    connection.request("GET", "/")
+    assert connection.getresponse().read() == b"GreenletExit"
+    # One that has begun to answer may take its time.
+    connection.request("GET", "/stream")
+    assert connection.getresponse().read() == b"piece;" * 4
+    connection.request("GET", "/sleep/0.1")
+    assert connection.getresponse().read() == b"GreenletExit"
+    connection.close()
