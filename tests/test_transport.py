@@ -271,6 +271,46 @@ os.execv({str(PUFF)!r}, ["puff", "runserver", "--bind", "127.0.0.1:1"])
             assert process.wait(15) == 0
 
 
+# ---------------------------------------------------------------------------- proxies
+
+
+def test_proxies_are_believed_if_trusted(folder: Path, serve: Serve) -> None:
+    claims = {"X-Forwarded-For": "6.6.6.6, 1.2.3.4", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop"}
+    with serve("--trusted-proxies", "127.0.0.0/8", cwd=folder) as server:
+        seen = server.get("/", **claims).json()
+        assert (seen["peer"], seen["wsgi.url_scheme"], seen["HTTP_HOST"]) == ("1.2.3.4", "https", "shop")
+        seen = server.get("/", Forwarded='for="[2001:db8::1]:5";proto=https', **claims).json()
+        assert (seen["peer"], seen["wsgi.url_scheme"]) == ("2001:db8::1", "https")
+    with serve("--trusted-proxies", "10.0.0.1", cwd=folder) as server:
+        seen = server.get("/", **claims).json()
+        assert (seen["peer"], seen["wsgi.url_scheme"]) == ("127.0.0.1", "http")
+
+
+def test_the_proxy_protocol(folder: Path, serve: Serve) -> None:
+    get = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    with serve("--proxy-protocol", "true", "--trusted-proxies", "127.0.0.1", cwd=folder) as server:
+        line = b"PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n"
+        binary = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\xa8\x00\x01\xc0\xa8\x00\x0b\xdc\x04\x01\xbb"
+        for head in (line, binary):
+            for pieces in ([head + get], [head[:20], head[20:], get]):
+                assert (
+                    json.loads(exchange(server, *pieces).partition(b"\r\n\r\n")[2])["peer"] == "192.168.0.1"
+                )
+        with contextlib.suppress(ConnectionResetError):
+            assert exchange(server, get) == b""
+    with (
+        serve("--proxy-protocol", "true", "--trusted-proxies", "10.0.0.1", cwd=folder) as server,
+        contextlib.suppress(ConnectionResetError),
+    ):
+        assert exchange(server, line + get) == b""
+
+
+def test_the_proxy_protocol_needs_proxies(folder: Path, puff: Run) -> None:
+    ended = puff("runserver", "--proxy-protocol", "true", cwd=folder)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "--trusted-proxies" in ended.stderr
+
+
 # ---------------------------------------------------------------------------- TLS
 
 

@@ -23,6 +23,18 @@ pub static SERVER_KEYS: &[Key] = &[
         "Lets only clients in whose certificate is by an authority in this file",
     ),
     key(
+        "trusted_proxies",
+        "NETWORKS",
+        "Proxies whose Forwarded and X-Forwarded-* headers count: addresses, networks, unix; with commas",
+    )
+    .default("none"),
+    key(
+        "proxy_protocol",
+        "BOOL",
+        "Connections begin with the PROXY protocol, and come from trusted proxies only",
+    )
+    .default("false"),
+    key(
         "http2_streams",
         "N",
         "Most requests at a time on one connection of HTTP/2",

@@ -37,6 +37,7 @@ pub(super) async fn answer(
         let response = text_response(refusal.status(), refusal.to_string());
         return Ok(closing(response, request.version()));
     }
+    let info = shared.config.trusted_proxies.settle(request.headers_mut(), info);
     let Some(turn) = shared.turns.next().await else {
         let mut response = text_response(
             StatusCode::SERVICE_UNAVAILABLE,

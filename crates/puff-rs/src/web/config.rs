@@ -7,6 +7,7 @@ use puff_python::wsgi::WsgiOptions;
 
 use super::listener::Bind;
 use super::tls::TlsFiles;
+use super::trust::TrustedProxies;
 use crate::errors::ConfigError;
 use crate::settings::{ByteSize, Settings};
 
@@ -17,6 +18,10 @@ pub struct ServerConfig {
     pub bind: Vec<Bind>,
     /// The files for TLS; without them the server speaks plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// Who may speak for clients, by `Forwarded` and `X-Forwarded-*`.
+    pub trusted_proxies: TrustedProxies,
+    /// Whether connections begin with the PROXY protocol. They must then, and come from `trusted_proxies`.
+    pub proxy_protocol: bool,
     /// Most requests worked on at a time; the others wait their turn.
     pub max_requests: usize,
     /// How long a request waits for its turn before it is answered 503.
@@ -89,6 +94,8 @@ impl Default for ServerConfig {
         ServerConfig {
             bind: vec![Bind::Tcp(SocketAddr::from(([127, 0, 0, 1], 8000)))],
             tls: None,
+            trusted_proxies: TrustedProxies::default(),
+            proxy_protocol: false,
             max_requests: 4096,
             queue_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
@@ -111,12 +118,22 @@ impl ServerConfig {
     /// A value that does not parse.
     pub fn from_settings(settings: &Settings) -> Result<ServerConfig, ConfigError> {
         let default = ServerConfig::default();
+        let trusted_proxies = settings.get_or("trusted_proxies", TrustedProxies::default())?;
+        let proxy_protocol = settings.get_or("proxy_protocol", false)?;
+        if proxy_protocol && trusted_proxies.is_empty() {
+            return Err(ConfigError::Missing(
+                "the PROXY protocol needs proxies to take it from: --trusted-proxies 10.0.0.0/8,127.0.0.1"
+                    .into(),
+            ));
+        }
         let request_timeout = settings
             .get::<Duration>("request_timeout")?
             .filter(|time| !time.is_zero());
         Ok(ServerConfig {
             bind: Bind::from_settings(settings, &default.bind)?,
             tls: TlsFiles::from_settings(settings)?,
+            trusted_proxies,
+            proxy_protocol,
             max_requests: settings
                 .get_or("max_requests", default.max_requests)?
                 .min(MOST_REQUESTS),

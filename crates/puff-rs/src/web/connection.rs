@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use puff_python::wsgi::ConnectionInfo;
@@ -12,6 +13,7 @@ use tracing::debug;
 
 use super::answer::answer;
 use super::inspect::Inspected;
+use super::proxy_protocol;
 use super::pulse::{Patience, Pulse, Verdict};
 use super::server::Shared;
 use super::stream::{Rewound, Socket, Stream};
@@ -35,25 +37,45 @@ pub(super) async fn serve_connection(shared: Arc<Shared>, socket: Socket) {
     let opened = tokio::select! {
         biased;
         () = shared.stop.cancelled() => return,
-        opened = tokio::time::timeout(shared.config.header_timeout, open(&shared, socket)) => opened,
+        opened = tokio::time::timeout(shared.config.header_timeout, open(&shared, socket, info)) => opened,
     };
     match opened {
-        Ok(Ok(stream)) => serve_http(shared, stream, info).await,
-        Ok(Err(error)) => debug!(?info.peer, "the TLS handshake failed: {error}"),
-        Err(_) => debug!(?info.peer, "the TLS handshake took too long"),
+        Ok(Ok((stream, info))) => serve_http(shared, stream, info).await,
+        Ok(Err(error)) => debug!(?info.peer, "the connection did not come about: {error}"),
+        Err(_) => debug!(?info.peer, "the connection did not come about in time"),
     }
 }
 
 /// What comes before HTTP.
-async fn open(shared: &Shared, socket: Socket) -> std::io::Result<Stream> {
-    let socket = Rewound {
-        early: bytes::Bytes::new(),
+async fn open(
+    shared: &Shared,
+    socket: Socket,
+    mut info: ConnectionInfo,
+) -> std::io::Result<(Stream, ConnectionInfo)> {
+    let mut socket = Rewound {
+        early: Bytes::new(),
         socket,
     };
-    Ok(match &shared.tls {
+    if shared.config.proxy_protocol {
+        if !shared
+            .config
+            .trusted_proxies
+            .contains(info.peer.map(|peer| peer.ip()))
+        {
+            return Err(std::io::Error::other("it is not from a trusted proxy"));
+        }
+        let said = proxy_protocol::read(&mut socket).await?;
+        socket.early = said.rest;
+        if let Some((local, peer)) = said.addresses {
+            info.local = Some(local);
+            info.peer = Some(peer);
+        }
+    }
+    let stream = match &shared.tls {
         Some(tls) => Stream::Tls(Box::new(tls.acceptor().accept(socket).await?)),
         None => Stream::Plain(socket),
-    })
+    };
+    Ok((stream, info))
 }
 
 async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo) {
