@@ -183,6 +183,13 @@ def test_a_protocol_nobody_changes_to_ends_the_connection(server: Server) -> Non
     assert received.startswith(OK)
 
 
+def test_connect_is_answered_without_a_body(server: Server) -> None:
+    received = exchange(server, b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n")
+    assert received.startswith(OK)
+    assert received.endswith(b"\r\n\r\n")
+    assert b"content-length" not in received
+
+
 # ---------------------------------------------------------------------------- sockets
 
 

@@ -101,9 +101,13 @@ struct RequestLine {
 
 impl RequestLine {
     /// The answer as it may go out.
-    fn settle(&self, response: Response<ServerBody>) -> Response<ServerBody> {
+    fn settle(&self, mut response: Response<ServerBody>) -> Response<ServerBody> {
         let status = response.status();
         let switched = status == StatusCode::SWITCHING_PROTOCOLS || (self.connect && status.is_success());
+        if self.connect && switched {
+            // Such an answer has no body, and hyper sends none that says how long it is.
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
         if self.ends && !switched {
             return closing(response, self.version);
         }
