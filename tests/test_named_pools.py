@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stack import Run, Serve, clean_environment
+from stack import Run, Serve, clean_environment, running
 from support import open_folder
 
 MAIN = """
@@ -35,7 +35,8 @@ def make():
     with contextlib.suppress(puff.DatabaseError):
         db.execute("CREATE DATABASE second")
     (row,) = db.query("SELECT current_setting('unix_socket_directories') AS at, current_user AS name")
-    print(f"postgres://{row['name']}@/second?host={row['at']}")
+    print(f"postgres://{row['name']}@/second?host={row['at']}", flush=True)
+    puff.sleep(600)  # the server stays as long as somebody uses it
 
 
 def apart():
@@ -129,13 +130,13 @@ def view(environ, start_response):
 
 
 @pytest.fixture(scope="module")
-def server(puff: Run) -> Iterator[tuple[Path, str]]:
+def server() -> Iterator[tuple[Path, str]]:
     """A project whose private server has a second database; and that one's URL."""
     with open_folder() as folder:
         (folder / "main.py").write_text(MAIN)
-        made = puff("run", "main.make", cwd=folder)
-        assert made.returncode == 0, made.stderr
-        yield folder, made.stdout.strip()
+        with running("run", "main.make", cwd=folder) as made:
+            made.wait_for("second")
+            yield folder, made.out.strip()
 
 
 def test_pools_are_apart(server: tuple[Path, str], puff: Run) -> None:
