@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stack import Serve, Server
+from stack import Run, Serve, Server
 
 APP = r"""
 import collections
@@ -425,6 +425,21 @@ def test_the_environ_is_what_pep_3333_asks_for(server: Server, line: Line) -> No
     assert not {"HTTP_X_FORWARDED_FOR", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH", "CONTENT_LENGTH"} & set(
         kinds
     )
+
+
+def test_an_application_below_a_path(folder: Path, serve: Serve, puff: Run) -> None:
+    with serve("--wsgi", "app:app", "--mount", "/the/shop/", cwd=folder) as server:
+        text = server.get("/the/shop/environ/a?b").json()["text"]
+        assert [text[key] for key in ("SCRIPT_NAME", "PATH_INFO", "RAW_URI")] == [
+            "/the/shop",
+            "/environ/a",
+            "/the/shop/environ/a?b",
+        ]
+        for path in ("/environ", "/", "/the/shopping/environ"):
+            assert server.get(path).status == 404, path
+    refused = puff("runserver", "--wsgi", "app:app", "--mount", "shop", cwd=folder)
+    assert refused.returncode == 2
+    assert "a path such as /shop" in refused.stderr
 
 
 def test_a_proxys_header_is_not_joined_with_one_that_poses_as_it(line: Line) -> None:

@@ -8,14 +8,15 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
-use super::ConnectionInfo;
 use super::input::{RequestBody, WsgiInput};
+use super::{ConnectionInfo, path_below};
 
 /// What all environs of an application share: the constant part and the interned keys.
 pub(super) struct EnvironBuilder {
     template: Py<PyDict>,
     /// `HTTP_*` keys of common headers; others are made when they come.
     keys: HashMap<HeaderName, Py<PyString>>,
+    mount: String,
     /// The class of bodies that are streamed.
     input: Py<PyAny>,
 }
@@ -49,9 +50,9 @@ const COMMON: [HeaderName; 24] = [
 ];
 
 impl EnvironBuilder {
-    pub(super) fn new(py: Python<'_>) -> PyResult<EnvironBuilder> {
+    pub(super) fn new(py: Python<'_>, mount: &str) -> PyResult<EnvironBuilder> {
         let template = PyDict::new(py);
-        template.set_item("SCRIPT_NAME", "")?;
+        template.set_item("SCRIPT_NAME", mount)?;
         template.set_item("SERVER_SOFTWARE", concat!("puff/", env!("CARGO_PKG_VERSION")))?;
         template.set_item("GATEWAY_INTERFACE", "CGI/1.1")?;
         template.set_item("wsgi.version", (1, 0))?;
@@ -73,6 +74,7 @@ impl EnvironBuilder {
         Ok(EnvironBuilder {
             template: template.unbind(),
             keys,
+            mount: mount.to_owned(),
             input: half.getattr("Input")?.unbind(),
         })
     }
@@ -88,7 +90,8 @@ impl EnvironBuilder {
         let environ = self.template.bind(py).copy()?;
         let uri = request.uri();
         environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, request.method()))?;
-        environ.set_item(intern!(py, "PATH_INFO"), path_info(py, uri.path()))?;
+        let path = path_below(&self.mount, uri.path()).unwrap_or_default();
+        environ.set_item(intern!(py, "PATH_INFO"), path_info(py, path))?;
         environ.set_item(
             intern!(py, "QUERY_STRING"),
             latin1(py, uri.query().unwrap_or("").as_bytes()),

@@ -49,8 +49,11 @@ pub struct ConnectionInfo {
 }
 
 /// How an application is run.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct WsgiOptions {
+    /// The path that the application is below, `/shop`: its `SCRIPT_NAME`. Other paths are answered 404. Empty for
+    /// all of the server.
+    pub mount: String,
     /// Whether a request whose client has gone ends its greenlet: `GreenletExit` is raised where it waits.
     pub kill_gone: bool,
     /// How long the application may take until its headers are sent; then `GreenletExit` is raised where it
@@ -72,6 +75,7 @@ struct Inner {
     /// For requests that end with their clients, or at a deadline.
     lifelines: Option<Lifelines>,
     time_limit: Option<Duration>,
+    mount: String,
 }
 
 impl WsgiApp {
@@ -95,9 +99,10 @@ impl WsgiApp {
             inner: Arc::new(Inner {
                 reactor: runtime.reactor().clone(),
                 handler: handler.unbind(),
-                environ: EnvironBuilder::new(py)?,
+                environ: EnvironBuilder::new(py, &options.mount)?,
                 lifelines: can_end.then(|| Lifelines::with_deadline(runtime, options.kill_gone)),
                 time_limit: options.time_limit,
+                mount: options.mount,
             }),
         })
     }
@@ -112,6 +117,9 @@ impl WsgiApp {
         request: Request<RequestBody>,
         connection: ConnectionInfo,
     ) -> Response<WsgiBody> {
+        if path_below(&self.inner.mount, request.uri().path()).is_none() {
+            return plain(StatusCode::NOT_FOUND, Bytes::from_static(b"Not Found\n"));
+        }
         let (sender, receiver) = oneshot::channel();
         let input = request.body().as_stream().cloned();
         let (life, guard) = self.inner.lifelines.as_ref().map(Lifeline::new).unzip();
@@ -152,6 +160,12 @@ impl WsgiApp {
         }
         response
     }
+}
+
+/// What is left of `path` below the mount; `None` if it is not below it.
+fn path_below<'a>(mount: &str, path: &'a str) -> Option<&'a str> {
+    path.strip_prefix(mount)
+        .filter(|rest| mount.is_empty() || rest.is_empty() || rest.starts_with('/'))
 }
 
 fn internal_error() -> Response<WsgiBody> {

@@ -35,6 +35,12 @@ pub static SERVER_KEYS: &[Key] = &[
     )
     .default("false"),
     key(
+        "mount",
+        "PATH",
+        "The path that the WSGI application is below, its SCRIPT_NAME",
+    )
+    .default("/"),
+    key(
         "http2_streams",
         "N",
         "Most requests at a time on one connection of HTTP/2",

@@ -8,6 +8,7 @@ use puff_python::wsgi::WsgiOptions;
 use super::listener::Bind;
 use super::tls::TlsFiles;
 use super::trust::TrustedProxies;
+use super::wsgi::Mount;
 use crate::errors::ConfigError;
 use crate::settings::{ByteSize, Settings};
 
@@ -157,6 +158,7 @@ impl ServerConfig {
                 time: settings.get_or("body_timeout", default.body.time)?,
             },
             wsgi: WsgiOptions {
+                mount: settings.get::<Mount>("mount")?.unwrap_or_default().0,
                 kill_gone: settings.get_or("kill_gone", default.wsgi.kill_gone)?,
                 time_limit: request_timeout,
             },

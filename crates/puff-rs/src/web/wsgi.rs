@@ -14,6 +14,22 @@ use puff_python::wsgi::{ConnectionInfo, InputLimits, RequestBody, WsgiApp, WsgiB
 
 use super::config::BodyLimits;
 use crate::errors::BoxError;
+use crate::settings::SettingValue;
+
+/// The path that an application is below: empty for all of the server, else `/like/this`.
+#[derive(Default)]
+pub(super) struct Mount(pub(super) String);
+
+impl SettingValue for Mount {
+    const EXPECTED: &'static str = "a path such as /shop";
+
+    fn parse(text: &str) -> Option<Mount> {
+        let path = text.trim().trim_end_matches('/');
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+        let is_path = path.is_empty() || path.starts_with('/') && path.bytes().all(plain);
+        (is_path && !text.trim().is_empty() && !path.contains("//")).then(|| Mount(path.to_owned()))
+    }
+}
 
 /// Has `app` answer a request; its body is streamed to the application, unless it comes at once.
 pub(super) async fn answer<B>(

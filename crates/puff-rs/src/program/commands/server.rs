@@ -164,7 +164,7 @@ impl Plan {
         listeners: Vec<Listener>,
     ) -> Result<Root, ProgramError> {
         let wsgi = match &self.wsgi {
-            Some(path) => Some(load_wsgi(py, &context.runtime, path, config.wsgi)?),
+            Some(path) => Some(load_wsgi(py, &context.runtime, path, config.wsgi.clone())?),
             None => None,
         };
         if let Err(error) = allow_many_connections(py) {
