@@ -45,7 +45,7 @@ class cursor(_Base):
 
     __module__ = "puff.postgres.extensions"
 
-    itersize: int = 2000
+    itersize: int = 8192
     """How many rows a named cursor fetches at a time while it is iterated over."""
     query: bytes | None = None
     """The last statement as it was sent."""
@@ -216,7 +216,7 @@ class cursor(_Base):
         table: str,
         sep: str = "\t",
         null: str = "\\N",
-        size: int = 65536,
+        size: int = 8192,
         columns: Iterable[str] | None = None,
     ) -> None:
         """Reads a table's rows from a file: anything with ``read``, of text or bytes."""
@@ -239,7 +239,7 @@ class cursor(_Base):
             raise TypeError("argument 1 must have a .write() method")
         self._copy(copy_statement(self, "TO stdout", table, sep, null, columns), file, 0, connection)
 
-    def copy_expert(self, sql: str | bytes | Composable, file: Any, size: int = 65536) -> None:
+    def copy_expert(self, sql: str | bytes | Composable, file: Any, size: int = 8192) -> None:
         """Executes a COPY statement of your own, ``FROM STDIN`` or ``TO STDOUT``, with a file."""
         connection = self._check("copy_expert")
         encoded = self._encode(sql)
