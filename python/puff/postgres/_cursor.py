@@ -45,7 +45,7 @@ class cursor(_Base):
 
     __module__ = "puff.postgres.extensions"
 
-    itersize: int = 8192
+    itersize: int = 2000
     """How many rows a named cursor fetches at a time while it is iterated over."""
     query: bytes | None = None
     """The last statement as it was sent."""
