@@ -24,6 +24,8 @@ use crate::startup::{self, BackendKey, Peer, Session};
 use crate::{DbError, Notification, TransactionStatus};
 use socket::Socket;
 
+pub use socket::wait_for_socket;
+
 mod member;
 mod settle;
 mod socket;
@@ -292,7 +294,7 @@ impl DirectConnection {
     /// # Errors
     /// What the system says.
     pub fn wait(&self, write: bool, limit: Duration) -> Result<bool, Error> {
-        Ok(self.socket.wait(write, limit)?)
+        wait_for_socket(&self.socket, write, limit)
     }
 
     /// The socket once more, to wait for it elsewhere.

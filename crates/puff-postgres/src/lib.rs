@@ -64,7 +64,7 @@ pub use config::{
 pub use connection::{CancelToken, Connection};
 pub use copy::{CopyIn, CopyOut};
 pub use db_error::{DbError, Severity};
-pub use direct::{DirectConnection, Step};
+pub use direct::{DirectConnection, Step, wait_for_socket};
 pub use error::{ConnectFailure, Error};
 pub use from_sql::{DecodeReason, FromSql};
 pub use listener::{Gap, Heard, Listener};

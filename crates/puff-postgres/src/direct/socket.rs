@@ -11,10 +11,13 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 use socket2::SockRef;
 
 use super::tls_socket::TlsSocket;
+use crate::error::Error;
 use crate::stream::Stream;
 
 /// A non-blocking socket.
@@ -62,20 +65,6 @@ impl Socket {
         // It may be broken already.
         let _ = SockRef::from(self).shutdown(Shutdown::Both);
     }
-
-    /// Blocks the thread until the socket can be read (or written, if that is of interest), the time is over
-    /// or a signal came; whether there is something to do.
-    pub(crate) fn wait(&self, write: bool, limit: Duration) -> io::Result<bool> {
-        let mut interest = PollFlags::POLLIN;
-        interest.set(PollFlags::POLLOUT, write);
-        let mut polled = [PollFd::new(self.as_fd(), interest)];
-        let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
-        match poll(&mut polled, limit) {
-            Ok(ready) => Ok(ready > 0),
-            Err(nix::errno::Errno::EINTR) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
 }
 
 impl AsFd for Socket {
@@ -85,5 +74,21 @@ impl AsFd for Socket {
             Self::Tls(stream) => stream.socket.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
         }
+    }
+}
+
+/// Blocks the thread until `socket` can be read (or written, if `write` says so), the time is over or a signal
+/// came; whether there is something to do. For a session's socket or a duplicate of it.
+///
+/// # Errors
+/// What the system says.
+pub fn wait_for_socket(socket: impl AsFd, write: bool, limit: Duration) -> Result<bool, Error> {
+    let mut interest = PollFlags::POLLIN;
+    interest.set(PollFlags::POLLOUT, write);
+    let mut polled = [PollFd::new(socket.as_fd(), interest)];
+    match ppoll(&mut polled, Some(TimeSpec::from_duration(limit)), None) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::EINTR) => Ok(false),
+        Err(error) => Err(io::Error::from(error).into()),
     }
 }

@@ -4,17 +4,13 @@
 //! greenlet the hub does, when its poller says that the socket has news. Exchanges queue in order.
 
 use std::collections::VecDeque;
-use std::ops::{Deref, DerefMut};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::time::TimeSpec;
 use parking_lot::{Condvar, Mutex};
-use puff_postgres::{CancelToken, DirectConnection, Error, PooledSession, Rows, Step};
+use puff_postgres::{CancelToken, DirectConnection, Error, Rows, Step, wait_for_socket};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyTimeoutError;
 use pyo3::prelude::*;
@@ -23,6 +19,7 @@ use tokio::sync::Notify;
 
 use super::Answer;
 use super::error::exception;
+use super::owned::Owned;
 use crate::poller::Source;
 use crate::reactor::Reactor;
 use crate::waiter::Waiter;
@@ -44,55 +41,6 @@ pub(super) struct Conversation {
     /// Told when an exchange that nobody wants is over.
     settled: Notify,
     reactor: Arc<Reactor>,
-}
-
-/// Whose session it is in the end.
-pub(super) enum Owned {
-    /// Ours.
-    Own(DirectConnection),
-    /// A pool's; dropped, it goes back.
-    Pooled(PooledSession),
-}
-
-impl Owned {
-    fn close(self) {
-        match self {
-            Self::Own(connection) => connection.close(),
-            Self::Pooled(session) => drop(session),
-        }
-    }
-}
-
-impl From<DirectConnection> for Owned {
-    fn from(connection: DirectConnection) -> Self {
-        Self::Own(connection)
-    }
-}
-
-impl From<PooledSession> for Owned {
-    fn from(session: PooledSession) -> Self {
-        Self::Pooled(session)
-    }
-}
-
-impl Deref for Owned {
-    type Target = DirectConnection;
-
-    fn deref(&self) -> &DirectConnection {
-        match self {
-            Self::Own(connection) => connection,
-            Self::Pooled(session) => session,
-        }
-    }
-}
-
-impl DerefMut for Owned {
-    fn deref_mut(&mut self) -> &mut DirectConnection {
-        match self {
-            Self::Own(connection) => connection,
-            Self::Pooled(session) => session,
-        }
-    }
 }
 
 struct State {
@@ -367,10 +315,17 @@ impl Conversation {
                 }
             };
             drop(state);
-            match wait(&self.socket, write, tick(until)) {
+            match wait_for_socket(&self.socket, write, tick(until)) {
                 Ok(true) => {}
                 Ok(false) => return None,
-                Err(error) => return Some(Err(std::io::Error::from(error).into())),
+                Err(error) => {
+                    // The next in line shall not wait for a thread that has gone.
+                    let mut state = self.state.lock();
+                    if state.is_turn_of(ticket) {
+                        self.give_up(&mut state);
+                    }
+                    return Some(Err(error));
+                }
             }
         }
     }
@@ -584,14 +539,15 @@ impl Source for Conversation {
 impl Drop for Conversation {
     fn drop(&mut self) {
         let state = self.state.get_mut();
+        let (token, connection) = (state.token.take(), state.connection.take());
         if matches!(state.turn, Turn::Greenlet(_) | Turn::Abandoned) {
             self.reactor.poller().expect_no_more();
         }
-        if let Some(token) = state.token.take() {
+        if let Some(token) = token {
             self.reactor.poller().forget(&self.socket, token);
         }
-        if let Some(connection) = state.connection.take() {
-            connection.close();
+        if let Some(connection) = connection {
+            self.end(connection);
         }
     }
 }
@@ -629,17 +585,5 @@ fn look_up(py: Python<'_>, until: Option<Instant>) -> PyResult<()> {
     match until {
         Some(until) if Instant::now() >= until => Err(PyTimeoutError::new_err("the time is over")),
         _ => Ok(()),
-    }
-}
-
-/// Whether the socket has news before `limit` is over.
-fn wait(socket: &OwnedFd, write: bool, limit: Duration) -> Result<bool, Errno> {
-    let mut interest = PollFlags::POLLIN;
-    interest.set(PollFlags::POLLOUT, write);
-    let mut polled = [PollFd::new(socket.as_fd(), interest)];
-    match ppoll(&mut polled, Some(TimeSpec::from_duration(limit)), None) {
-        Ok(ready) => Ok(ready > 0),
-        Err(Errno::EINTR) => Ok(false),
-        Err(error) => Err(error),
     }
 }

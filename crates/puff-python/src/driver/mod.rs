@@ -10,6 +10,7 @@ mod conversation;
 mod cursor;
 mod error;
 mod literal;
+mod owned;
 mod pool;
 mod session;
 
