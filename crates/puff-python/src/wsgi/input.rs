@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use http_body::Body;
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::limits::{BodyError, InputLimits, Meter};
 use crate::greenlet::{BoxError, start};
 use crate::waiter::Waiter;
 
@@ -38,55 +39,10 @@ const SMALL: u64 = 64 << 10;
 /// do, comes in one piece then; a client that takes its time is not waited for, but streamed.
 const PROMPT: Duration = Duration::from_millis(10);
 
-/// Bytes that earn a slow client another second: a body of any size may arrive, but not drop by drop.
-const SLOWEST_PER_SECOND: u64 = 1 << 10;
-
 /// What is read of a body that the application did not want, so that the client reads its answer and the
 /// connection can go on.
 const DRAIN_BYTES: u64 = 1 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(1);
-
-/// Why a request body was not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BodyError {
-    /// Longer than the limit.
-    #[error("the request body is too large")]
-    TooLarge,
-    /// Slower than the limit.
-    #[error("the request body took too long to arrive")]
-    TooSlow,
-    /// The client went away or broke the protocol.
-    #[error("the request body broke off")]
-    Broken,
-}
-
-impl BodyError {
-    /// What a body's own error means: the server's limits may have been enforced below.
-    fn behind(error: &(dyn std::error::Error + 'static)) -> BodyError {
-        std::iter::successors(Some(error), |error| error.source())
-            .find_map(|error| error.downcast_ref::<BodyError>().copied())
-            .unwrap_or(BodyError::Broken)
-    }
-
-    /// The status that tells the client.
-    pub fn status(self) -> StatusCode {
-        match self {
-            BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            BodyError::Broken => StatusCode::BAD_REQUEST,
-        }
-    }
-}
-
-/// What a request's body may weigh and take.
-#[derive(Debug, Clone, Copy)]
-pub struct InputLimits {
-    /// Most bytes.
-    pub bytes: u64,
-    /// How long the client may let a reader wait for the next piece, and altogether, plus a second for each KiB
-    /// that has come.
-    pub time: Duration,
-}
 
 /// The body of a request for a WSGI application.
 pub struct RequestBody(Kind);
@@ -234,30 +190,6 @@ where
                 }
             }
         }
-    }
-}
-
-/// Counts what has come, and how long it was waited for.
-struct Meter {
-    limits: InputLimits,
-    received: u64,
-    waited: Duration,
-}
-
-impl Meter {
-    fn count(&mut self, piece: &Bytes) -> Result<(), BodyError> {
-        self.received += piece.len() as u64;
-        if self.received > self.limits.bytes {
-            return Err(BodyError::TooLarge);
-        }
-        Ok(())
-    }
-
-    /// How long the next piece may take.
-    fn patience(&self) -> Duration {
-        let earned = Duration::from_secs(self.received / SLOWEST_PER_SECOND);
-        let allowed = self.limits.time.saturating_add(earned);
-        allowed.saturating_sub(self.waited).min(self.limits.time)
     }
 }
 

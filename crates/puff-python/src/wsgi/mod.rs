@@ -9,6 +9,7 @@ mod environ;
 mod file;
 mod head;
 mod input;
+mod limits;
 mod request;
 
 use std::net::SocketAddr;
@@ -22,8 +23,9 @@ use tokio::sync::oneshot;
 
 pub use body::{Aborted, WsgiBody};
 use environ::EnvironBuilder;
-pub use input::{BodyError, InputLimits, RequestBody};
+pub use input::RequestBody;
 use input::{RequestBodyError, WsgiInput};
+pub use limits::{BodyError, InputLimits};
 use request::{RequestJob, WsgiRequest};
 
 use crate::lifeline::{Lifeline, Lifelines};
