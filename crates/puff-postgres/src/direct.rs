@@ -35,8 +35,13 @@ mod tls_socket;
 const OUTGOING_SIZE: usize = 4096;
 /// A larger write buffer is given back when it is empty.
 const MAX_IDLE: usize = 256 * 1024;
-/// Copy data is handed on in pieces of about this size, in both directions.
+/// Data of a copy out is handed on in pieces of about this size.
 const COPY_CHUNK: usize = 64 * 1024;
+/// Data of a copy in is sent in pieces of this size, as libpq does. Larger ones save calls, but not time: the
+/// kernel has to find that much memory at once, and the data has left the cache by then.
+const COPY_IN_CHUNK: usize = 8 * 1024;
+/// How many of these are sent before others get their turn, should the server be as fast as we are.
+const COPY_IN_PIECES: usize = 64;
 /// How many notices are kept until someone takes them; the oldest leave.
 const MAX_NOTICES: usize = 50;
 /// How many notifications are kept until someone takes them; the oldest leave, with a warning in the log.
@@ -74,6 +79,8 @@ pub struct DirectConnection {
     socket: Socket,
     decoder: Decoder,
     outgoing: BytesMut,
+    /// What is to follow it: data of a copy in.
+    copied: Bytes,
     exchange: Option<Exchange>,
     status: TransactionStatus,
     parameters: FxHashMap<String, String>,
@@ -83,6 +90,8 @@ pub struct DirectConnection {
     key: BackendKey,
     /// Whether a command tag has shown state that outlives a transaction.
     session_state: bool,
+    /// The socket has said that it has no room, and nobody has waited since.
+    full: bool,
     /// Why nothing can be sent any more.
     closed: Option<Error>,
 }
@@ -142,6 +151,7 @@ impl DirectConnection {
             socket: Socket::detach(stream)?,
             decoder,
             outgoing: BytesMut::with_capacity(OUTGOING_SIZE),
+            copied: Bytes::new(),
             exchange: None,
             status,
             parameters,
@@ -150,6 +160,7 @@ impl DirectConnection {
             config: Arc::new(config.clone()),
             key,
             session_state: false,
+            full: false,
             closed: None,
         })
     }
@@ -214,8 +225,9 @@ impl DirectConnection {
                 Err(error) => return self.lose(error),
             }
             if let Some(Exchange { copy: Copy::In, .. }) = &self.exchange
-                && self.outgoing.len() < COPY_CHUNK
+                && self.outgoing.len() < COPY_IN_CHUNK
                 && written.is_ok()
+                && self.send_copied()
             {
                 // The server speaks up if it dislikes the data; that is seen at the next wait or the end.
                 return Step::CopyIn;
@@ -238,7 +250,9 @@ impl DirectConnection {
                     if let Err(error) = written {
                         return self.lose(error.into());
                     }
-                    let write = !self.outgoing.is_empty();
+                    // After the wait there is room.
+                    self.full = false;
+                    let write = !self.outgoing.is_empty() || !self.copied.is_empty();
                     return Step::Wait { write };
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -247,17 +261,11 @@ impl DirectConnection {
         }
     }
 
-    /// Hands over data for a `COPY ... FROM STDIN` that asked for it; it is sent by [`advance`](Self::advance).
-    /// Whether there is room for more before that.
-    pub fn copy_data(&mut self, data: &[u8]) -> bool {
-        // A piece larger than a message may be is sent as several: the server puts them together.
-        for piece in data.chunks(MAX_SQL) {
-            self.outgoing.reserve(piece.len() + 5);
-            self.outgoing.put_u8(b'd');
-            self.outgoing.put_u32(piece.len() as u32 + 4);
-            self.outgoing.put_slice(piece);
-        }
-        self.outgoing.len() < COPY_CHUNK
+    /// Hands over data for a `COPY ... FROM STDIN` that asked for it; what the socket has no room for is kept,
+    /// and sent by [`advance`](Self::advance). Whether there is room for more before that.
+    pub fn copy_data(&mut self, data: Bytes) -> bool {
+        self.copied = data;
+        self.send_copied()
     }
 
     /// Ends the data of a `COPY ... FROM STDIN`: all has been handed over, or `failure` says why it was not,
@@ -267,6 +275,7 @@ impl DirectConnection {
             return;
         };
         exchange.copy = Copy::No;
+        self.copied.clear();
         match failure {
             // What it was is told to the server's log; a NUL cannot be.
             Some(text) => drop(frontend::copy_fail(&text.replace('\0', " "), &mut self.outgoing)),
@@ -366,20 +375,62 @@ impl DirectConnection {
         self.socket.shut_down();
     }
 
+    /// Sends what is to be sent, as far as the socket has room.
     fn write(&mut self) -> io::Result<()> {
-        while !self.outgoing.is_empty() {
+        while !self.outgoing.is_empty() && !self.full {
             match self.socket.write(&self.outgoing) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => self.outgoing.advance(written),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.full = true;
+                    return Ok(());
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        if self.outgoing.try_reclaim(MAX_IDLE) {
+        if self.outgoing.is_empty() && self.outgoing.try_reclaim(MAX_IDLE) {
             self.outgoing = BytesMut::with_capacity(OUTGOING_SIZE);
         }
         Ok(())
+    }
+
+    /// Sends the data of a copy in as far as the socket has room; whether there is room for more.
+    fn send_copied(&mut self) -> bool {
+        for _ in 0..COPY_IN_PIECES {
+            if self.copied.is_empty() {
+                return true;
+            }
+            let mut piece = self.copied.split_to(self.copied.len().min(COPY_IN_CHUNK));
+            let mut header = [b'd', 0, 0, 0, 0];
+            header[1..].copy_from_slice(&(piece.len() as u32 + 4).to_be_bytes());
+            if self.outgoing.is_empty() && piece.len() == COPY_IN_CHUNK {
+                // From where it is; only what the socket has no room for is copied.
+                let sent = self.write_pair(&header, &piece);
+                self.outgoing
+                    .extend_from_slice(header.get(sent..).unwrap_or_default());
+                piece.advance(sent.saturating_sub(header.len()));
+            } else {
+                self.outgoing.extend_from_slice(&header);
+            }
+            self.outgoing.extend_from_slice(&piece);
+            // A failure is met again by the next `advance`, which knows what to say of it.
+            if self.outgoing.len() >= COPY_IN_CHUNK && (self.write().is_err() || !self.outgoing.is_empty()) {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// Sends two pieces as one; how many bytes of them have gone. What fails here fails again in `write`.
+    fn write_pair(&mut self, first: &[u8], second: &[u8]) -> usize {
+        match self.socket.write_pair(first, second) {
+            Ok(sent) => sent,
+            Err(error) => {
+                self.full = error.kind() == ErrorKind::WouldBlock;
+                0
+            }
+        }
     }
 
     /// Reads messages out of the buffer until one asks for something, or none is left.
@@ -467,6 +518,7 @@ impl DirectConnection {
             }
             Message::Error(error) => {
                 exchange.copy = Copy::No;
+                self.copied.clear();
                 exchange.rows = None;
                 exchange.error.get_or_insert(error.into());
                 if std::mem::take(&mut exchange.beginning) {

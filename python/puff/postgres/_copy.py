@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from ._adapters import quote_ident
@@ -26,12 +27,15 @@ def copy_statement(
 
 def as_reader(file: Any, size: int, codec: str) -> Callable[[], bytes]:
     """Reads bytes, some `size` at a time, from a file of text or bytes."""
-    read = getattr(file, "read", None)
+    if file.__class__ is io.BytesIO:
+        # Its bytes are there and need not be copied: no reason to have them cut up.
+        return partial(_rest, file)
+    read = getattr(file, "read", _unreadable)
 
     def chunk() -> bytes:
-        if read is None:
-            raise TypeError("the file cannot be read: it has no read() method")
         data = read(size)
+        if data.__class__ is bytes:
+            return data  # type: ignore[no-any-return]
         if isinstance(data, str):
             return data.encode(codec)
         if not isinstance(data, bytes | bytearray | memoryview):
@@ -54,6 +58,17 @@ def _finish(write: Callable[[str], object], decoder: codecs.IncrementalDecoder) 
     rest = decoder.decode(b"", final=True)
     if rest:
         write(rest)
+
+
+def _rest(file: io.BytesIO) -> bytes:
+    start = file.tell()
+    file.seek(0, io.SEEK_END)
+    whole = file.getvalue()
+    return whole[start:] if start else whole
+
+
+def _unreadable(size: int) -> bytes:
+    raise TypeError("the file cannot be read: it has no read() method")
 
 
 def _unwritable(data: object) -> None:

@@ -197,12 +197,12 @@ class Session:
 
         Returns what `read` raised; that fails the copy.
         """
-        push = self._native.copy_data
-        begun = time.monotonic()
+        push, now = self._native.copy_data, time.monotonic
+        end = now() + _COPY_SECONDS
         try:
             while data := read():
                 # A slow file's data goes out now and then, and the server's end is seen.
-                if not push(data) or time.monotonic() - begun > _COPY_SECONDS:
+                if not push(data) or now() > end:
                     return None
         except TimeoutError:
             raise  # perhaps of `puff.timeout`: the server's answer is not waited for

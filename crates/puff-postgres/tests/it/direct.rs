@@ -1,5 +1,6 @@
 //! A session in its user's own hands.
 
+use bytes::Bytes;
 use std::time::Duration;
 
 use puff_postgres::{DirectConnection, Error, Rows, SqlState, Step, TransactionStatus};
@@ -19,7 +20,7 @@ fn drive_with(session: &mut DirectConnection, input: &[&[u8]]) -> (Result<Rows, 
             Step::Wait { write } => drop(session.wait(write, Duration::from_secs(10)).unwrap()),
             Step::CopyOut(data) => output.extend_from_slice(&data),
             Step::CopyIn => match input.next() {
-                Some(data) => drop(session.copy_data(data)),
+                Some(data) => drop(session.copy_data(Bytes::copy_from_slice(data))),
                 None => session.copy_end(None),
             },
         }

@@ -1,5 +1,6 @@
 //! Sessions on loan that their users drive themselves.
 
+use bytes::Bytes;
 use std::time::Duration;
 
 use puff_postgres::{Config, Error, PoolConfig, PooledSession, Rows, SessionPool, Step, TransactionStatus};
@@ -144,7 +145,7 @@ fn a_copy_left_in_the_middle_is_cleaned_up() {
         while !matches!(session.advance(), Step::CopyIn) {
             session.wait(false, Duration::from_secs(5)).unwrap();
         }
-        session.copy_data(b"one\n");
+        session.copy_data(Bytes::from_static(b"one\n"));
         drop(session);
         let mut session = pool.get().await.unwrap();
         assert_eq!(text(&mut session, "SELECT count(*) FROM half"), "0");

@@ -524,7 +524,7 @@ fn much_data_over_tls() {
                         }
                         Step::CopyIn if pieces > 0 => {
                             pieces -= 1;
-                            direct.copy_data("0123456789\n".repeat(10_000).as_bytes());
+                            direct.copy_data("0123456789\n".repeat(10_000).into());
                         }
                         Step::CopyIn => direct.copy_end(None),
                         Step::Done(answers) => return answers.unwrap(),

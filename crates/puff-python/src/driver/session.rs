@@ -3,8 +3,10 @@
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use puff_postgres::{Config, DbError, DirectConnection, Host, TransactionStatus};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyDict;
 
 use super::conversation::{Conversation, Exchange};
@@ -108,8 +110,10 @@ impl PgSession {
         self.conversation.abandon_held();
     }
 
-    /// Data for a copy in that wants it; whether there is room for more before the copy has to go on.
-    fn copy_data(&self, data: &[u8]) -> bool {
+    /// Data for a copy in that wants it; whether there is room for more before the copy has to go on. The
+    /// object is kept until it is sent.
+    fn copy_data(&self, data: PyBackedBytes) -> bool {
+        let data = Bytes::from_owner(data);
         let room = self.conversation.with(|session| session.copy_data(data));
         room.unwrap_or(false)
     }
