@@ -12,8 +12,8 @@ from . import places
 from .cold import cold_starts
 from .database import Database
 from .errors import BenchError
+from .generators import require
 from .install import install
-from .load import require_wrk
 from .machine import machine, missing, versions
 from .processes import Cores
 from .registry import PEERS, Peer
@@ -23,11 +23,12 @@ from .rounds import FAILURES, Measurement, Plan, Servers
 from .verify import verify
 from .workloads import WORKLOADS, Workload
 
-_SHORT_WORKLOADS = ("wsgi_hello", "pgsleep", "gql_nested", "gql_hello")
+_SHORT_WORKLOADS = ("wsgi_hello", "sleep", "pgsleep", "gql_nested", "gql_hello")
 _SHORT_PEERS = (
     "puff",
     "puff-native",
     "granian",
+    "granian-256t",
     "gunicorn-gevent",
     "axum",
     "strawberry-granian",
@@ -115,7 +116,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _measure(workloads: list[Workload], peers: list[Peer], plan: Plan, path: Path) -> Results:
-    require_wrk()
+    require("wrk", *(["h2load"] if any(workload.http2 for workload in workloads) else []))
     cores = Cores.choose()
     settings = {"rounds": plan.rounds, "seconds": plan.seconds, "warm_seconds": plan.warm_seconds}
     results = Results(machine(), settings, versions(peers))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import places
 from .errors import BenchError
-from .load import require_wrk
+from .generators import require
 
 
 def install(*, full: bool) -> None:
@@ -21,13 +21,22 @@ def install(*, full: bool) -> None:
     Raises:
         BenchError: a tool is missing or a step failed.
     """
-    require_wrk()
+    require("wrk", *(["h2load"] if full else []))
     places.WORK.mkdir(parents=True, exist_ok=True)
     _venv(full=full)
     _wheel()
     _floors()
+    _certificate()
     if full:
         _node()
+
+
+def _certificate() -> None:
+    """For the servers that speak TLS; nobody checks it."""
+    if not places.CERTIFICATE.exists():
+        made = ["-keyout", str(places.KEY), "-out", str(places.CERTIFICATE)]
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650"]
+        _step("a certificate", ["openssl", "req", "-x509", *curve, "-subj", "/CN=localhost", *made])
 
 
 def _venv(*, full: bool) -> None:

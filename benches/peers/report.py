@@ -124,8 +124,8 @@ def _bars(results: Results) -> list[str]:
     judged = judge(results)
     if not judged:
         return []
-    rows = [(f"{bar.workload}: x {bar.peer}", bar.most, found) for bar, found in judged]
-    return [f"### Puff's server CPU per request beside its bars\n\n{verdicts(rows)}"]
+    rows = [(bar.what, bar.most, found) for bar, found in judged]
+    return [f"### Puff beside its bars\n\n{verdicts(rows)}"]
 
 
 def _cold(results: Results) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import ssl
 import subprocess
 import time
 
@@ -61,16 +62,34 @@ class Server:
             time.sleep(_POLL_SECONDS)
         raise PeerError(f"did not answer in {_START_SECONDS} s; see {self._log}")
 
+    def url(self, workload: Workload, path: str) -> str:
+        """Where the load goes."""
+        return f"{'https' if workload.tls else 'http'}://127.0.0.1:{self.port}{path}"
+
     def ask(self, workload: Workload) -> tuple[int, bytes]:
         """One request on a connection of its own: status and body."""
         path, body = self.peer.target(workload)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        if workload.http2:
+            return self._ask_http2(workload, path)
+        connection = self._connect(workload)
         try:
             self._send(connection, path, body)
             response = connection.getresponse()
             return response.status, response.read()
         finally:
             connection.close()
+
+    def _connect(self, workload: Workload) -> http.client.HTTPConnection:
+        if workload.tls:
+            anyone = ssl._create_unverified_context()
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=20, context=anyone)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+
+    def _ask_http2(self, workload: Workload, path: str) -> tuple[int, bytes]:
+        """By curl; 0 as the status if there was no answer."""
+        asked = ["curl", "-s", "--max-time", "20", "--http2-prior-knowledge", "-w", "%{stderr}%{http_code}"]
+        done = subprocess.run([*asked, self.url(workload, path)], capture_output=True, check=False)
+        return int(done.stderr or 0), done.stdout
 
     def _send(self, connection: http.client.HTTPConnection, path: str, body: Body | None) -> None:
         if body is None:

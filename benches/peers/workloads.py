@@ -25,6 +25,8 @@ class Workload:
         reference: the peer that the report's ratios are taken against.
         floor: the peer that shows what is possible.
         fresh: each round starts the server anew, because it holds many connections.
+        tls: over TLS, with a certificate that the run makes.
+        http2: over HTTP/2.
     """
 
     name: str
@@ -36,6 +38,8 @@ class Workload:
     floor: str
     body: Body | None = None
     fresh: bool = False
+    tls: bool = False
+    http2: bool = False
 
 
 def graphql(query: str, **variables: object) -> Body:
@@ -72,6 +76,35 @@ WORKLOADS = (
         floor="axum",
     ),
     Workload(
+        "hello_tls",
+        "tls",
+        "WSGI hello over TLS 1.3",
+        dataset.HELLO,
+        connections=64,
+        reference="granian",
+        floor="granian",
+        tls=True,
+    ),
+    Workload(
+        "hello_h2",
+        "h2",
+        "WSGI hello over HTTP/2, without TLS",
+        dataset.HELLO,
+        connections=64,
+        reference="granian",
+        floor="granian",
+        http2=True,
+    ),
+    Workload(
+        "hello_workers",
+        "workers",
+        "WSGI hello, two workers on the one core",
+        dataset.HELLO,
+        connections=64,
+        reference="granian",
+        floor="granian",
+    ),
+    Workload(
         "flask_hello",
         "flask",
         "Flask hello",
@@ -96,6 +129,16 @@ WORKLOADS = (
         dataset.HELLO,
         connections=256,
         reference="granian-256t",
+        floor="axum",
+        fresh=True,
+    ),
+    Workload(
+        "sleep_2000",
+        "wait",
+        "WSGI, a sleep of 50 ms, 2,000 at a time",
+        dataset.HELLO,
+        connections=2000,
+        reference="granian-2000t",
         floor="axum",
         fresh=True,
     ),

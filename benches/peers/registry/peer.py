@@ -19,7 +19,7 @@ class Peer:
 
     `command` and the values of `environment` may hold placeholders: `{port}` the loopback port to listen on,
     `{pg_url}` the private PostgreSQL, `{bin}` the bench venv's programs, `{apps}` the folder of the apps,
-    `{floors}` the Rust peers' programs, `{node}` Node.
+    `{floors}` the Rust peers' programs, `{node}` Node, `{cert}` and `{key}` the files of a certificate.
 
     Attributes:
         name: unique in its group.
@@ -69,4 +69,6 @@ def _fill(text: str, port: int, pg_url: str) -> str:
         apps=places.APPS,
         floors=places.FLOORS_TARGET / "release",
         node=places.NODE,
+        cert=places.CERTIFICATE,
+        key=places.KEY,
     )

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-GRANIAN_BASE = "{bin}/granian --host 127.0.0.1 --port {port} --workers 1 --http 1 --no-ws --log-level warning"
+_GRANIAN = "{bin}/granian --host 127.0.0.1 --port {port} --no-ws --log-level warning"
+GRANIAN_BASE = f"{_GRANIAN} --workers 1 --http 1"
 GRANIAN = f"{GRANIAN_BASE} --interface wsgi"
+GRANIAN_H2 = f"{_GRANIAN} --workers 1 --http 2 --interface wsgi"
+GRANIAN_WORKERS = f"{_GRANIAN} --workers 2 --http 1 --interface wsgi"
+GRANIAN_TLS = f"{GRANIAN} --ssl-certificate {{cert}} --ssl-keyfile {{key}}"
 GUNICORN = "{bin}/gunicorn --bind 127.0.0.1:{port} --workers 1 --log-level warning --keep-alive 30"
 GEVENT = f"{GUNICORN} --worker-class gevent -c {{apps}}/wsgi/gunicorn_gevent.py"
 UWSGI = (
@@ -14,6 +18,8 @@ WAITRESS = "{bin}/waitress-serve --listen=127.0.0.1:{port} --no-expose-traceback
 FLOOR = "{floors}/bench-floor {port}"
 
 PUFF = "{bin}/puff runserver --bind 127.0.0.1:{port}"
+PUFF_TLS = f"{PUFF} --tls-cert {{cert}} --tls-key {{key}}"
+PUFF_WORKERS = f"{PUFF} --workers 2"
 PUFF_ENVIRONMENT = {
     "PUFF_ENV": "production",  # would refuse to start a private service
     "PUFF_LOG": "warn",

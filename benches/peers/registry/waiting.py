@@ -14,13 +14,14 @@ from .servers import (
 )
 
 _TARGETS = {"sleep": "/sleep", "pgsleep": "/pgsleep"}
+_ALL_TARGETS = {**_TARGETS, "sleep_2000": "/sleep"}
 
 WAITING = (
     Peer(
         "puff",
         "wait",
         f"{PUFF} --wsgi waiting:app",
-        _TARGETS,
+        _ALL_TARGETS,
         "puff",
         "greenlets; puff.postgres, its pool as psycopg2's, 256",
         PUFF_ENVIRONMENT,
@@ -38,7 +39,7 @@ WAITING = (
         "axum",
         "wait",
         FLOOR,
-        _TARGETS,
+        _ALL_TARGETS,
         "wsgi",
         "Rust, timers; pool of 256",
         {"BENCH_POOL": "256"},
@@ -50,6 +51,14 @@ WAITING = (
         _TARGETS,
         "wsgi",
         "256 threads",
+    ),
+    Peer(
+        "granian-2000t",
+        "wait",
+        f"{GRANIAN} --blocking-threads 2000 --backpressure 4096 --backlog 4096 waiting:app",
+        {"sleep_2000": "/sleep"},
+        "wsgi",
+        "2,000 threads",
     ),
     Peer(
         "gunicorn-gevent",

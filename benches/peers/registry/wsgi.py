@@ -9,11 +9,16 @@ from .servers import (
     GEVENT,
     GEVENT_PACKAGES,
     GRANIAN,
+    GRANIAN_H2,
     GRANIAN_PACKAGES,
+    GRANIAN_TLS,
+    GRANIAN_WORKERS,
     GUNICORN,
     PUFF,
     PUFF_ENVIRONMENT,
     PUFF_PACKAGES,
+    PUFF_TLS,
+    PUFF_WORKERS,
     UWSGI,
     WAITRESS,
 )
@@ -88,6 +93,32 @@ def _common(group: str, workload: str, module: str, *packages: str) -> list[Peer
     ]
 
 
+def _two(group: str, workload: str, puff: str, granian: str) -> list[Peer]:
+    """Puff and granian with the hello, in another way of serving it."""
+    targets = {workload: "/"}
+    return [
+        Peer(
+            "puff",
+            group,
+            f"{puff} --wsgi hello:app",
+            targets,
+            "wsgi",
+            "1 Tokio worker + the hub, greenlets",
+            PUFF_ENVIRONMENT,
+            PUFF_PACKAGES,
+        ),
+        Peer(
+            "granian",
+            group,
+            f"{granian} --blocking-threads 1 hello:app",
+            targets,
+            "wsgi",
+            "1 runtime + 1 Python thread",
+            packages=GRANIAN_PACKAGES,
+        ),
+    ]
+
+
 WSGI = (
     *_common("wsgi", "wsgi_hello", "hello"),
     Peer(
@@ -99,5 +130,8 @@ WSGI = (
         "1 I/O + 4 threads",
         packages=("py:waitress",),
     ),
+    *_two("tls", "hello_tls", PUFF_TLS, GRANIAN_TLS),
+    *_two("h2", "hello_h2", PUFF, GRANIAN_H2),
+    *_two("workers", "hello_workers", PUFF_WORKERS, GRANIAN_WORKERS),
     *_common("flask", "flask_hello", "flask_hello", "py:flask", "py:werkzeug"),
 )
