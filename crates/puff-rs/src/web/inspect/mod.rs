@@ -74,6 +74,8 @@ enum Verdict {
     Refuse(usize, Refusal),
     /// From this one on they are no body.
     Broken(usize),
+    /// From this one on they are a right head whose target must be escaped first.
+    Escape(usize),
 }
 
 struct Inspector {
@@ -101,7 +103,8 @@ enum At {
 }
 
 impl Inspector {
-    /// Goes through `bytes`. After `Hold(at)` it wants to see them again from `at`, with what follows.
+    /// Goes through `bytes`. After `Hold(at)` it wants to see them again from `at`, with what follows; after
+    /// `Escape(at)` as well, once the target is escaped.
     fn inspect(&mut self, bytes: &[u8]) -> Verdict {
         let mut at = 0;
         while at < bytes.len() {
@@ -117,6 +120,7 @@ impl Inspector {
                     }
                 }
                 At::Head => match self.head(rest) {
+                    Ok(Some(0)) => return Verdict::Escape(at),
                     Ok(Some(length)) => at += length,
                     Ok(None) => return Verdict::Hold(at),
                     Err(refusal) => {
@@ -157,7 +161,8 @@ impl Inspector {
         self.phase = if self.upgrade { At::Raw } else { At::Head };
     }
 
-    /// The length of the head that `rest` starts with, once it is complete and right.
+    /// The length of the head that `rest` starts with, once it is complete and right; 0 if its target must be
+    /// escaped first.
     fn head(&mut self, rest: &[u8]) -> Result<Option<usize>, Refusal> {
         if rest[0] == b'\r' && self.line == 0 {
             return match rest.get(1) {
@@ -195,7 +200,14 @@ impl Inspector {
         if length > self.limits.bytes {
             return Err(Refusal::HeadersTooLarge);
         }
-        let Follows { body, upgrade } = head::check(&rest[..length], self.limits)?;
+        let Follows {
+            body,
+            unescaped,
+            upgrade,
+        } = head::check(&rest[..length], self.limits)?;
+        if unescaped {
+            return Ok(Some(0));
+        }
         self.upgrade = upgrade;
         match body {
             BodyKind::None => self.end_of_body(),
@@ -301,10 +313,14 @@ impl<S: AsyncRead + Unpin> Inspected<S> {
         let verdict = self.inspector.inspect(&buffer.filled()[before..]);
         let kept = match verdict {
             Verdict::Pass => length,
-            Verdict::Hold(at) | Verdict::Refuse(at, _) | Verdict::Broken(at) => at,
+            Verdict::Hold(at) | Verdict::Refuse(at, _) | Verdict::Broken(at) | Verdict::Escape(at) => at,
         };
-        if let Verdict::Hold(_) = verdict {
+        if let Verdict::Hold(_) | Verdict::Escape(_) = verdict {
             self.held.extend_from_slice(&buffer.filled()[before + kept..]);
+        }
+        if let Verdict::Escape(_) = verdict {
+            head::escape_target(&mut self.held, 0);
+            self.inspect_held();
         }
         if let Verdict::Refuse(_, refusal) = verdict {
             self.held = stand_in(refusal);
@@ -322,21 +338,35 @@ impl<S: AsyncRead + Unpin> Inspected<S> {
         ready!(Pin::new(&mut self.inner).poll_read(context, &mut buffer))?;
         let length = buffer.filled().len();
         self.held.extend_from_slice(buffer.filled());
-        match self.inspector.inspect(&self.held) {
-            Verdict::Pass => self.ready = self.held.len(),
-            Verdict::Hold(at) => self.ready = at,
-            Verdict::Refuse(at, refusal) => {
-                self.held.truncate(at);
-                self.held.extend_from_slice(&stand_in(refusal));
-                self.ready = self.held.len();
-            }
-            Verdict::Broken(at) => {
-                self.held.truncate(at);
-                self.ready = at;
-            }
-        }
+        self.inspect_held();
         self.note(length);
         Poll::Ready(Ok(length))
+    }
+
+    /// Decides how much of `held` may be read.
+    fn inspect_held(&mut self) {
+        let mut from = 0;
+        loop {
+            match self.inspector.inspect(&self.held[from..]) {
+                Verdict::Pass => self.ready = self.held.len(),
+                Verdict::Hold(at) => self.ready = from + at,
+                Verdict::Refuse(at, refusal) => {
+                    self.held.truncate(from + at);
+                    self.held.extend_from_slice(&stand_in(refusal));
+                    self.ready = self.held.len();
+                }
+                Verdict::Broken(at) => {
+                    self.held.truncate(from + at);
+                    self.ready = from + at;
+                }
+                Verdict::Escape(at) => {
+                    from += at;
+                    head::escape_target(&mut self.held, from);
+                    continue;
+                }
+            }
+            return;
+        }
     }
 
     fn note(&self, length: usize) {
