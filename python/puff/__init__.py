@@ -62,7 +62,7 @@ _HOMES = {
     "_sync": ["Event", "Lock", "Queue", "Semaphore"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = {"debug", "graphql", "pubsub"}
+_MODULES = {"debug", "graphql", "pubsub", "web"}
 
 __version__ = "0.1.0"
 __all__ = [

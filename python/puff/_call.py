@@ -23,7 +23,7 @@ def run(call: FunctionCall) -> None:
             return
         path = call.missing
         if path is not None:
-            _import(path)
+            import_for(path)
         call.finish(_plain(call.function()(*arguments)))
     except GreenletExit:
         call.killed()
@@ -37,7 +37,7 @@ _imports: dict[str, Greenlet[ModuleType]] = {}
 """Imports under way. Python's own lock is a thread's: a second greenlet would get half a module."""
 
 
-def _import(path: str) -> None:
+def import_for(path: str) -> None:
     """Imports the module of `path` here, where its body may wait. What is missing, `call.function` says."""
     module, colon, attribute = path.partition(":")
     if not colon:

@@ -99,9 +99,10 @@ pub(super) fn parse_head(status: &Bound<'_, PyString>, headers: &Bound<'_, PyAny
     })
 }
 
-/// What PEP 3333 leaves to the server: it knows the connection, the application does not. Many applications set
-/// `Connection: keep-alive` for streams, so this is no error; of all these wishes only the one to close is granted.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
+/// Whether a header concerns the connection, which PEP 3333 leaves to the server: it knows the connection, the
+/// application does not. Many applications set `Connection: keep-alive` for streams, so this is no error; of all
+/// these wishes only the one to close is granted.
+pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name)
         || name == "keep-alive"
         || name == "proxy-connection"

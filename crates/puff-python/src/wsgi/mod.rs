@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 
 pub use body::{Aborted, WsgiBody};
 use environ::EnvironBuilder;
+pub use head::is_hop_by_hop;
 pub use input::RequestBody;
 use input::{RequestBodyError, WsgiInput};
 pub use limits::{BodyError, InputLimits};

@@ -38,8 +38,11 @@ pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
     for (name, value) in table {
         if name == pools::TABLE {
             file.read_pools(path, value)?;
-        } else if keys::find(&name).is_some() {
-            let text = text_of(path, &name, value)?;
+        } else if let Some(key) = keys::find(&name) {
+            let text = match value {
+                Value::Table(entries) if key.list => list_of(path, &name, entries)?,
+                value => text_of(path, &name, value)?,
+            };
             file.values.insert(name, text);
         } else {
             let similar = keys::similar(&name);
@@ -86,6 +89,23 @@ fn unknown(path: &Path, key: String, similar: Option<&'static str>) -> ConfigErr
         key,
         similar,
     }
+}
+
+/// A table as a list would have it: `NAME=VALUE`, with commas.
+fn list_of(path: &Path, name: &str, entries: toml::Table) -> Result<String, ConfigError> {
+    let mut list = Vec::with_capacity(entries.len());
+    for (key, value) in entries {
+        let value = text_of(path, &format!("{name}.{key:?}"), value)?;
+        let entry = format!("{key}={value}");
+        if entry.contains(',') {
+            return Err(ConfigError::Rejected {
+                source_name: format!("{}: {name}", path.display()),
+                reason: format!("{entry:?} must have no comma"),
+            });
+        }
+        list.push(entry);
+    }
+    Ok(list.join(","))
 }
 
 /// A value as a flag would have it.

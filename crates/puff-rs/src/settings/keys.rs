@@ -1,8 +1,9 @@
 //! The table of settings: from one row come the flag, the environment variable and the key in `puff.toml`.
 
-use clap::Arg;
+use clap::{Arg, ArgAction};
 
 pub use super::server_keys::SERVER_KEYS;
+pub use super::static_keys::{COMPRESSION_KEYS, STATIC_KEYS};
 
 /// One setting.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Key {
     pub default: Option<&'static str>,
     /// A variable that is read when the setting's own is not set.
     pub fallback_variable: Option<&'static str>,
+    /// Whether it is a list: the flag may be repeated, and other texts have commas.
+    pub list: bool,
 }
 
 pub(super) const fn key(name: &'static str, value_name: &'static str, help: &'static str) -> Key {
@@ -26,6 +29,7 @@ pub(super) const fn key(name: &'static str, value_name: &'static str, help: &'st
         help,
         default: None,
         fallback_variable: None,
+        list: false,
     }
 }
 
@@ -35,6 +39,10 @@ impl Key {
             default: Some(default),
             ..self
         }
+    }
+
+    pub(super) const fn list(self) -> Key {
+        Key { list: true, ..self }
     }
 
     const fn or_variable(self, variable: &'static str) -> Key {
@@ -67,6 +75,11 @@ impl Key {
         Arg::new(self.name)
             .long(self.flag())
             .value_name(self.value_name)
+            .action(if self.list {
+                ArgAction::Append
+            } else {
+                ArgAction::Set
+            })
             .help(help)
     }
 }
@@ -172,6 +185,8 @@ pub fn all_keys() -> impl Iterator<Item = &'static Key> {
         .chain(APP_KEYS)
         .chain(GRAPHQL_KEYS)
         .chain(SERVER_KEYS)
+        .chain(STATIC_KEYS)
+        .chain(COMPRESSION_KEYS)
 }
 
 /// The key called `name`.

@@ -7,6 +7,7 @@ mod file;
 pub mod keys;
 mod pools;
 mod server_keys;
+mod static_keys;
 mod value;
 
 use std::collections::{BTreeSet, HashMap};
@@ -66,8 +67,9 @@ impl Settings {
     /// Adds the flags that clap found; `matches` may lack any of the known options.
     pub fn with_flags(mut self, matches: &ArgMatches) -> Settings {
         for key in keys::all_keys() {
-            if let Ok(Some(value)) = matches.try_get_one::<String>(key.name) {
-                self.flags.insert(key.name, value.clone());
+            if let Ok(Some(values)) = matches.try_get_many::<String>(key.name) {
+                let all: Vec<&str> = values.map(String::as_str).collect();
+                self.flags.insert(key.name, all.join(","));
             }
         }
         self
@@ -217,6 +219,18 @@ mod tests {
         );
         assert_eq!(settings.get::<usize>("max_requests").unwrap(), Some(4));
         assert_eq!(settings.get::<String>("wsgi").unwrap(), None);
+    }
+
+    #[test]
+    fn lists_are_flags_or_tables() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "[static]\n'/static' = 'public'\n'/media' = 'up/loads'\n";
+        std::fs::write(dir.path().join(CONFIG_FILE), text).unwrap();
+        let settings = Settings::load(environment(&[]), None, dir.path()).unwrap();
+        let list = |settings: &Settings| settings.get::<String>("static").unwrap();
+        assert_eq!(list(&settings).as_deref(), Some("/media=up/loads,/static=public"));
+        let flags = matches(&["t", "--static", "/a=b", "--static", "/c=d"]);
+        assert_eq!(list(&settings.with_flags(&flags)).as_deref(), Some("/a=b,/c=d"));
     }
 
     #[test]

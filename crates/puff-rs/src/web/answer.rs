@@ -54,6 +54,7 @@ pub(super) async fn answer(
         ends: ends_with_answer(&request),
         version: request.version(),
     };
+    let compression = shared.config.compression.as_ref().map(|all| all.plan(&request));
     let held = Held {
         _turn: turn,
         _working: working,
@@ -63,7 +64,11 @@ pub(super) async fn answer(
         error!("a handler panicked: {}", panic_message(&*panic));
         text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
     });
-    Ok(line.settle(response))
+    let response = line.settle(response);
+    Ok(match compression {
+        Some(plan) => plan.carry_out(response),
+        None => response,
+    })
 }
 
 async fn dispatch(
@@ -72,6 +77,13 @@ async fn dispatch(
     info: ConnectionInfo,
     held: Held,
 ) -> Response<ServerBody> {
+    if let Some(files) = &shared.config.static_files {
+        let answer = files.answer(request.method(), request.uri(), request.headers());
+        // In a box, so that other requests carry no room for it.
+        if let Some(response) = Box::pin(answer).await {
+            return response.map(|body| ServerBody::router(body, held));
+        }
+    }
     match &shared.app {
         Application::Wsgi(app) => wsgi::answer(app, request, info, shared.config.body)
             .await

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::body::text_response;
+use super::coding::{Accepted, Coding, vary};
+use super::static_files::content_type;
 
 /// The path that the files are served below.
 pub(crate) const ASSETS_PATH: &str = "/_puff/playground/";
@@ -30,7 +32,7 @@ pub struct PlaygroundAssets {
 struct Asset {
     path: PathBuf,
     gzip: Option<PathBuf>,
-    content_type: &'static str,
+    content_type: HeaderValue,
 }
 
 impl PlaygroundAssets {
@@ -68,7 +70,11 @@ impl PlaygroundAssets {
         let Some(asset) = self.files.get(name).filter(|_| name != "index.html") else {
             return text_response(StatusCode::NOT_FOUND, "not found");
         };
-        let gzip = asset.gzip.as_ref().filter(|_| accepts_gzip(request));
+        let gzip = asset.gzip.as_ref().filter(|_| {
+            Accepted::by(request)
+                .preferred()
+                .any(|coding| coding == Coding::Gzip)
+        });
         let path = gzip.unwrap_or(&asset.path);
         let content = match tokio::fs::read(path).await {
             Ok(content) => content,
@@ -76,8 +82,8 @@ impl PlaygroundAssets {
         };
         let mut response = Response::new(Body::from(content));
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
-        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        headers.insert(CONTENT_TYPE, asset.content_type.clone());
+        vary(headers);
         // The names carry hashes of the content, but for the workers' entry points: an hour suits both.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
         if gzip.is_some() {
@@ -113,48 +119,13 @@ fn collect(root: &Path, directory: &Path, depth: usize, files: &mut HashMap<Stri
             files.insert(
                 name.to_owned(),
                 Asset {
-                    content_type: content_type(name),
+                    content_type: content_type(&path),
                     path,
                     gzip,
                 },
             );
         }
     }
-}
-
-fn content_type(name: &str) -> &'static str {
-    match name.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("html") => "text/html; charset=utf-8",
-        Some("js" | "mjs") => "text/javascript; charset=utf-8",
-        Some("css") => "text/css; charset=utf-8",
-        Some("json" | "map") => "application/json",
-        Some("svg") => "image/svg+xml",
-        Some("png") => "image/png",
-        Some("ico") => "image/x-icon",
-        Some("woff2") => "font/woff2",
-        Some("woff") => "font/woff",
-        Some("ttf") => "font/ttf",
-        Some("wasm") => "application/wasm",
-        Some("txt") => "text/plain; charset=utf-8",
-        _ => "application/octet-stream",
-    }
-}
-
-/// Whether `gzip` is among the encodings the client names, and not with `q=0`.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|v| v.split(','))
-        .any(|coding| {
-            let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
-            let quality = parameters
-                .trim()
-                .strip_prefix("q=")
-                .and_then(|q| q.trim().parse::<f32>().ok());
-            name.trim().eq_ignore_ascii_case("gzip") && quality.unwrap_or(1.0) > 0.0
-        })
 }
 
 /// `text` as a JavaScript string literal that may stand in an HTML `<script>` or attribute.
@@ -168,6 +139,8 @@ fn script_string(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::header::ACCEPT_ENCODING;
+
     use super::*;
 
     fn assets() -> (tempfile::TempDir, PlaygroundAssets) {

@@ -92,12 +92,18 @@ impl ServerBody {
     }
 }
 
-impl From<String> for ServerBody {
-    fn from(text: String) -> Self {
+impl From<AxumBody> for ServerBody {
+    fn from(body: AxumBody) -> Self {
         ServerBody {
-            source: Source::Router(AxumBody::from(text)),
+            source: Source::Router(body),
             _held: None,
         }
+    }
+}
+
+impl From<String> for ServerBody {
+    fn from(text: String) -> Self {
+        ServerBody::from(AxumBody::from(text))
     }
 }
 

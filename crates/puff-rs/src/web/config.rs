@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use puff_python::wsgi::WsgiOptions;
 
+use super::compression::Compression;
 use super::listener::Bind;
+use super::static_files::StaticFiles;
 use super::tls::TlsFiles;
 use super::trust::TrustedProxies;
 use super::wsgi::Mount;
@@ -44,6 +46,10 @@ pub struct ServerConfig {
     pub body: BodyLimits,
     /// How a WSGI application is run.
     pub wsgi: WsgiOptions,
+    /// Which answers are compressed, if any are.
+    pub compression: Option<Compression>,
+    /// The folders that are served before anything else.
+    pub static_files: Option<StaticFiles>,
     /// How long running requests may take to finish after the server was asked to stop.
     pub shutdown_timeout: Duration,
 }
@@ -107,6 +113,8 @@ impl Default for ServerConfig {
             http2_streams: 128,
             body: BodyLimits::default(),
             wsgi: WsgiOptions::default(),
+            compression: None,
+            static_files: None,
             shutdown_timeout: Duration::from_secs(10),
         }
     }
@@ -162,6 +170,8 @@ impl ServerConfig {
                 kill_gone: settings.get_or("kill_gone", default.wsgi.kill_gone)?,
                 time_limit: request_timeout,
             },
+            compression: Compression::from_settings(settings)?,
+            static_files: StaticFiles::from_settings(settings)?,
             shutdown_timeout: settings.get_or("shutdown_timeout", default.shutdown_timeout)?,
         })
     }

@@ -81,9 +81,16 @@ impl Command for ServerCommand {
                 command = command.arg(key.arg().help_heading("Application"));
             }
         }
-        keys::SERVER_KEYS.iter().fold(command, |command, key| {
-            command.arg(key.arg().help_heading("Server"))
-        })
+        for (heading, keys) in [
+            ("Server", keys::SERVER_KEYS),
+            ("Static files", keys::STATIC_KEYS),
+            ("Compression", keys::COMPRESSION_KEYS),
+        ] {
+            command = keys.iter().fold(command, |command, key| {
+                command.arg(key.arg().help_heading(heading))
+            });
+        }
+        command
     }
 
     fn prepare(&self, invocation: &Invocation) -> Result<Prepared, ProgramError> {
@@ -228,6 +235,7 @@ impl Plan {
             }));
         }
         router
+            .layer(axum::Extension(config.body))
             .layer(axum::Extension(runtime.clone()))
             .layer(axum::Extension(assets))
     }
