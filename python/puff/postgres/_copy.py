@@ -35,7 +35,7 @@ def as_reader(file: Any, size: int, codec: str) -> Callable[[], bytes]:
     def chunk() -> bytes:
         data = read(size)
         if data.__class__ is bytes:
-            return data  # type: ignore[no-any-return]
+            return data
         if isinstance(data, str):
             return data.encode(codec)
         if not isinstance(data, bytes | bytearray | memoryview):
