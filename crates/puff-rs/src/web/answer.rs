@@ -77,8 +77,10 @@ async fn dispatch(
     info: ConnectionInfo,
     held: Held,
 ) -> Response<ServerBody> {
-    if let Some(files) = &shared.config.static_files {
-        let answer = files.answer(request.method(), request.uri(), request.headers());
+    if let Some(files) = &shared.config.static_files
+        && let Some(place) = files.find(request.uri().path())
+    {
+        let answer = place.answer(request.method(), request.uri(), request.headers());
         // In a box, so that other requests carry no room for it.
         if let Some(response) = Box::pin(answer).await {
             return response.map(|body| ServerBody::router(body, held));

@@ -42,21 +42,39 @@ impl Mount {
     }
 }
 
+/// A path below a mount.
+pub(super) struct Place<'a> {
+    files: &'a StaticFiles,
+    mount: &'a Mount,
+    /// What is left of the path below the mount.
+    rest: &'a str,
+}
+
 impl StaticFiles {
+    /// The place that `path` is below a mount, if it is below one.
+    pub(super) fn find<'a>(&'a self, path: &'a str) -> Option<Place<'a>> {
+        self.mounts.iter().find_map(|mount| {
+            Some(Place {
+                files: self,
+                mount,
+                rest: mount.below(path)?,
+            })
+        })
+    }
+}
+
+impl Place<'_> {
     /// Answers a request for a file; `None` if it is none, and the application's.
     pub(super) async fn answer(
-        &self,
+        self,
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Option<Response<Body>> {
+        let Place { files, mount, rest } = self;
         let path = uri.path();
-        let (mount, rest) = self
-            .mounts
-            .iter()
-            .find_map(|mount| Some((mount, mount.below(path)?)))?;
         // Below `/` is everything that the application has, so what is no file is the application's.
-        let is_final = !self.fallthrough && !mount.prefix.is_empty();
+        let is_final = !files.fallthrough && !mount.prefix.is_empty();
         if method != Method::GET && method != Method::HEAD {
             return is_final.then(not_allowed);
         }
@@ -67,11 +85,11 @@ impl StaticFiles {
         let question = Question {
             folder: mount.folder.clone(),
             wanted,
-            index: self.index.clone(),
+            index: files.index.clone(),
             is_head: method == Method::HEAD,
             accepted: Accepted::by(headers),
             conditions: Conditions::of(headers),
-            cache: self.cache_of(path),
+            cache: files.cache_of(path),
             with_slash: with_slash(uri),
         };
         // Opening a file and reading it blocks; all of it is one visit to a thread for that.
