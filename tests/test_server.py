@@ -312,6 +312,7 @@ def test_a_signal_lets_running_requests_finish(project: Path, serve: Serve, sign
 
 def test_a_request_that_does_not_finish_is_cut_off(project: Path, serve: Serve) -> None:
     with serve("--wsgi", "app:app", "--shutdown-timeout", "100ms", cwd=project) as server:
+        assert server.get("/").status == 200  # it has started, whatever else the machine does
         thread = threading.Thread(target=exchange, args=(server, b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n"))
         thread.start()
         time.sleep(0.2)
@@ -323,6 +324,7 @@ def test_a_request_that_does_not_finish_is_cut_off(project: Path, serve: Serve) 
 
 def test_a_second_signal_ends_at_once(project: Path, serve: Serve) -> None:
     with serve("--wsgi", "app:app", cwd=project) as server:
+        assert server.get("/").status == 200  # it has started, whatever else the machine does
         thread = threading.Thread(target=exchange, args=(server, b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n"))
         thread.start()
         time.sleep(0.2)
