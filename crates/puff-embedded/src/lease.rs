@@ -23,6 +23,8 @@ use crate::{EmbeddedConfig, Error, Service, lock};
 
 /// A log longer than this is put aside when a service starts; one old log is kept.
 const LOG_LIMIT: u64 = 1 << 20;
+/// A lock that is only being looked at is free again within this time.
+const GLANCE: Duration = Duration::from_millis(100);
 /// What the supervisor gets beyond its own time-out, to clean up and say why.
 const GRACE: Duration = Duration::from_secs(10);
 /// The supervisor says one line; more than this is not from a supervisor.
@@ -105,6 +107,31 @@ pub fn acquire(config: &EmbeddedConfig, service: Service) -> Result<Lease, Error
         state,
         _share: share,
     })
+}
+
+/// Keeps a private service running for as long as it lives, without using it.
+#[derive(Debug)]
+pub struct Keep {
+    _share: File,
+}
+
+/// Keeps a service of a project running that runs already; `None` if it does not. Starts nothing.
+///
+/// For who looks after programs that come and go: the service would stop [`EmbeddedConfig::linger`] after the
+/// last of them.
+///
+/// # Errors
+/// When the project's `.puff/` cannot be read.
+pub fn keep(config: &EmbeddedConfig, service: Service) -> Result<Option<Keep>, Error> {
+    let Some(project) = Project::find(&config.project_dir, service)? else {
+        return Ok(None);
+    };
+    let path = project.supervisor_lock();
+    if !path.exists() || !lock::is_held(&lock::open(&path)?).map_err(Error::io("lock", &path))? {
+        return Ok(None);
+    }
+    let share = lock::shared(&project.users_lock(), Instant::now() + GLANCE)?;
+    Ok(Some(Keep { _share: share }))
 }
 
 fn start_supervised(config: &EmbeddedConfig, project: &Project) -> Result<State, Error> {

@@ -48,7 +48,7 @@ use std::fmt;
 pub use config::EmbeddedConfig;
 pub use control::{Status, logs, psql_command, reset, status, stop};
 pub use error::Error;
-pub use lease::{Lease, acquire};
+pub use lease::{Keep, Lease, acquire, keep};
 pub use state::State;
 pub use throwaway::{Throwaway, ThrowawayConfig};
 
