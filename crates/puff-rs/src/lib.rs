@@ -37,6 +37,7 @@ mod native;
 pub mod prelude;
 pub mod program;
 pub mod runtime;
+mod serve;
 pub mod settings;
 pub mod types;
 pub mod web;

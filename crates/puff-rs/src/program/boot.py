@@ -13,7 +13,7 @@ import threading
 import traceback
 
 import puff
-from puff import _hub, _local, _logging, debug
+from puff import _hub, _local, _logging, _reload, debug
 
 
 def run(driver):
@@ -25,17 +25,26 @@ def run(driver):
         importlib.import_module("puff.compat.psycopg2").install()  # before any of them can import psycopg2
     # Services come after what is quick and may be wrong; a module that needs one earlier opens it itself.
     driver.make_global_state()
+    if driver.is_supervised():
+        # That of the terminal, or of somebody who means the supervisor.
+        signal.signal(signal.SIGHUP, lambda signum, frame: None)
     for path in driver.imports():
-        if not _import(path):
+        error = _import(path)
+        if error is not None:
+            _report(driver, error)
             return driver.import_failed(path)
     if not driver.load() or not _hub.current_hub().wait_for(driver.open_services):
+        _report(driver)
         return driver.fail()
     root = driver.start()
     if root is None:
+        _report(driver)
         return driver.fail()
     task, function, args = root
     if task is not None:
-        return _attend(task)
+        if driver.is_watched():
+            puff.spawn(_reload.report, driver.report_modules)
+        return _attend(task, driver.is_supervised())
     try:
         return function(*args)
     except puff.ServiceError as error:
@@ -54,7 +63,10 @@ def _diagnose(seconds):
 
 
 def _import(path):
-    """Imports the module part of `path`. That it does not exist is for the native half to say."""
+    """Imports the module part of `path`; the error, which has been printed, if that failed.
+
+    That there is no such module is for the native half to say.
+    """
     module, colon, attribute = path.partition(":")
     if not colon:
         module, _, attribute = path.rpartition(".")
@@ -64,14 +76,19 @@ def _import(path):
             importlib.import_module(path.replace(":", "."))
     except ModuleNotFoundError as error:
         missing = error.name or ""
-        if f"{path.replace(':', '.')}.".startswith(f"{missing}."):
-            return True
-        _print(error)
-        return False
+        if not f"{path.replace(':', '.')}.".startswith(f"{missing}."):
+            _print(error)
+            return error
     except Exception as error:
         _print(error)
-        return False
-    return True
+        return error
+    return None
+
+
+def _report(driver, error=None):
+    """Tells the supervisor of a program that does not start which files may have to change."""
+    if driver.is_watched():
+        driver.report_modules(_reload.files(error))
 
 
 def _print(error):
@@ -90,13 +107,21 @@ def _is_ours(filename):
     )
 
 
-def _attend(task):
-    """Waits for a server or another Rust task. The first signal asks it to stop, the second stops waiting."""
+def _attend(task, supervised):
+    """Waits for a server or another Rust task. The first signal asks it to stop, the second stops waiting.
+
+    A worker has a supervisor for that: Ctrl-C goes to all processes of a terminal, systemd's SIGTERM to all
+    of a service, and it is the supervisor who tells the workers, and loses patience.
+    """
     asked = False
     while True:
         try:
             return _hub.current_hub().wait_for(task.wait)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit) as error:
+            if supervised:
+                if isinstance(error, SystemExit):
+                    task.stop()
+                continue
             if asked:
                 raise
             asked = True

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use clap::ArgMatches;
 use puff_python::Runtime;
@@ -9,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::errors::{BoxError, ProgramError};
+use crate::serve::{Seat, Supervisor};
 use crate::settings::Settings;
 
 /// A subcommand of a [`Program`](super::Program).
@@ -91,6 +93,22 @@ pub struct Prepared {
     pub(crate) services: bool,
     pub(crate) eager_postgres: bool,
     pub(crate) server: bool,
+    /// Whether services that the program wants at once are opened.
+    pub(crate) eager: bool,
+    /// Variables for the program's environment, whatever they are outside.
+    pub(crate) environment: Vec<(String, String)>,
+    /// The place under a supervisor, of a process that has one.
+    pub(crate) seat: Option<Arc<Seat>>,
+    /// What happens in place of all this, without Python.
+    pub(crate) instead: Option<Instead>,
+}
+
+/// What a command does that needs no Python.
+pub(crate) enum Instead {
+    /// Prints a text.
+    Print(String),
+    /// Looks after other processes.
+    Supervise(Box<Supervisor>),
 }
 
 impl Prepared {
@@ -105,6 +123,18 @@ impl Prepared {
             services: true,
             eager_postgres: false,
             server: false,
+            eager: true,
+            environment: Vec::new(),
+            seat: None,
+            instead: None,
+        }
+    }
+
+    /// Does not go on here at all.
+    pub(crate) fn instead(what: Instead) -> Prepared {
+        Prepared {
+            instead: Some(what),
+            ..Prepared::future(|_| async { Ok(0) })
         }
     }
 
@@ -138,6 +168,12 @@ impl Prepared {
     /// Opens PostgreSQL at the start if the program uses it at all.
     pub fn with_eager_postgres(mut self) -> Prepared {
         self.eager_postgres = true;
+        self
+    }
+
+    /// Loads all that the program consists of, but opens no service before it is used.
+    pub(crate) fn without_opening(mut self) -> Prepared {
+        self.eager = false;
         self
     }
 

@@ -17,6 +17,7 @@ use super::command::{Context, Prepared, Root};
 use crate::errors::{BoxError, ConfigError, ProgramError};
 use crate::logging::LoggerLevels;
 use crate::runtime::{Console, GlobalStateFn, ServicePlan};
+use crate::serve::Seat;
 use crate::settings::Settings;
 
 /// The schema that the settings name, if they name one.
@@ -46,6 +47,7 @@ pub(super) struct Driver {
     pub(super) global_state: Option<GlobalStateFn>,
     pub(super) graphql: Option<GraphQlSource>,
     pub(super) prepared: Mutex<Option<Prepared>>,
+    pub(super) seat: Option<Arc<Seat>>,
     pub(super) failure: Arc<Mutex<Option<ProgramError>>>,
 }
 
@@ -159,6 +161,23 @@ impl Driver {
                 (Some(Bound::new(py, task)?), None, None)
             }
         }))
+    }
+
+    /// Whether a supervisor looks after this process.
+    fn is_supervised(&self) -> bool {
+        self.seat.is_some()
+    }
+
+    /// Whether the supervisor wants to know which modules are imported.
+    fn is_watched(&self) -> bool {
+        self.seat.as_deref().is_some_and(Seat::is_watched)
+    }
+
+    /// Tells the supervisor which files the imported modules are.
+    fn report_modules(&self, py: Python<'_>, files: Vec<String>) {
+        if let Some(seat) = &self.seat {
+            py.detach(|| seat.modules(files));
+        }
     }
 
     /// Prints the error that ended the start; its exit status.

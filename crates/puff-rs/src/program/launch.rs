@@ -18,6 +18,7 @@ use super::driver::{Driver, schema_source};
 use crate::errors::{ConfigError, ProgramError};
 use crate::logging::{self, LoggerLevels};
 use crate::runtime::{Console, RuntimeConfig, ServicePlan, Started};
+use crate::serve::{Seat, WORKER_VARIABLE};
 use crate::settings::Settings;
 
 /// How long tasks of a program that has ended may take to notice it.
@@ -64,7 +65,7 @@ impl Launch {
         }
         Ok(Launch {
             graphql: schema_source(&settings)?.filter(|_| prepared.services),
-            threads: threads(&settings)?,
+            threads: threads(&settings, prepared.seat.as_deref())?,
             blocking_threads: blocking_threads(&settings)?,
             watchdog: settings
                 .get("watchdog")?
@@ -79,6 +80,11 @@ impl Launch {
             prepared,
             plan,
         })
+    }
+
+    /// Where the program keeps its private services, for who only looks after them.
+    pub(super) fn into_embedded(self) -> EmbeddedConfig {
+        self.embedded
     }
 
     /// Runs the command on this thread, which becomes the hub; the exit status. Python is attached.
@@ -113,7 +119,8 @@ impl Launch {
                 log_levels: self.log_levels,
                 runtime: runtime.clone(),
                 embedded: self.embedded,
-                services: Some(self.plan).filter(|_| needs_services),
+                services: Some(self.plan).filter(|_| needs_services && self.prepared.eager),
+                seat: self.prepared.seat.clone(),
                 global_state: self.config.global_state.filter(|_| needs_services),
                 graphql: self.graphql,
                 prepared: Mutex::new(Some(self.prepared)),
@@ -131,6 +138,11 @@ impl Launch {
         for (name, value) in &self.config.env {
             environ.call_method1("setdefault", (name, value))?;
         }
+        for (name, value) in &self.prepared.environment {
+            environ.set_item(name, value)?;
+        }
+        // Not for the processes that the program starts.
+        environ.call_method1("pop", (WORKER_VARIABLE, py.None()))?;
         let path = py.import("sys")?.getattr("path")?;
         let more = self.config.python_path.iter().chain(&self.prepared.python_path);
         let folders =
@@ -173,7 +185,7 @@ impl Background {
             |error: PyErr| ProgramError::Failed(format!("the runtime could not be started: {error}"));
         embedded.search_dirs = search_dirs(py).map_err(failed)?;
         let blocking = blocking_threads(&settings)?;
-        let tokio = tokio_runtime(threads(&settings)?)?;
+        let tokio = tokio_runtime(threads(&settings, None)?)?;
         let started = plan.build(&embedded, Console::new(false));
         let runtime = new_runtime(&tokio, &started)?;
         if let Some(source) = graphql {
@@ -239,9 +251,13 @@ fn is_production(settings: &Settings) -> bool {
     Environment::parse(settings.variable("PUFF_ENV")).is_production()
 }
 
-fn threads(settings: &Settings) -> Result<usize, ConfigError> {
-    // Respects the process's CPU affinity and cgroup, unlike the number of CPUs of the machine.
-    let available = || std::thread::available_parallelism().map_or(1, usize::from);
+fn threads(settings: &Settings, seat: Option<&Seat>) -> Result<usize, ConfigError> {
+    // Respects the process's CPU affinity and cgroup, unlike the number of CPUs of the machine. Workers share
+    // them.
+    let available = || {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        cpus.div_ceil(seat.map_or(1, Seat::workers))
+    };
     Ok(settings.get("threads")?.unwrap_or_else(available).min(1024))
 }
 

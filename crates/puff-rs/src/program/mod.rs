@@ -29,8 +29,10 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 use clap::error::ErrorKind;
+use puff_embedded::EmbeddedConfig;
 use pyo3::Python;
 
+pub(crate) use command::Instead;
 pub use command::{Command, Context, Invocation, Prepared, Root};
 pub(crate) use driver::resolve_error;
 pub(crate) use embedded::{SUPERVISOR_ARGUMENT, in_extension_host};
@@ -38,6 +40,7 @@ pub(crate) use launch::{Background, Launch};
 
 use crate::errors::{ConfigError, ProgramError};
 use crate::runtime::{Console, RuntimeConfig};
+use crate::serve::Supervisor;
 use crate::settings::{Settings, keys};
 
 /// A command-line program whose commands run on Puff.
@@ -102,6 +105,9 @@ impl Program {
         let name = self.name.clone();
         let status = match self.prepare(args.clone()) {
             Ok(Ready::Launch(launch)) => embedded::run(*launch, args),
+            Ok(Ready::Supervise(supervisor, embedded)) => {
+                embedded::own_command(args).and_then(|command| supervisor.run(command, embedded))
+            }
             Ok(Ready::Text(text)) => print_text(&text),
             Err(error) => Err(error),
         };
@@ -114,6 +120,8 @@ impl Program {
         let name = self.name.clone();
         let status = match self.prepare(args) {
             Ok(Ready::Launch(launch)) => in_extension_host(py).and_then(|host| launch.run(py, host)),
+            Ok(Ready::Supervise(supervisor, embedded)) => embedded::own_command_of_python(py)
+                .and_then(|command| py.detach(move || supervisor.run(command, embedded))),
             Ok(Ready::Text(text)) => print_text(&text),
             Err(error) => Err(error),
         };
@@ -175,9 +183,15 @@ impl Program {
                 settings.with_program_value(key, Some(value.clone()))
             });
         let invocation = Invocation { settings, matches };
-        let prepared = self.commands[index].prepare(&invocation)?;
+        let mut prepared = self.commands[index].prepare(&invocation)?;
+        let instead = prepared.instead.take();
         let launch = Launch::new(self.name, self.config, invocation.settings, directory, prepared)?;
-        Ok(Ready::Launch(Box::new(launch)))
+        Ok(match instead {
+            None => Ready::Launch(Box::new(launch)),
+            Some(Instead::Print(text)) => Ready::Text(text),
+            // The launch was only to see that all settings are right.
+            Some(Instead::Supervise(supervisor)) => Ready::Supervise(supervisor, launch.into_embedded()),
+        })
     }
 
     /// The command that the arguments chose, and its own arguments.
@@ -195,7 +209,9 @@ impl Program {
 /// What the arguments ask for.
 enum Ready {
     Launch(Box<Launch>),
-    /// Help or the version.
+    /// Workers that do the rest, and where the project has its private services.
+    Supervise(Box<Supervisor>, EmbeddedConfig),
+    /// Help, the version, or what a command prints.
     Text(String),
 }
 

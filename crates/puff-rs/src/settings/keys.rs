@@ -2,6 +2,7 @@
 
 use clap::{Arg, ArgAction};
 
+pub use super::process_keys::PROCESS_KEYS;
 pub use super::server_keys::SERVER_KEYS;
 pub use super::static_keys::{COMPRESSION_KEYS, STATIC_KEYS};
 
@@ -20,6 +21,8 @@ pub struct Key {
     pub fallback_variable: Option<&'static str>,
     /// Whether it is a list: the flag may be repeated, and other texts have commas.
     pub list: bool,
+    /// Whether the flag alone means `true`.
+    pub switch: bool,
 }
 
 pub(super) const fn key(name: &'static str, value_name: &'static str, help: &'static str) -> Key {
@@ -30,6 +33,7 @@ pub(super) const fn key(name: &'static str, value_name: &'static str, help: &'st
         default: None,
         fallback_variable: None,
         list: false,
+        switch: false,
     }
 }
 
@@ -43,6 +47,11 @@ impl Key {
 
     pub(super) const fn list(self) -> Key {
         Key { list: true, ..self }
+    }
+
+    /// The flag may stand alone; a value is written `--flag=false`.
+    pub(super) const fn switch(self) -> Key {
+        Key { switch: true, ..self }
     }
 
     const fn or_variable(self, variable: &'static str) -> Key {
@@ -72,7 +81,7 @@ impl Key {
         if let Some(default) = self.default {
             help.push_str(&format!(" [default: {default}]"));
         }
-        Arg::new(self.name)
+        let arg = Arg::new(self.name)
             .long(self.flag())
             .value_name(self.value_name)
             .action(if self.list {
@@ -80,7 +89,13 @@ impl Key {
             } else {
                 ArgAction::Set
             })
-            .help(help)
+            .help(help);
+        if !self.switch {
+            return arg;
+        }
+        arg.num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
     }
 }
 
@@ -187,6 +202,7 @@ pub fn all_keys() -> impl Iterator<Item = &'static Key> {
         .chain(SERVER_KEYS)
         .chain(STATIC_KEYS)
         .chain(COMPRESSION_KEYS)
+        .chain(PROCESS_KEYS)
 }
 
 /// The key called `name`.

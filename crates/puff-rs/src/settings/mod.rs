@@ -5,7 +5,9 @@
 
 mod file;
 pub mod keys;
+mod listing;
 mod pools;
+mod process_keys;
 mod server_keys;
 mod static_keys;
 mod value;
@@ -27,6 +29,8 @@ pub struct Settings {
     environment: HashMap<String, String>,
     file: file::File,
     file_path: PathBuf,
+    /// Whether somebody has named the file, which must exist then.
+    file_named: bool,
     program: HashMap<String, String>,
 }
 
@@ -51,17 +55,30 @@ impl Settings {
             .or(environment.get("PUFF_CONFIG").map(String::as_str))
             .map(PathBuf::from);
         let file_path = named.clone().unwrap_or_else(|| directory.join(CONFIG_FILE));
-        let file = if named.is_some() || file_path.exists() {
-            file::read(&file_path)?
-        } else {
-            file::File::default()
-        };
+        let file = file_of(&file_path, named.is_some())?;
         Ok(Settings {
             environment,
             file,
             file_path,
+            file_named: named.is_some(),
             ..Settings::default()
         })
+    }
+
+    /// The same layers with the file as it is now; the environment of a process does not change.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub(crate) fn reread(&self) -> Result<Settings, ConfigError> {
+        Ok(Settings {
+            file: file_of(&self.file_path, self.file_named)?,
+            ..self.clone()
+        })
+    }
+
+    /// The file of settings, whether it exists or not.
+    pub(crate) fn file_path(&self) -> &Path {
+        &self.file_path
     }
 
     /// Adds the flags that clap found; `matches` may lack any of the known options.
@@ -148,6 +165,11 @@ impl Settings {
             })
     }
 
+    /// Whether any layer has a value for the setting `name`.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
     /// The environment variable `name`, if it is set and not empty.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.environment.get(name).map(String::as_str)
@@ -174,6 +196,14 @@ impl Settings {
         self.program
             .get(name)
             .map(|text| (text.as_str(), format!("the program's {name}")))
+    }
+}
+
+fn file_of(path: &Path, named: bool) -> Result<file::File, ConfigError> {
+    if named || path.exists() {
+        file::read(path)
+    } else {
+        Ok(file::File::default())
     }
 }
 

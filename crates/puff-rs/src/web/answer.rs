@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use axum::extract::ConnectInfo;
 use futures_util::FutureExt;
@@ -64,7 +65,13 @@ pub(super) async fn answer(
         error!("a handler panicked: {}", panic_message(&*panic));
         text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
     });
-    let response = line.settle(response);
+    let mut response = line.settle(response);
+    if shared.leaving.load(Relaxed) && !line.switches(&response) {
+        response = closing(response, line.version);
+    }
+    if let Some(seat) = &shared.seat {
+        seat.count_request();
+    }
     Ok(match compression {
         Some(plan) => plan.carry_out(response),
         None => response,
@@ -114,10 +121,16 @@ struct RequestLine {
 }
 
 impl RequestLine {
+    /// Whether the connection is no longer one of HTTP after the answer.
+    fn switches(&self, response: &Response<ServerBody>) -> bool {
+        let status = response.status();
+        status == StatusCode::SWITCHING_PROTOCOLS || (self.connect && status.is_success())
+    }
+
     /// The answer as it may go out.
     fn settle(&self, mut response: Response<ServerBody>) -> Response<ServerBody> {
         let status = response.status();
-        let switched = status == StatusCode::SWITCHING_PROTOCOLS || (self.connect && status.is_success());
+        let switched = self.switches(&response);
         if self.connect && switched {
             // Such an answer has no body, and hyper sends none that says how long it is.
             response.headers_mut().remove(CONTENT_LENGTH);

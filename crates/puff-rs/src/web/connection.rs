@@ -20,6 +20,11 @@ use super::stream::{Rewound, Socket, Stream};
 
 /// How long a connection that was asked to end may take to say good-bye.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a connection without a request is left open when the server stops: a request that was on its way
+/// then is answered, and the client learns from the answer that it was the last one.
+const LINGER: Duration = Duration::from_millis(500);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) async fn serve_connection(shared: Arc<Shared>, socket: Socket) {
     let Ok(addresses) = socket.addresses() else { return };
@@ -34,9 +39,13 @@ pub(super) async fn serve_connection(shared: Arc<Shared>, socket: Socket) {
     {
         debug!(?info.peer, "cannot set TCP_NODELAY: {error}");
     }
+    let stopped = async {
+        shared.stop.cancelled().await;
+        tokio::time::sleep(FAREWELL).await;
+    };
     let opened = tokio::select! {
         biased;
-        () = shared.stop.cancelled() => return,
+        () = stopped => return,
         opened = tokio::time::timeout(shared.config.header_timeout, open(&shared, socket, info)) => opened,
     };
     match opened {
@@ -124,11 +133,28 @@ async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo) {
             },
         }
     }
-    connection.as_mut().graceful_shutdown();
-    tokio::select! {
-        result = connection => if let Err(error) = result {
-            debug!(?info.peer, "connection ended: {error}");
-        },
-        () = shared.kill.cancelled() => {}
+    // HTTP/2 tells its client which requests are still answered (GOAWAY). HTTP/1 can only say so in an answer.
+    let begun = Instant::now();
+    let mut asked = pulse.is_http2();
+    if asked {
+        connection.as_mut().graceful_shutdown();
+    }
+    loop {
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => {
+                if let Err(error) = result {
+                    debug!(?info.peer, "connection ended: {error}");
+                }
+                return;
+            }
+            () = shared.kill.cancelled() => return,
+            () = tokio::time::sleep(LOOK), if !asked => {
+                if begun.elapsed().min(pulse.quiet()) >= LINGER {
+                    connection.as_mut().graceful_shutdown();
+                    asked = true;
+                }
+            }
+        }
     }
 }

@@ -138,6 +138,15 @@ impl Listener {
         .unwrap_or_else(|error| format!("an address that the system does not tell ({error})"))
     }
 
+    /// The same socket once more; the file of a Unix socket stays with this one.
+    pub(crate) fn try_clone(&self) -> io::Result<Listener> {
+        let socket = match &self.socket {
+            ListeningSocket::Tcp(socket) => ListeningSocket::Tcp(socket.try_clone()?),
+            ListeningSocket::Unix(socket) => ListeningSocket::Unix(socket.try_clone()?),
+        };
+        Ok(Listener { socket, file: None })
+    }
+
     /// Whether it is a Unix socket.
     pub fn is_unix(&self) -> bool {
         matches!(self.socket, ListeningSocket::Unix(_))

@@ -40,6 +40,7 @@ pub use listener::{Bind, Listener, listen};
 pub use puff_python::wsgi::ConnectionInfo;
 pub use python_handler::{PythonHandler, python_handler};
 pub use router::Router;
+pub(crate) use server::serve_on_seat;
 pub use server::{Application, serve};
 pub use static_files::StaticFiles;
 pub use tls::{TlsError, TlsFiles};

@@ -103,6 +103,20 @@ impl Pulse {
         self.working.fetch_sub(1, Relaxed);
     }
 
+    /// Whether it is a connection of HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.phase.load(Relaxed) == Phase::Raw as u8
+    }
+
+    /// For how long nothing has been going on: no request in work, none half sent.
+    pub(super) fn quiet(&self) -> Duration {
+        if self.working.load(Relaxed) > 0 || self.phase.load(Relaxed) == Phase::Head as u8 {
+            return Duration::ZERO;
+        }
+        let since = self.freed.load(Relaxed).max(self.read.load(Relaxed));
+        Duration::from_millis(self.now().saturating_sub(since).into())
+    }
+
     /// Whether it has been patient for long enough.
     pub(super) fn check(&self, patience: Patience) -> Verdict {
         let now = Instant::now();

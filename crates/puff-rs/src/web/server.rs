@@ -1,13 +1,14 @@
 //! The server: accepts connections on all its sockets, stops gracefully.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 use puff_python::wsgi::WsgiApp;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +21,7 @@ use super::stream::Socket;
 use super::tls::Tls;
 use super::turns::Turns;
 use crate::errors::BoxError;
+use crate::serve::Seat;
 
 /// What answers the requests.
 pub enum Application {
@@ -36,8 +38,12 @@ pub(super) struct Shared {
     pub(super) config: ServerConfig,
     pub(super) turns: Turns,
     pub(super) tls: Option<Tls>,
+    /// The place under a supervisor, if there is one.
+    pub(super) seat: Option<Arc<Seat>>,
     /// Finish what you have.
     pub(super) stop: CancellationToken,
+    /// Whether `stop` has been cancelled: to ask that costs a lock, this nothing.
+    pub(super) leaving: AtomicBool,
     /// Go.
     pub(super) kill: CancellationToken,
 }
@@ -56,6 +62,17 @@ pub async fn serve(
     config: ServerConfig,
     stop: CancellationToken,
 ) -> Result<(), BoxError> {
+    serve_on_seat(listeners, app, config, stop, None).await
+}
+
+/// As [`serve`], and tells the supervisor that `seat` is a place under what it wants to know.
+pub(crate) async fn serve_on_seat(
+    listeners: Vec<Listener>,
+    app: Application,
+    config: ServerConfig,
+    stop: CancellationToken,
+    seat: Option<Arc<Seat>>,
+) -> Result<(), BoxError> {
     let tls = config.tls.clone().map(Tls::open).transpose()?;
     // Also when this future is dropped, no connection outlives it.
     let (stop, kill) = (stop.child_token(), CancellationToken::new());
@@ -66,7 +83,9 @@ pub async fn serve(
         http: protocols(&config),
         config,
         tls,
+        seat,
         stop: stop.clone(),
+        leaving: AtomicBool::new(false),
         kill: kill.clone(),
     });
     if let Some(tls) = shared.tls.clone() {
@@ -76,6 +95,9 @@ pub async fn serve(
     let mut accepting = Vec::with_capacity(listeners.len());
     for listener in listeners {
         accepting.push(accept(Acceptor::new(listener)?, &shared, &connections));
+    }
+    if let Some(seat) = &shared.seat {
+        seat.ready();
     }
     join_all(accepting).await;
     connections.close();
@@ -149,13 +171,50 @@ impl Acceptor {
             AcceptorSocket::Unix(listener) => Socket::Unix(listener.accept().await?.0),
         })
     }
+
+    /// The connections that the system has made for us already, which would be reset with the socket.
+    fn last(self) -> Vec<Socket> {
+        // Not Tokio's `accept`, which waits for Tokio to notice them.
+        fn all<T>(accept: impl Fn() -> std::io::Result<T>) -> impl Iterator<Item = T> {
+            std::iter::from_fn(move || accept().ok()).take(MOST_LAST)
+        }
+        let sockets = || -> std::io::Result<Vec<Socket>> {
+            match self.socket {
+                AcceptorSocket::Tcp(listener) => {
+                    let listener = listener.into_std()?;
+                    all(|| listener.accept())
+                        .map(|(stream, _)| {
+                            stream.set_nonblocking(true)?;
+                            TcpStream::from_std(stream).map(Socket::Tcp)
+                        })
+                        .collect()
+                }
+                AcceptorSocket::Unix(listener) => {
+                    let listener = listener.into_std()?;
+                    all(|| listener.accept())
+                        .map(|(stream, _)| {
+                            stream.set_nonblocking(true)?;
+                            UnixStream::from_std(stream).map(Socket::Unix)
+                        })
+                        .collect()
+                }
+            }
+        };
+        sockets().unwrap_or_else(|error| {
+            debug!("connections that were waiting are lost: {error}");
+            Vec::new()
+        })
+    }
 }
+
+/// As many connections as the system queues; who shares the socket with other processes takes no more.
+const MOST_LAST: usize = 2048;
 
 async fn accept(acceptor: Acceptor, shared: &Arc<Shared>, connections: &TaskTracker) {
     loop {
         let accepted = tokio::select! {
             biased;
-            () = shared.stop.cancelled() => return,
+            () = shared.stop.cancelled() => break,
             accepted = acceptor.next() => accepted,
         };
         match accepted {
@@ -171,6 +230,10 @@ async fn accept(acceptor: Acceptor, shared: &Arc<Shared>, connections: &TaskTrac
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
+    }
+    shared.leaving.store(true, Relaxed);
+    for socket in acceptor.last() {
+        connections.spawn(serve_connection(shared.clone(), socket));
     }
 }
 

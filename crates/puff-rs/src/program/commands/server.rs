@@ -1,8 +1,10 @@
 //! [`ServerCommand`]: serves a router.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use clap::{Arg, ArgAction};
 use puff_python::Runtime;
 use puff_python::import::resolve;
 use puff_python::wsgi::{WsgiApp, WsgiOptions};
@@ -11,11 +13,13 @@ use pyo3::prelude::*;
 use crate::errors::{ConfigError, ProgramError};
 use crate::graphql::Endpoint;
 use crate::graphql::handlers::{handle_graphql, playground};
-use crate::program::{Command, Context, Invocation, Prepared, Root, resolve_error};
+use crate::program::{Command, Context, Instead, Invocation, Prepared, Root, resolve_error};
+use crate::runtime::Console;
+use crate::serve::{PidFile, ProcessConfig, Seat, Sockets, Supervisor};
 use crate::settings::{Settings, keys};
 use crate::web::{
-    ASSETS_PATH, Application, Listener, PlaygroundAssets, Router, ServerConfig, WsgiService, listen, serve,
-    text_response,
+    ASSETS_PATH, Application, Listener, PlaygroundAssets, Router, ServerConfig, WsgiService, listen,
+    serve_on_seat, text_response,
 };
 
 /// Serves Rust routes, GraphQL and a WSGI application; the command `runserver`.
@@ -85,36 +89,137 @@ impl Command for ServerCommand {
             ("Server", keys::SERVER_KEYS),
             ("Static files", keys::STATIC_KEYS),
             ("Compression", keys::COMPRESSION_KEYS),
+            ("Processes", keys::PROCESS_KEYS),
         ] {
             command = keys.iter().fold(command, |command, key| {
                 command.arg(key.arg().help_heading(heading))
             });
         }
         command
+            .arg(switch(
+                CHECK,
+                "Loads the settings and the program, says OK or what is wrong, and ends",
+            ))
+            .arg(switch(
+                PRINT,
+                "Prints all settings with where each comes from, and ends",
+            ))
     }
 
     fn prepare(&self, invocation: &Invocation) -> Result<Prepared, ProgramError> {
         let settings = &invocation.settings;
         let config = ServerConfig::from_settings(settings)?;
-        let plan = Plan::new(self, settings)?;
-        // Before anything slow: a port in use is the most likely thing to go wrong.
-        let listeners = config.bind.iter().map(listen).collect::<Result<Vec<_>, _>>()?;
-        if let Some(files) = &config.tls {
-            files
-                .check()
-                .map_err(|error| ProgramError::Load(error.to_string()))?;
+        let processes = ProcessConfig::from_settings(settings, config.shutdown_timeout)?;
+        if invocation.matches.get_flag(PRINT) {
+            return Ok(Prepared::instead(Instead::Print(settings.listing())));
         }
-        let (wsgi, graphql) = (plan.wsgi.clone(), plan.graphql.is_some());
-        let mut prepared =
-            Prepared::new(move |py, context| plan.start(py, context, config, listeners)).as_server();
-        if let Some(path) = wsgi {
-            prepared = prepared.importing(path);
+        let plan = Plan::new(self, settings)?;
+        if invocation.matches.get_flag(CHECK) {
+            check_tls(&config)?;
+            return Ok(plan
+                .importing(|plan| Prepared::new(move |py, context| plan.check(py, &context, config)))
+                .without_opening());
+        }
+        let seat = Seat::take(settings)?;
+        if seat.is_none() && processes.is_supervised() {
+            return supervise(plan, config, processes, settings);
+        }
+        let place = Place::take(seat, &config, &processes)?;
+        check_tls(&config)?;
+        let (seat, graphql) = (place.seat.clone(), plan.graphql.is_some());
+        let mut prepared = plan
+            .importing(|plan| Prepared::new(move |py, context| plan.start(py, context, config, place)))
+            .as_server();
+        prepared.seat = seat;
+        if let Some(account) = &processes.account {
+            prepared.environment = account.environment();
         }
         if graphql && self.configurable {
             prepared = prepared.with_eager_postgres();
         }
         Ok(prepared)
     }
+}
+
+const CHECK: &str = "check-config";
+const PRINT: &str = "print-config";
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn check_tls(config: &ServerConfig) -> Result<(), ProgramError> {
+    match &config.tls {
+        Some(files) => files
+            .check()
+            .map_err(|error| ProgramError::Load(error.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// Where a process serves from: its sockets, and what says that it does.
+struct Place {
+    listeners: Vec<Listener>,
+    seat: Option<Arc<Seat>>,
+    /// Kept until the server ends.
+    pid_file: Option<PidFile>,
+}
+
+impl Place {
+    /// Takes the sockets that the supervisor has, or binds them; then becomes the user that is asked for.
+    fn take(
+        seat: Option<Arc<Seat>>,
+        config: &ServerConfig,
+        processes: &ProcessConfig,
+    ) -> Result<Place, ProgramError> {
+        // Before anything slow: a port in use is the most likely thing to go wrong.
+        let (listeners, pid_file) = match &seat {
+            Some(seat) => (seat.listeners()?, None),
+            None => {
+                processes.apply_umask();
+                let listeners = config.bind.iter().map(listen).collect::<Result<_, _>>()?;
+                (listeners, processes.write_pid_file()?)
+            }
+        };
+        if let Some(account) = &processes.account {
+            account.enter()?;
+        }
+        Ok(Place {
+            listeners,
+            seat,
+            pid_file,
+        })
+    }
+}
+
+/// A supervisor in the place of a server.
+fn supervise(
+    plan: Plan,
+    config: ServerConfig,
+    processes: ProcessConfig,
+    settings: &Settings,
+) -> Result<Prepared, ProgramError> {
+    check_tls(&config)?;
+    processes.apply_umask();
+    let sockets = Sockets::bind(&config.bind)?;
+    let pid_file = processes.write_pid_file()?;
+    let server = config.clone();
+    let banner = move |sockets: &Sockets, workers: usize| {
+        let places: Vec<_> = sockets
+            .listeners()
+            .map(|listener| place(listener, &config))
+            .collect();
+        plan.banner(Console::new(true), &places, Some(workers));
+    };
+    Ok(Prepared::instead(Instead::Supervise(Box::new(Supervisor {
+        config: processes,
+        server,
+        settings: settings.clone(),
+        sockets,
+        pid_file,
+        banner: Box::new(banner),
+    })))
+    .as_server())
 }
 
 const EXAMPLES: &str = "\
@@ -163,13 +268,40 @@ impl Plan {
         })
     }
 
+    /// What `prepare` makes of the plan, with the imports that it takes.
+    fn importing(self, prepare: impl FnOnce(Plan) -> Prepared) -> Prepared {
+        let wsgi = self.wsgi.clone();
+        let prepared = prepare(self);
+        match wsgi {
+            Some(path) => prepared.importing(path),
+            None => prepared,
+        }
+    }
+
+    /// Loads what would be served, and no more.
+    fn check(self, py: Python<'_>, context: &Context, config: ServerConfig) -> Result<Root, ProgramError> {
+        if let Some(path) = &self.wsgi {
+            load_wsgi(py, &context.runtime, path, config.wsgi)?;
+        }
+        Ok(Root::Future(Box::pin(async {
+            use std::io::Write;
+            writeln!(std::io::stdout(), "OK")?;
+            Ok(0)
+        })))
+    }
+
     fn start(
         self,
         py: Python<'_>,
         context: Context,
         config: ServerConfig,
-        listeners: Vec<Listener>,
+        place: Place,
     ) -> Result<Root, ProgramError> {
+        let Place {
+            listeners,
+            seat,
+            pid_file,
+        } = place;
         let wsgi = match &self.wsgi {
             Some(path) => Some(load_wsgi(py, &context.runtime, path, config.wsgi.clone())?),
             None => None,
@@ -180,16 +312,25 @@ impl Plan {
         if let Err(error) = let_io_finish_first(py) {
             tracing::debug!("the hub's scheduling stays as it is: {error}");
         }
-        let scheme = if config.tls.is_some() { "https" } else { "http" };
-        let places: Vec<_> = listeners.iter().map(|listener| place(listener, scheme)).collect();
-        self.banner(&context, &places);
+        match &seat {
+            // The supervisor says what is served.
+            Some(seat) => seat.follow_supervisor(context.runtime.shutdown().clone()),
+            None => {
+                let places: Vec<_> = listeners
+                    .iter()
+                    .map(|listener| self::place(listener, &config))
+                    .collect();
+                self.banner(context.console, &places, None);
+            }
+        }
         let app = match wsgi {
             Some(app) if !self.rust && self.graphql.is_none() => Application::Wsgi(app),
             wsgi => Application::Router(self.routes(py, &context.runtime, &config, wsgi)),
         };
         let stop = context.runtime.shutdown().clone();
         Ok(Root::Future(Box::pin(async move {
-            serve(listeners, app, config, stop).await?;
+            let _pid_file = pid_file;
+            serve_on_seat(listeners, app, config, stop, seat).await?;
             Ok(0)
         })))
     }
@@ -240,9 +381,12 @@ impl Plan {
             .layer(axum::Extension(assets))
     }
 
-    fn banner(&self, context: &Context, places: &[String]) {
-        let console = context.console;
-        let all = places.join(", ");
+    fn banner(&self, console: Console, places: &[String], workers: Option<usize>) {
+        let mut all = places.join(", ");
+        if let Some(workers) = workers {
+            let plural = if workers == 1 { "" } else { "s" };
+            all.push_str(&format!(" with {workers} worker{plural}"));
+        }
         match (&self.wsgi, &self.graphql) {
             (Some(wsgi), _) => console.step(format_args!("Serving {wsgi} on {all}")),
             (None, _) => console.step(format_args!("Serving on {all}")),
@@ -259,7 +403,8 @@ impl Plan {
 }
 
 /// Where a listener is reached: a URL, or the socket's path.
-fn place(listener: &Listener, scheme: &str) -> String {
+fn place(listener: &Listener, config: &ServerConfig) -> String {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
     let address = listener.address();
     if listener.is_unix() {
         address
