@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         global_state,
     )
     from ._sync import Event, Lock, Queue, Semaphore
+    from ._websocket import WebSocket, WebSocketClosed, websocket
 
 _HOMES = {
     "_blocking": ["blocking", "spawn_blocking"],
@@ -60,6 +61,7 @@ _HOMES = {
     "_local": ["local"],
     "_services": ["global_graphql", "global_postgres", "global_pubsub", "global_redis", "global_state"],
     "_sync": ["Event", "Lock", "Queue", "Semaphore"],
+    "_websocket": ["WebSocket", "WebSocketClosed", "websocket"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = {"debug", "graphql", "pubsub", "web"}
@@ -74,6 +76,8 @@ __all__ = [
     "Queue",
     "Semaphore",
     "ServiceError",
+    "WebSocket",
+    "WebSocketClosed",
     "aio",
     "blocking",
     "global_graphql",
@@ -92,6 +96,7 @@ __all__ = [
     "spawn",
     "spawn_blocking",
     "timeout",
+    "websocket",
     "wrap_async",
     "write_file_bytes",
 ]

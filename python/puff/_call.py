@@ -24,7 +24,7 @@ def run(call: FunctionCall) -> None:
         path = call.missing
         if path is not None:
             import_for(path)
-        call.finish(_plain(call.function()(*arguments)))
+        call.finish(plain(call.function()(*arguments)))
     except GreenletExit:
         call.killed()
         raise
@@ -57,7 +57,8 @@ def import_for(path: str) -> None:
             _imports.pop(module, None)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """`value`, what a function returned; raises TypeError if that is a coroutine, which nobody would run."""
     if type(value) is CoroutineType:
         value.close()
         raise TypeError(

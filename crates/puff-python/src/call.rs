@@ -57,7 +57,7 @@ impl PythonFunction {
     }
 
     /// The path, while the function has not been imported.
-    fn missing(&self) -> Option<&str> {
+    pub(crate) fn missing(&self) -> Option<&str> {
         match &*self.target {
             Target::Named { path, found } if found.get().is_none() => Some(path),
             _ => None,
@@ -65,7 +65,7 @@ impl PythonFunction {
     }
 
     /// The function. Its module has been imported, so that this runs no code of it.
-    fn get(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn get(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &*self.target {
             Target::Object(function) => Ok(function.clone_ref(py)),
             Target::Named { path, found } => {

@@ -16,6 +16,7 @@ pub mod hub;
 pub mod import;
 pub mod interpreter;
 pub mod services;
+pub mod websocket;
 pub mod wsgi;
 
 mod bindings;
@@ -58,5 +59,6 @@ pub fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     bindings::populate(module)?;
     driver::populate(module)?;
     graphql::populate(module)?;
+    websocket::populate(module)?;
     wsgi::populate(module)
 }

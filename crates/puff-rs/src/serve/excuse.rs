@@ -25,7 +25,7 @@ impl Excuse {
         tokio::spawn(async move {
             let app = axum::Router::new().fallback(|| async { excuse() });
             let served = match listeners {
-                Ok(listeners) => serve(listeners, Application::Router(app), config, token).await,
+                Ok(listeners) => serve(listeners, Application::Router(app), None, config, token).await,
                 Err(error) => Err(error.into()),
             };
             if let Err(error) = served {

@@ -1,11 +1,11 @@
-//! `puff.toml`: a flat table of settings, and a table for each named PostgreSQL pool.
+//! `puff.toml`: a flat table of settings, a table for each named PostgreSQL pool, and one of WebSockets.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use toml::Value;
 
-use super::{keys, pools};
+use super::{keys, pools, websocket_keys};
 use crate::errors::ConfigError;
 
 /// The name of the file in the working directory.
@@ -18,6 +18,8 @@ pub(super) struct File {
     pub(super) values: HashMap<String, String>,
     /// The pools that have a table, be it an empty one.
     pub(super) pools: BTreeSet<String>,
+    /// Paths of WebSockets and the functions that serve them.
+    pub(super) websockets: BTreeMap<String, String>,
 }
 
 /// Reads the file.
@@ -38,6 +40,8 @@ pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
     for (name, value) in table {
         if name == pools::TABLE {
             file.read_pools(path, value)?;
+        } else if name == websocket_keys::TABLE {
+            file.websockets = read_websockets(path, value)?;
         } else if let Some(key) = keys::find(&name) {
             let text = match value {
                 Value::Table(entries) if key.list => list_of(path, &name, entries)?,
@@ -81,6 +85,21 @@ impl File {
         }
         Ok(())
     }
+}
+
+fn read_websockets(path: &Path, value: Value) -> Result<BTreeMap<String, String>, ConfigError> {
+    let refused = |key: &str| ConfigError::Rejected {
+        source_name: format!("{}: {key}", path.display()),
+        reason: websocket_keys::TABLE_RULE.to_owned(),
+    };
+    let Value::Table(table) = value else {
+        return Err(refused(websocket_keys::TABLE));
+    };
+    let routes = table.into_iter().map(|(route, value)| match value {
+        Value::String(function) => Ok((route, function)),
+        _ => Err(refused(&format!("{}.{route:?}", websocket_keys::TABLE))),
+    });
+    routes.collect()
 }
 
 fn unknown(path: &Path, key: String, similar: Option<&'static str>) -> ConfigError {
@@ -170,6 +189,24 @@ mod tests {
         let file = read(&path).unwrap();
         assert_eq!(file.values["postgres.reports.pool_size"], "3");
         assert_eq!(file.pools.into_iter().collect::<Vec<_>>(), ["reports", "same"]);
+    }
+
+    #[test]
+    fn websockets_have_a_table() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(CONFIG_FILE);
+        std::fs::write(&path, "[websockets]\n\"/chat/{room}\" = 'chat:chat'\n").unwrap();
+        let file = read(&path).unwrap();
+        assert_eq!(file.websockets["/chat/{room}"], "chat:chat");
+        let rule = "a table of paths and functions: \"/chat/{room}\" = \"chat.views:chat\"";
+        assert_eq!(
+            error_of("websockets = 1"),
+            format!("puff.toml: websockets: {rule}")
+        );
+        assert_eq!(
+            error_of("[websockets]\n'/a' = 1"),
+            format!("puff.toml: websockets.\"/a\": {rule}")
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use clap::{Arg, ArgAction};
 pub use super::process_keys::PROCESS_KEYS;
 pub use super::server_keys::SERVER_KEYS;
 pub use super::static_keys::{COMPRESSION_KEYS, STATIC_KEYS};
+pub use super::websocket_keys::WEBSOCKET_KEYS;
 
 /// One setting.
 #[derive(Debug)]
@@ -203,6 +204,7 @@ pub fn all_keys() -> impl Iterator<Item = &'static Key> {
         .chain(STATIC_KEYS)
         .chain(COMPRESSION_KEYS)
         .chain(PROCESS_KEYS)
+        .chain(WEBSOCKET_KEYS)
 }
 
 /// The key called `name`.

@@ -11,8 +11,9 @@ mod process_keys;
 mod server_keys;
 mod static_keys;
 mod value;
+mod websocket_keys;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
@@ -115,6 +116,12 @@ impl Settings {
         let mut names = pools::named_by(self.environment.keys());
         names.extend(self.file.pools.iter().chain(program).cloned());
         Ok(names)
+    }
+
+    /// The paths and functions of the file's table `[websockets]`, and how an error names it.
+    pub fn websockets(&self) -> (&BTreeMap<String, String>, String) {
+        let place = format!("{}: {}", self.file_path.display(), websocket_keys::TABLE);
+        (&self.file.websockets, place)
     }
 
     /// The value of the setting `name`, `None` if no layer has one. Those of a named pool are written as in

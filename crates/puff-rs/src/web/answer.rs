@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
+use hyper::ext::Protocol;
 use puff_core::task::panic_message;
 use puff_python::wsgi::ConnectionInfo;
 use tower::Service;
@@ -20,6 +21,7 @@ use super::config::HeadLimits;
 use super::inspect::{Refusal, ends_with_answer, is_host, refusal_of};
 use super::pulse::Pulse;
 use super::server::{Application, Shared};
+use super::websocket::wants_websocket;
 use super::wsgi;
 
 /// Answers one request; a panic in a handler is a 500 and the connection goes on.
@@ -29,6 +31,7 @@ pub(super) async fn answer(
     mut request: Request<Incoming>,
     info: ConnectionInfo,
 ) -> Result<Response<ServerBody>, Infallible> {
+    let tunnel = is_tunnel(&request).then(|| pulse.clone());
     let working = Working::new(pulse);
     let refused = match request.version() {
         Version::HTTP_2 => check_http2(&mut request, shared.config.head).err(),
@@ -53,6 +56,7 @@ pub(super) async fn answer(
         head: request.method() == Method::HEAD,
         connect: request.method() == Method::CONNECT,
         ends: ends_with_answer(&request),
+        tunnel,
         version: request.version(),
     };
     let compression = shared.config.compression.as_ref().map(|all| all.plan(&request));
@@ -60,7 +64,9 @@ pub(super) async fn answer(
         _turn: turn,
         _working: working,
     };
-    let answering = AssertUnwindSafe(dispatch(&shared, request, info, held)).catch_unwind();
+    // What a request can become is looked at only if it asks for something.
+    let asks = line.ends || line.connect;
+    let answering = AssertUnwindSafe(dispatch(&shared, request, info, held, asks)).catch_unwind();
     let response = answering.await.unwrap_or_else(|panic| {
         error!("a handler panicked: {}", panic_message(&*panic));
         text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
@@ -80,10 +86,23 @@ pub(super) async fn answer(
 
 async fn dispatch(
     shared: &Shared,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     info: ConnectionInfo,
     held: Held,
+    asks: bool,
 ) -> Response<ServerBody> {
+    if let Some(sockets) = shared.websockets.as_ref().filter(|_| asks)
+        && wants_websocket(&request)
+    {
+        if let Some(found) = sockets.find(request.uri().path()) {
+            let (parts, body) = request.into_parts();
+            // In a box, so that other requests carry no room for it.
+            let answering = Box::pin(sockets.answer(found, parts, !body.is_end_stream(), info));
+            return answering.await.map(|body| ServerBody::router(body, held));
+        }
+        // A route of the program may lead to Python as well.
+        request.extensions_mut().insert(sockets.clone());
+    }
     if let Some(files) = &shared.config.static_files
         && let Some(place) = files.find(request.uri().path())
     {
@@ -117,6 +136,8 @@ struct RequestLine {
     head: bool,
     connect: bool,
     ends: bool,
+    /// Of a request that turns a stream of HTTP/2 into a tunnel, if it is answered so.
+    tunnel: Option<Arc<Pulse>>,
     version: Version,
 }
 
@@ -131,6 +152,11 @@ impl RequestLine {
     fn settle(&self, mut response: Response<ServerBody>) -> Response<ServerBody> {
         let status = response.status();
         let switched = self.switches(&response);
+        if let Some(pulse) = self.tunnel.as_ref().filter(|_| switched) {
+            // It may idle as long as it likes. Nobody tells us its end: the connection is not closed for idling
+            // any more, only when it does not answer HTTP/2's pings.
+            pulse.begin();
+        }
         if self.connect && switched {
             // Such an answer has no body, and hyper sends none that says how long it is.
             response.headers_mut().remove(CONTENT_LENGTH);
@@ -145,6 +171,11 @@ impl RequestLine {
         }
         response
     }
+}
+
+/// Whether the request asks for a tunnel within its connection, as WebSockets over HTTP/2 do (RFC 8441).
+fn is_tunnel(request: &Request<Incoming>) -> bool {
+    request.method() == Method::CONNECT && request.extensions().get::<Protocol>().is_some()
 }
 
 /// Whether the length that the headers say is wrong for certain. A stream's length is enforced as it is sent.

@@ -9,10 +9,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use puff_python::wsgi::ConnectionInfo;
 use tokio::time::Instant;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::debug;
 
 use super::answer::answer;
 use super::inspect::Inspected;
+use super::lease::Lease;
 use super::proxy_protocol;
 use super::pulse::{Patience, Pulse, Verdict};
 use super::server::Shared;
@@ -26,7 +28,9 @@ const LINGER: Duration = Duration::from_millis(500);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
-pub(super) async fn serve_connection(shared: Arc<Shared>, socket: Socket) {
+/// Serves `socket`. The server waits for `token`, which goes with the connection, also when it has become another
+/// protocol's.
+pub(super) async fn serve_connection(shared: Arc<Shared>, socket: Socket, token: TaskTrackerToken) {
     let Ok(addresses) = socket.addresses() else { return };
     let info = ConnectionInfo {
         local: addresses.map(|(local, _)| local),
@@ -49,7 +53,7 @@ pub(super) async fn serve_connection(shared: Arc<Shared>, socket: Socket) {
         opened = tokio::time::timeout(shared.config.header_timeout, open(&shared, socket, info)) => opened,
     };
     match opened {
-        Ok(Ok((stream, info))) => serve_http(shared, stream, info).await,
+        Ok(Ok((stream, info))) => serve_http(shared, stream, info, token).await,
         Ok(Err(error)) => debug!(?info.peer, "the connection did not come about: {error}"),
         Err(_) => debug!(?info.peer, "the connection did not come about in time"),
     }
@@ -87,14 +91,15 @@ async fn open(
     Ok((stream, info))
 }
 
-async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo) {
+async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo, token: TaskTrackerToken) {
     let pulse = Arc::new(Pulse::new());
     let patience = Patience {
         head: shared.config.header_timeout,
         idle: shared.config.idle_timeout,
         write: shared.config.write_timeout,
     };
-    let io = TokioIo::new(Inspected::new(stream, shared.config.head, pulse.clone()));
+    let lease = Lease::new(shared.kill.clone(), token);
+    let io = TokioIo::new(Inspected::new(stream, shared.config.head, pulse.clone(), lease));
     let service = {
         let (shared, pulse) = (shared.clone(), pulse.clone());
         service_fn(move |request| answer(shared.clone(), pulse.clone(), request, info))

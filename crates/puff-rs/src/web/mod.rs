@@ -16,6 +16,7 @@ mod config;
 mod connection;
 mod error;
 mod inspect;
+mod lease;
 mod listener;
 mod proxy_protocol;
 mod pulse;
@@ -27,6 +28,7 @@ mod stream;
 mod tls;
 mod trust;
 mod turns;
+pub mod websocket;
 mod wsgi;
 
 pub(crate) use assets::ASSETS_PATH;

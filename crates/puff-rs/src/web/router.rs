@@ -6,7 +6,10 @@ use axum::extract::Request;
 use axum::handler::Handler;
 use axum::response::IntoResponse;
 use axum::routing::{self, MethodRouter, Route};
+use puff_python::PythonFunction;
 use tower::{Layer, Service};
+
+use super::websocket::python_websocket;
 
 /// Routes to Rust handlers: any axum handler with any extractors, plus Puff's own.
 ///
@@ -82,6 +85,14 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// Adds a route with axum's own method router: `route("/a", axum::routing::get(f).post(g))`.
     pub fn route(self, path: &str, methods: MethodRouter<S>) -> Self {
         Router(self.0.route(path, methods))
+    }
+
+    /// Has a Python function talk with the WebSocket clients of `path`: `function(ws, **path_params)`, in a greenlet
+    /// of its own. It is a path such as `chat.views:chat`, which the first client imports.
+    ///
+    /// Other requests to `path` are answered 426.
+    pub fn websocket(self, path: &str, function: impl Into<PythonFunction>) -> Self {
+        self.any(path, python_websocket(function))
     }
 
     /// Puts the routes of `router` below `path`.

@@ -20,6 +20,7 @@ use super::listener::{Listener, ListeningSocket};
 use super::stream::Socket;
 use super::tls::Tls;
 use super::turns::Turns;
+use super::websocket::{Sockets, Surroundings, WebSockets};
 use crate::errors::BoxError;
 use crate::serve::Seat;
 
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub(super) http: auto::Builder<TokioExecutor>,
     pub(super) config: ServerConfig,
     pub(super) turns: Turns,
+    /// WebSockets to Python functions.
+    pub(super) websockets: Option<Arc<Sockets>>,
     pub(super) tls: Option<Tls>,
     /// The place under a supervisor, if there is one.
     pub(super) seat: Option<Arc<Seat>>,
@@ -48,7 +51,8 @@ pub(super) struct Shared {
     pub(super) kill: CancellationToken,
 }
 
-/// Serves `app` on `listeners` until `stop` is cancelled, then lets running requests finish.
+/// Serves `app` on `listeners` until `stop` is cancelled, then lets running requests finish. `websockets` come
+/// before it, where there are any.
 ///
 /// Returns once every connection is closed, or when `config.shutdown_timeout` has passed since `stop`; what
 /// still runs then is cut off, with a warning. Dropping the future cuts off everything at once.
@@ -59,16 +63,18 @@ pub(super) struct Shared {
 pub async fn serve(
     listeners: Vec<Listener>,
     app: Application,
+    websockets: Option<WebSockets>,
     config: ServerConfig,
     stop: CancellationToken,
 ) -> Result<(), BoxError> {
-    serve_on_seat(listeners, app, config, stop, None).await
+    serve_on_seat(listeners, app, websockets, config, stop, None).await
 }
 
 /// As [`serve`], and tells the supervisor that `seat` is a place under what it wants to know.
 pub(crate) async fn serve_on_seat(
     listeners: Vec<Listener>,
     app: Application,
+    websockets: Option<WebSockets>,
     config: ServerConfig,
     stop: CancellationToken,
     seat: Option<Arc<Seat>>,
@@ -77,10 +83,26 @@ pub(crate) async fn serve_on_seat(
     // Also when this future is dropped, no connection outlives it.
     let (stop, kill) = (stop.child_token(), CancellationToken::new());
     let _ends_on_drop = (stop.clone().drop_guard(), kill.clone().drop_guard());
+    let connections = TaskTracker::new();
+    let websockets = websockets.map(|websockets| {
+        let surroundings = Surroundings {
+            stop: stop.clone(),
+            kill: kill.clone(),
+            connections: connections.clone(),
+            time_limit: config.request_timeout,
+        };
+        Arc::new(Sockets::new(websockets, surroundings))
+    });
+    let mut http = protocols(&config);
+    if websockets.is_some() || matches!(app, Application::Router(_)) {
+        // WebSockets over HTTP/2.
+        http.http2().enable_connect_protocol();
+    }
     let shared = Arc::new(Shared {
         turns: Turns::new(config.max_requests, config.queue_timeout),
         app,
-        http: protocols(&config),
+        http,
+        websockets,
         config,
         tls,
         seat,
@@ -91,7 +113,6 @@ pub(crate) async fn serve_on_seat(
     if let Some(tls) = shared.tls.clone() {
         puff_core::task::spawn(&Handle::current(), "TLS certificates", tls.watch(stop));
     }
-    let connections = TaskTracker::new();
     let mut accepting = Vec::with_capacity(listeners.len());
     for listener in listeners {
         accepting.push(accept(Acceptor::new(listener)?, &shared, &connections));
@@ -116,7 +137,8 @@ pub(crate) async fn serve_on_seat(
             "cutting off requests that did not finish in time"
         );
         kill.cancel();
-        connections.wait().await;
+        // A connection that became another protocol is in the hands of a handler, which may be slow to look.
+        let _ = tokio::time::timeout(Duration::from_secs(1), connections.wait()).await;
     }
     Ok(())
 }
@@ -219,7 +241,7 @@ async fn accept(acceptor: Acceptor, shared: &Arc<Shared>, connections: &TaskTrac
         };
         match accepted {
             Ok(socket) => {
-                connections.spawn(serve_connection(shared.clone(), socket));
+                tokio::spawn(serve_connection(shared.clone(), socket, connections.token()));
             }
             Err(error) if is_connection_error(&error) => {
                 debug!("a connection broke before it was accepted: {error}")
@@ -233,7 +255,7 @@ async fn accept(acceptor: Acceptor, shared: &Arc<Shared>, connections: &TaskTrac
     }
     shared.leaving.store(true, Relaxed);
     for socket in acceptor.last() {
-        connections.spawn(serve_connection(shared.clone(), socket));
+        tokio::spawn(serve_connection(shared.clone(), socket, connections.token()));
     }
 }
 

@@ -84,7 +84,7 @@ impl tower::Service<Request> for WsgiService {
     }
 }
 
-fn connection_info(request: &Request) -> ConnectionInfo {
+pub(super) fn connection_info(request: &Request) -> ConnectionInfo {
     // It is missing without Puff's server in front, as in a test that calls the router.
     request
         .extensions()

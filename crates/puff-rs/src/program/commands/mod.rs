@@ -4,6 +4,7 @@ pub mod pytest;
 pub mod python;
 pub mod rust;
 pub mod server;
+mod websockets;
 pub mod wsgi;
 
 pub use pytest::PytestCommand;

@@ -10,6 +10,7 @@ use puff_python::import::resolve;
 use puff_python::wsgi::{WsgiApp, WsgiOptions};
 use pyo3::prelude::*;
 
+use super::websockets::WebSocketPlan;
 use crate::errors::{ConfigError, ProgramError};
 use crate::graphql::Endpoint;
 use crate::graphql::handlers::{handle_graphql, playground};
@@ -90,6 +91,7 @@ impl Command for ServerCommand {
             ("Static files", keys::STATIC_KEYS),
             ("Compression", keys::COMPRESSION_KEYS),
             ("Processes", keys::PROCESS_KEYS),
+            ("WebSockets", keys::WEBSOCKET_KEYS),
         ] {
             command = keys.iter().fold(command, |command, key| {
                 command.arg(key.arg().help_heading(heading))
@@ -239,10 +241,12 @@ struct Plan {
     wsgi: Option<String>,
     /// The schema, where the server routes to it by itself.
     graphql: Option<String>,
+    websockets: WebSocketPlan,
 }
 
 impl Plan {
     fn new(command: &ServerCommand, settings: &Settings) -> Result<Plan, ConfigError> {
+        let websockets = WebSocketPlan::new(settings)?;
         if !command.configurable {
             let router = command.router.clone();
             return Ok(Plan {
@@ -250,10 +254,11 @@ impl Plan {
                 rust: true,
                 wsgi: command.wsgi.clone(),
                 graphql: None,
+                websockets,
             });
         }
         let (wsgi, graphql) = (settings.get("wsgi")?, settings.get("graphql")?);
-        if wsgi.is_none() && graphql.is_none() {
+        if wsgi.is_none() && graphql.is_none() && websockets.is_empty() {
             return Err(ConfigError::Missing(
                 "nothing to serve: name an application with --wsgi pkg.mod:app or a schema with --graphql \
                  pkg.mod:Schema (or in puff.toml)"
@@ -265,17 +270,16 @@ impl Plan {
             rust: false,
             wsgi,
             graphql,
+            websockets,
         })
     }
 
     /// What `prepare` makes of the plan, with the imports that it takes.
     fn importing(self, prepare: impl FnOnce(Plan) -> Prepared) -> Prepared {
-        let wsgi = self.wsgi.clone();
+        let functions = self.websockets.functions();
+        let paths: Vec<String> = self.wsgi.iter().chain(functions).cloned().collect();
         let prepared = prepare(self);
-        match wsgi {
-            Some(path) => prepared.importing(path),
-            None => prepared,
-        }
+        paths.into_iter().fold(prepared, Prepared::importing)
     }
 
     /// Loads what would be served, and no more.
@@ -283,6 +287,7 @@ impl Plan {
         if let Some(path) = &self.wsgi {
             load_wsgi(py, &context.runtime, path, config.wsgi)?;
         }
+        self.websockets.load(py, &context.runtime)?;
         Ok(Root::Future(Box::pin(async {
             use std::io::Write;
             writeln!(std::io::stdout(), "OK")?;
@@ -306,6 +311,9 @@ impl Plan {
             Some(path) => Some(load_wsgi(py, &context.runtime, path, config.wsgi.clone())?),
             None => None,
         };
+        let (websockets, paths) = self.websockets.load(py, &context.runtime)?;
+        // A program's own routes may lead to Python as well.
+        let websockets = (self.rust || !paths.is_empty()).then_some(websockets);
         if let Err(error) = allow_many_connections(py) {
             tracing::debug!("the limit of open files stays as it is: {error}");
         }
@@ -321,6 +329,10 @@ impl Plan {
                     .map(|listener| self::place(listener, &config))
                     .collect();
                 self.banner(context.console, &places, None);
+                if !paths.is_empty() {
+                    let paths = paths.join(", ");
+                    context.console.step(format_args!("WebSockets on {paths}"));
+                }
             }
         }
         let app = match wsgi {
@@ -330,7 +342,7 @@ impl Plan {
         let stop = context.runtime.shutdown().clone();
         Ok(Root::Future(Box::pin(async move {
             let _pid_file = pid_file;
-            serve_on_seat(listeners, app, config, stop, seat).await?;
+            serve_on_seat(listeners, app, websockets, config, stop, seat).await?;
             Ok(0)
         })))
     }

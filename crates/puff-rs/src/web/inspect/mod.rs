@@ -27,6 +27,7 @@ use head::{BodyKind, Follows, REFUSED};
 pub(super) use head::{Refusal, is_host};
 
 use super::config::HeadLimits;
+use super::lease::Lease;
 use super::pulse::{Phase, Pulse};
 
 /// How an HTTP/2 connection begins.
@@ -42,10 +43,11 @@ pub(super) struct Inspected<S> {
     ready: usize,
     pulse: Arc<Pulse>,
     linger: Option<Linger>,
+    lease: Lease,
 }
 
 impl<S> Inspected<S> {
-    pub(super) fn new(inner: S, limits: HeadLimits, pulse: Arc<Pulse>) -> Inspected<S> {
+    pub(super) fn new(inner: S, limits: HeadLimits, pulse: Arc<Pulse>, lease: Lease) -> Inspected<S> {
         Inspected {
             inner,
             inspector: Inspector {
@@ -59,6 +61,7 @@ impl<S> Inspected<S> {
             ready: 0,
             pulse,
             linger: None,
+            lease,
         }
     }
 }
@@ -277,6 +280,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Inspected<S> {
             }
             match this.inspector.phase {
                 At::Raw => {
+                    if this.lease.poll_over(context).is_ready() {
+                        return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+                    }
                     this.pulse.read(Phase::Raw);
                     return Pin::new(&mut this.inner).poll_read(context, buffer);
                 }

@@ -1,0 +1,24 @@
+//! WebSockets to Python functions.
+//!
+//! [`WebSockets`] says which path leads to which function. The server looks there before it asks its application,
+//! and only for requests that want to become a WebSocket. A route of a [`Router`](super::Router) does the same
+//! with [`python_websocket`]. Handlers in Rust use axum's own `WebSocketUpgrade`, and nothing of this.
+//!
+//! The handshake is ours (`handshake.rs`), the protocol tungstenite's, which axum brings anyway; `conversation.rs`
+//! goes between it and the function, with time-outs and the server's end.
+
+mod config;
+mod conversation;
+mod handler;
+mod handshake;
+mod origin;
+mod routes;
+mod sockets;
+
+pub use config::WebSocketConfig;
+pub use handler::{PythonWebSocket, python_websocket};
+pub use origin::Origins;
+pub(crate) use routes::declared_routes;
+pub use routes::{RouteError, WebSocketRoutes};
+pub use sockets::WebSockets;
+pub(super) use sockets::{Sockets, Surroundings, wants_websocket};
