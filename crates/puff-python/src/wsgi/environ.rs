@@ -1,9 +1,11 @@
 //! The environ of PEP 3333, from an HTTP request.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use http::header::{self, HeaderName};
 use http::{Request, Version};
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
@@ -13,12 +15,43 @@ use super::{ConnectionInfo, path_below};
 
 /// What all environs of an application share: the constant part and the interned keys.
 pub(super) struct EnvironBuilder {
+    /// Has the keys that every environ has, so that a copy need not grow: copying a dictionary and changing its
+    /// values costs a third of filling one.
     template: Py<PyDict>,
+    addresses: Mutex<Addresses>,
     /// `HTTP_*` keys of common headers; others are made when they come.
     keys: HashMap<HeaderName, Py<PyString>>,
     mount: String,
     /// The class of bodies that are streamed.
     input: Py<PyAny>,
+}
+
+/// Both ends of the latest connection as text: many requests in a row have one of them in common.
+#[derive(Default)]
+struct Addresses {
+    local: Option<(SocketAddr, Py<PyString>, Py<PyString>)>,
+    peer: Option<(SocketAddr, Py<PyString>, Py<PyString>)>,
+}
+
+/// Address and port of `address` as text.
+fn texts<'py>(
+    py: Python<'py>,
+    known: &mut Option<(SocketAddr, Py<PyString>, Py<PyString>)>,
+    address: SocketAddr,
+) -> (Bound<'py, PyString>, Bound<'py, PyString>) {
+    let port = match known {
+        Some((same, ip, port)) if *same == address => {
+            return (ip.bind(py).clone(), port.bind(py).clone());
+        }
+        Some((other, _, port)) if other.port() == address.port() => port.bind(py).clone(),
+        _ => PyString::new(py, &address.port().to_string()),
+    };
+    let ip = match known {
+        Some((other, ip, _)) if other.ip() == address.ip() => ip.bind(py).clone(),
+        _ => PyString::new(py, &address.ip().to_string()),
+    };
+    *known = Some((address, ip.clone().unbind(), port.clone().unbind()));
+    (ip, port)
 }
 
 /// Headers that browsers, proxies and load generators send.
@@ -64,6 +97,24 @@ impl EnvironBuilder {
         template.set_item("wsgi.input_terminated", true)?;
         let half = py.import("puff._wsgi")?;
         template.set_item("wsgi.file_wrapper", half.getattr("FileWrapper")?)?;
+        for key in [
+            "REQUEST_METHOD",
+            "PATH_INFO",
+            "QUERY_STRING",
+            "RAW_URI",
+            "SERVER_PROTOCOL",
+            "SERVER_NAME",
+            "SERVER_PORT",
+            "REMOTE_ADDR",
+            "REMOTE_PORT",
+            "wsgi.url_scheme",
+            "wsgi.input",
+        ] {
+            template.set_item(PyString::intern(py, key), py.None())?;
+        }
+        // Room for headers: CPython would enlarge each copy at its first one.
+        template.set_item("", py.None())?;
+        template.del_item("")?;
         let keys = COMMON
             .into_iter()
             .map(|name| {
@@ -73,6 +124,7 @@ impl EnvironBuilder {
             .collect();
         Ok(EnvironBuilder {
             template: template.unbind(),
+            addresses: Mutex::default(),
             keys,
             mount: mount.to_owned(),
             input: half.getattr("Input")?.unbind(),
@@ -90,18 +142,20 @@ impl EnvironBuilder {
         let environ = self.template.bind(py).copy()?;
         let uri = request.uri();
         environ.set_item(intern!(py, "REQUEST_METHOD"), method(py, request.method()))?;
+        let raw = uri.path_and_query().map_or("*", |raw| raw.as_str());
+        let raw_text = latin1(py, raw.as_bytes());
         let path = path_below(&self.mount, uri.path()).unwrap_or_default();
-        environ.set_item(intern!(py, "PATH_INFO"), path_info(py, path))?;
+        // Most paths are what the client wrote.
+        let path_text = if path == raw && !raw.contains('%') {
+            raw_text.clone()
+        } else {
+            path_info(py, path)
+        };
+        environ.set_item(intern!(py, "PATH_INFO"), path_text)?;
+        environ.set_item(intern!(py, "RAW_URI"), raw_text)?;
         environ.set_item(
             intern!(py, "QUERY_STRING"),
             latin1(py, uri.query().unwrap_or("").as_bytes()),
-        )?;
-        environ.set_item(
-            intern!(py, "RAW_URI"),
-            latin1(
-                py,
-                uri.path_and_query().map_or("*", |raw| raw.as_str()).as_bytes(),
-            ),
         )?;
         environ.set_item(intern!(py, "SERVER_PROTOCOL"), protocol(py, request.version()))?;
         environ.set_item(
@@ -112,23 +166,7 @@ impl EnvironBuilder {
                 intern!(py, "http")
             },
         )?;
-        match connection.local {
-            Some(local) => {
-                environ.set_item(intern!(py, "SERVER_NAME"), local.ip().to_string())?;
-                environ.set_item(intern!(py, "SERVER_PORT"), local.port().to_string())?;
-            }
-            None => {
-                environ.set_item(intern!(py, "SERVER_NAME"), "localhost")?;
-                environ.set_item(
-                    intern!(py, "SERVER_PORT"),
-                    if connection.tls { "443" } else { "80" },
-                )?;
-            }
-        }
-        if let Some(peer) = connection.peer {
-            environ.set_item(intern!(py, "REMOTE_ADDR"), peer.ip().to_string())?;
-            environ.set_item(intern!(py, "REMOTE_PORT"), peer.port().to_string())?;
-        }
+        self.connection(py, &environ, connection)?;
         environ.set_item(intern!(py, "wsgi.input"), self.input(py, request.body())?)?;
         self.headers(py, &environ, request)?;
         if let Some(authority) = uri.authority() {
@@ -140,6 +178,41 @@ impl EnvironBuilder {
             environ.set_item(intern!(py, "HTTP_HOST"), host)?;
         }
         Ok(environ)
+    }
+
+    fn connection(
+        &self,
+        py: Python<'_>,
+        environ: &Bound<'_, PyDict>,
+        connection: ConnectionInfo,
+    ) -> PyResult<()> {
+        use pyo3::intern;
+        // No Python runs while this is held: strings are made, and values replaced that nobody else has seen.
+        let mut addresses = self.addresses.lock();
+        match connection.local {
+            Some(local) => {
+                let (name, port) = texts(py, &mut addresses.local, local);
+                environ.set_item(intern!(py, "SERVER_NAME"), name)?;
+                environ.set_item(intern!(py, "SERVER_PORT"), port)?;
+            }
+            None => {
+                let port = if connection.tls { "443" } else { "80" };
+                environ.set_item(intern!(py, "SERVER_NAME"), "localhost")?;
+                environ.set_item(intern!(py, "SERVER_PORT"), port)?;
+            }
+        }
+        match connection.peer {
+            Some(peer) => {
+                let (address, port) = texts(py, &mut addresses.peer, peer);
+                environ.set_item(intern!(py, "REMOTE_ADDR"), address)?;
+                environ.set_item(intern!(py, "REMOTE_PORT"), port)?;
+            }
+            None => {
+                environ.del_item(intern!(py, "REMOTE_ADDR"))?;
+                environ.del_item(intern!(py, "REMOTE_PORT"))?;
+            }
+        }
+        Ok(())
     }
 
     fn input<'py>(&self, py: Python<'py>, body: &RequestBody) -> PyResult<Bound<'py, PyAny>> {
