@@ -42,6 +42,18 @@ pub mod settings;
 pub mod types;
 pub mod web;
 
+/// The entry of the fuzz target for connections; not a part of the interface.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    /// Serves any bytes as a connection of HTTP/1, as a whole and in pieces, up to the environs of its requests.
+    ///
+    /// # Panics
+    /// If the application sees what is no request, or it matters how the bytes arrive.
+    pub fn requests(data: &[u8]) {
+        crate::web::checks::requests(data);
+    }
+}
+
 pub use axum;
 pub use clap;
 pub use native::_puff;

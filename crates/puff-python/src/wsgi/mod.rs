@@ -7,6 +7,8 @@
 mod body;
 mod environ;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod head;
 mod input;
 mod limits;
@@ -85,7 +87,7 @@ impl WsgiApp {
     /// Prepares `application`, a WSGI callable. Call it attached.
     ///
     /// # Errors
-    /// `TypeError` if `application` cannot be called.
+    /// `TypeError` if `application` cannot be called, or gives coroutines.
     pub fn new(runtime: &Runtime, application: &Bound<'_, PyAny>, options: WsgiOptions) -> PyResult<WsgiApp> {
         if !application.is_callable() {
             return Err(pyo3::exceptions::PyTypeError::new_err(format!(
@@ -94,6 +96,11 @@ impl WsgiApp {
             )));
         }
         let py = application.py();
+        if is_async(application) {
+            return Err(pyo3::exceptions::PyTypeError::new_err(
+                "this is an ASGI application, the server speaks WSGI",
+            ));
+        }
         let can_end = options.kill_gone || options.time_limit.is_some();
         let handler = py
             .import("puff._wsgi")?
@@ -163,6 +170,20 @@ impl WsgiApp {
         }
         response
     }
+}
+
+/// Whether calling it gives a coroutine, as far as can be seen: a function, or an object with such a `__call__`.
+/// By its code's flags, as `inspect` does, whose import takes as long as that of many an application.
+fn is_async(application: &Bound<'_, PyAny>) -> bool {
+    const CO_COROUTINE: u32 = 0x80;
+    let flags = |callable: &Bound<'_, PyAny>| -> PyResult<u32> {
+        callable.getattr("__code__")?.getattr("co_flags")?.extract()
+    };
+    let call = application.getattr("__call__").and_then(|call| flags(&call));
+    [flags(application), call]
+        .into_iter()
+        .flatten()
+        .any(|flags| flags & CO_COROUTINE != 0)
 }
 
 /// What is left of `path` below the mount; `None` if it is not below it.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use axum::extract::ConnectInfo;
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
 use hyper::ext::Protocol;
@@ -17,22 +17,21 @@ use tower::Service;
 use tracing::error;
 
 use super::body::{Held, ServerBody, Stalling, text_response};
-use super::config::HeadLimits;
-use super::inspect::{Refusal, ends_with_answer, is_host, refusal_of};
+use super::inspect::{check_http2, ends_with_answer, refusal_of};
 use super::pulse::Pulse;
 use super::server::{Application, Shared};
+use super::streams;
 use super::websocket::wants_websocket;
 use super::wsgi;
 
 /// Answers one request; a panic in a handler is a 500 and the connection goes on.
 pub(super) async fn answer(
     shared: Arc<Shared>,
-    pulse: Arc<Pulse>,
+    working: Working,
     mut request: Request<Incoming>,
     info: ConnectionInfo,
 ) -> Result<Response<ServerBody>, Infallible> {
-    let tunnel = is_tunnel(&request).then(|| pulse.clone());
-    let working = Working::new(pulse);
+    let tunnel = is_tunnel(&request).then(|| working.pulse.clone());
     let refused = match request.version() {
         Version::HTTP_2 => check_http2(&mut request, shared.config.head).err(),
         _ => refusal_of(&request),
@@ -62,7 +61,8 @@ pub(super) async fn answer(
     let compression = shared.config.compression.as_ref().map(|all| all.plan(&request));
     let held = Held {
         _turn: turn,
-        _working: working,
+        working,
+        stall: streams::current(),
     };
     // What a request can become is looked at only if it asks for something.
     let asks = line.ends || line.connect;
@@ -148,6 +148,11 @@ impl RequestLine {
         status == StatusCode::SWITCHING_PROTOCOLS || (self.connect && status.is_success())
     }
 
+    /// Whether HTTP has no body in such an answer.
+    fn is_bodiless(&self, status: StatusCode) -> bool {
+        self.head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    }
+
     /// The answer as it may go out.
     fn settle(&self, mut response: Response<ServerBody>) -> Response<ServerBody> {
         let status = response.status();
@@ -164,6 +169,9 @@ impl RequestLine {
         if self.ends && !switched {
             return closing(response, self.version);
         }
+        if self.version == Version::HTTP_2 && !switched && self.is_bodiless(status) {
+            return without_body(response);
+        }
         if !self.head && !switched && status != StatusCode::NOT_MODIFIED && lies(&response) {
             error!("a handler's Content-Length is not the length of its body");
             let failed = text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error");
@@ -176,6 +184,20 @@ impl RequestLine {
 /// Whether the request asks for a tunnel within its connection, as WebSockets over HTTP/2 do (RFC 8441).
 fn is_tunnel(request: &Request<Incoming>) -> bool {
     request.method() == Method::CONNECT && request.extensions().get::<Protocol>().is_some()
+}
+
+/// On HTTP/1 hyper leaves the body away where there may be none, on HTTP/2 it sends what it is given.
+fn without_body(mut response: Response<ServerBody>) -> Response<ServerBody> {
+    let length = response.body().size_hint().exact().filter(|length| *length > 0);
+    if let Some(length) = length
+        && response.status() != StatusCode::NO_CONTENT
+        && !response.headers().contains_key(CONTENT_LENGTH)
+    {
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    response.map(|_| ServerBody::empty())
 }
 
 /// Whether the length that the headers say is wrong for certain. A stream's length is enforced as it is sent.
@@ -200,57 +222,33 @@ fn closing(mut response: Response<ServerBody>, version: Version) -> Response<Ser
     response
 }
 
-/// The rules for heads that hold on HTTP/1 as well, where `Inspected` sees to them.
-fn check_http2(request: &mut Request<Incoming>, limits: HeadLimits) -> Result<(), Refusal> {
-    let uri = request.uri();
-    let authority = uri.authority().map(|authority| authority.as_str().to_owned());
-    // Its two halves are shorter than the whole, and a target without a path is `*` or an authority.
-    if uri
-        .path_and_query()
-        .is_some_and(|target| target.as_str().len() > limits.uri)
-    {
-        return Err(Refusal::TargetTooLong);
-    }
-    if request.headers().len() > limits.fields {
-        return Err(Refusal::HeadersTooLarge);
-    }
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let host = match (hosts.next(), hosts.next(), authority) {
-        (Some(_), Some(_), _) | (None, _, None) => return Err(Refusal::Host),
-        (Some(host), None, None) => {
-            return if is_host(host.as_bytes()) {
-                Ok(())
-            } else {
-                Err(Refusal::Host)
-            };
-        }
-        (Some(host), None, Some(authority)) if host.as_bytes().eq_ignore_ascii_case(authority.as_bytes()) => {
-            return Ok(());
-        }
-        (Some(_), None, Some(_)) => return Err(Refusal::Host),
-        (None, _, Some(authority)) => authority,
-    };
-    if !is_host(host.as_bytes()) {
-        return Err(Refusal::Host);
-    }
-    // Applications look for it where HTTP/1 has it.
-    let host = HeaderValue::try_from(host).map_err(|_| Refusal::Host)?;
-    request.headers_mut().insert(HOST, host);
-    Ok(())
+/// A request in work, for the connection's time-outs.
+pub(super) struct Working {
+    pulse: Arc<Pulse>,
+    /// The client knows the end of the answer by the end of the connection.
+    unframed: bool,
 }
 
-/// A request in work, for the connection's time-outs.
-pub(super) struct Working(Arc<Pulse>);
-
 impl Working {
-    fn new(pulse: Arc<Pulse>) -> Working {
+    /// To be called as soon as there is a request, so that nobody takes the connection for an idle one.
+    pub(super) fn new(pulse: Arc<Pulse>, version: Version) -> Working {
         pulse.begin();
-        Working(pulse)
+        Working {
+            pulse,
+            unframed: version == Version::HTTP_10,
+        }
+    }
+
+    /// The answer's body has failed.
+    pub(super) fn break_off(&self) {
+        if self.unframed {
+            self.pulse.break_off();
+        }
     }
 }
 
 impl Drop for Working {
     fn drop(&mut self) {
-        self.0.end();
+        self.pulse.end();
     }
 }

@@ -1,6 +1,7 @@
 //! Bodies: requests read whole within limits, responses of every source as one type.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::time::Sleep;
 
 use super::answer::Working;
 use super::config::BodyLimits;
+use super::streams::Stall;
 use crate::errors::BoxError;
 
 /// Reads `body` whole. A request without a body costs nothing; one that announces too much is not read.
@@ -59,17 +61,27 @@ pub(crate) fn text_response<B: From<String>>(status: StatusCode, text: impl Into
 
 /// The body of an answer on its way to the client.
 ///
-/// It holds the request's turn until the last byte is out.
+/// It holds the request's turn until the last byte is out. So it gives large pieces out bit by bit: hyper takes
+/// what it is given, and a body that has been given away whole says nothing about its client any more.
 pub(crate) struct ServerBody {
     source: Source,
-    _held: Option<Held>,
+    /// The rest of a large piece.
+    rest: Bytes,
+    /// The source has failed, and the connection does not know it yet.
+    failed: Option<BoxError>,
+    held: Option<Held>,
 }
 
 /// What a request has until its answer is out, so that slow readers count as running.
 pub(super) struct Held {
     pub(super) _turn: OwnedSemaphorePermit,
-    pub(super) _working: Working,
+    pub(super) working: Working,
+    /// On HTTP/2.
+    pub(super) stall: Option<Arc<Stall>>,
 }
+
+/// The most that is given out at once.
+const PIECE: usize = 64 << 10;
 
 enum Source {
     Wsgi(WsgiBody),
@@ -78,26 +90,44 @@ enum Source {
 
 impl ServerBody {
     pub(super) fn wsgi(body: WsgiBody, held: Held) -> ServerBody {
-        ServerBody {
-            source: Source::Wsgi(body),
-            _held: Some(held),
-        }
+        ServerBody::new(Source::Wsgi(body), Some(held))
     }
 
     pub(super) fn router(body: AxumBody, held: Held) -> ServerBody {
+        ServerBody::new(Source::Router(body), Some(held))
+    }
+
+    /// No body at all.
+    pub(super) fn empty() -> ServerBody {
+        ServerBody::new(Source::Router(AxumBody::empty()), None)
+    }
+
+    fn new(source: Source, held: Option<Held>) -> ServerBody {
         ServerBody {
-            source: Source::Router(body),
-            _held: Some(held),
+            source,
+            rest: Bytes::new(),
+            failed: None,
+            held,
+        }
+    }
+
+    /// The beginning of a large piece; the rest is kept.
+    fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        match frame.into_data() {
+            Ok(mut data) => {
+                if data.len() > PIECE {
+                    self.rest = data.split_off(PIECE);
+                }
+                Frame::data(data)
+            }
+            Err(frame) => frame,
         }
     }
 }
 
 impl From<AxumBody> for ServerBody {
     fn from(body: AxumBody) -> Self {
-        ServerBody {
-            source: Source::Router(body),
-            _held: None,
-        }
+        ServerBody::new(Source::Router(body), None)
     }
 }
 
@@ -115,24 +145,61 @@ impl Body for ServerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.source {
-            Source::Wsgi(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-            Source::Router(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        let this = &mut *self;
+        if let Some(error) = this.failed.take() {
+            if let Some(held) = &this.held {
+                held.working.break_off();
+            }
+            return Poll::Ready(Some(Err(error)));
+        }
+        let polled = if this.rest.is_empty() {
+            match &mut this.source {
+                Source::Wsgi(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+                Source::Router(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            }
+        } else {
+            let rest = std::mem::take(&mut this.rest);
+            Poll::Ready(Some(Ok(Frame::data(rest))))
+        };
+        if let Some(stall) = this.held.as_ref().and_then(|held| held.stall.as_ref()) {
+            stall.note(polled.is_ready());
+        }
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(this.cut(frame)))),
+            // hyper drops what it has not written when a body fails, maybe the whole answer. Given a moment, it
+            // writes what came before, and the client sees how far the answer got.
+            Poll::Ready(Some(Err(error))) => {
+                this.failed = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            other => other,
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Wsgi(body) => body.is_end_stream(),
-            Source::Router(body) => body.is_end_stream(),
-        }
+        self.rest.is_empty()
+            && match &self.source {
+                Source::Wsgi(body) => body.is_end_stream(),
+                Source::Router(body) => body.is_end_stream(),
+            }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
+        let hint = match &self.source {
             Source::Wsgi(body) => body.size_hint(),
             Source::Router(body) => body.size_hint(),
+        };
+        if self.rest.is_empty() {
+            return hint;
         }
+        let rest = self.rest.len() as u64;
+        let mut whole = SizeHint::new();
+        whole.set_lower(hint.lower() + rest);
+        if let Some(upper) = hint.upper() {
+            whole.set_upper(upper + rest);
+        }
+        whole
     }
 }
 

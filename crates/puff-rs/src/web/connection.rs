@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use puff_python::wsgi::ConnectionInfo;
@@ -12,8 +14,8 @@ use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::debug;
 
-use super::answer::answer;
-use super::inspect::Inspected;
+use super::answer::{Working, answer};
+use super::inspect::{Ends, Inspected};
 use super::lease::Lease;
 use super::proxy_protocol;
 use super::pulse::{Patience, Pulse, Verdict};
@@ -98,11 +100,18 @@ async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo, t
         idle: shared.config.idle_timeout,
         write: shared.config.write_timeout,
     };
-    let lease = Lease::new(shared.kill.clone(), token);
-    let io = TokioIo::new(Inspected::new(stream, shared.config.head, pulse.clone(), lease));
+    let ends = Ends {
+        lease: Lease::new(shared.kill.clone(), token),
+        parting: shared.parting,
+        reset: Stream::reset,
+    };
+    let io = TokioIo::new(Inspected::new(stream, shared.config.head, pulse.clone(), ends));
     let service = {
         let (shared, pulse) = (shared.clone(), pulse.clone());
-        service_fn(move |request| answer(shared.clone(), pulse.clone(), request, info))
+        service_fn(move |request: Request<Incoming>| {
+            let working = Working::new(pulse.clone(), request.version());
+            answer(shared.clone(), working, request, info)
+        })
     };
     let mut connection = pin!(shared.http.serve_connection_with_upgrades(io, service));
     let mut check = pin!(tokio::time::sleep(

@@ -10,6 +10,8 @@
 mod answer;
 mod assets;
 mod body;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod checks;
 mod coding;
 mod compression;
 mod config;
@@ -25,6 +27,7 @@ mod router;
 mod server;
 mod static_files;
 mod stream;
+mod streams;
 mod tls;
 mod trust;
 mod turns;

@@ -1,7 +1,10 @@
 //! What a connection is doing, and since when: enough to tell an idle one from a slow one.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::task::Waker;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// How long a connection may be in which state.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +57,16 @@ pub(super) struct Pulse {
     /// When the last one was done.
     freed: AtomicU32,
     served: AtomicBool,
+    /// A request has come of which not all of the answer is written; on HTTP/1.
+    owing: AtomicBool,
+    /// The client was slow to take it.
+    late: AtomicBool,
+    /// Who is to be told that nothing is owed any more: the reader of a client that has said all it has to say.
+    debtor: Mutex<Option<Waker>>,
+    /// Whether there is one: a lock for each answer would cost more than the rest of this.
+    asked: AtomicBool,
+    /// An answer ends where the connection does, and is not whole.
+    broken: AtomicBool,
 }
 
 impl Pulse {
@@ -66,6 +79,11 @@ impl Pulse {
             working: AtomicU32::new(0),
             freed: AtomicU32::new(0),
             served: AtomicBool::new(false),
+            owing: AtomicBool::new(false),
+            late: AtomicBool::new(false),
+            debtor: Mutex::new(None),
+            asked: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
         }
     }
 
@@ -90,11 +108,51 @@ impl Pulse {
             }
         } else if self.blocked.load(Relaxed) == 0 {
             self.blocked.store(self.now().max(1), Relaxed);
+            self.late.store(true, Relaxed);
         }
+    }
+
+    /// All that was written so far is in the system's hands.
+    pub(super) fn flushed(&self) {
+        if !self.owing.load(Relaxed) || self.working.load(Relaxed) > 0 {
+            return;
+        }
+        self.owing.store(false, Relaxed);
+        if self.late.load(Relaxed) {
+            self.late.store(false, Relaxed);
+            // The connection idles from now on, and not since the answer was made.
+            self.freed.store(self.now(), Relaxed);
+        }
+        if self.asked.load(Relaxed)
+            && let Some(waker) = self.debtor.lock().take()
+        {
+            self.asked.store(false, Relaxed);
+            waker.wake();
+        }
+    }
+
+    /// Whether an answer is not written yet; `waker` is told when it is.
+    pub(super) fn owes(&self, waker: &Waker) -> bool {
+        let owes = self.owing.load(Relaxed);
+        if owes {
+            *self.debtor.lock() = Some(waker.clone());
+            self.asked.store(true, Relaxed);
+        }
+        owes
+    }
+
+    /// An answer has failed whose end the client knows by the connection's end.
+    pub(super) fn break_off(&self) {
+        self.broken.store(true, Relaxed);
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Relaxed)
     }
 
     pub(super) fn begin(&self) {
         self.working.fetch_add(1, Relaxed);
+        self.owing.store(true, Relaxed);
     }
 
     pub(super) fn end(&self) {
@@ -128,7 +186,8 @@ impl Pulse {
         }
         let mut next = now + patience.head.min(patience.idle).min(patience.write);
         next = stalled.map_or(next, |end| next.min(end));
-        if self.working.load(Relaxed) > 0 {
+        let raw = self.phase.load(Relaxed) == Phase::Raw as u8;
+        if self.working.load(Relaxed) > 0 || (self.owing.load(Relaxed) && !raw) {
             return Verdict::Fine(next);
         }
         let since = at(self.freed.load(Relaxed));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
 use puff_python::wsgi::WsgiApp;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -18,6 +18,7 @@ use super::config::ServerConfig;
 use super::connection::serve_connection;
 use super::listener::{Listener, ListeningSocket};
 use super::stream::Socket;
+use super::streams::Streams;
 use super::tls::Tls;
 use super::turns::Turns;
 use super::websocket::{Sockets, Surroundings, WebSockets};
@@ -35,7 +36,7 @@ pub enum Application {
 /// What all connections of a server share.
 pub(super) struct Shared {
     pub(super) app: Application,
-    pub(super) http: auto::Builder<TokioExecutor>,
+    pub(super) http: auto::Builder<Streams>,
     pub(super) config: ServerConfig,
     pub(super) turns: Turns,
     /// WebSockets to Python functions.
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     pub(super) tls: Option<Tls>,
     /// The place under a supervisor, if there is one.
     pub(super) seat: Option<Arc<Seat>>,
+    /// How long a client that sends nothing more may wait for its answer; `None`: it is taken for gone.
+    pub(super) parting: Option<Duration>,
     /// Finish what you have.
     pub(super) stop: CancellationToken,
     /// Whether `stop` has been cancelled: to ask that costs a lock, this nothing.
@@ -99,6 +102,10 @@ pub(crate) async fn serve_on_seat(
         http.http2().enable_connect_protocol();
     }
     let shared = Arc::new(Shared {
+        // A WSGI application runs to the end of a request whoever waits for it. What ends with its client must be
+        // told at once.
+        parting: matches!(app, Application::Wsgi(_) if !config.wsgi.kill_gone)
+            .then_some(config.write_timeout),
         turns: Turns::new(config.max_requests, config.queue_timeout),
         app,
         http,
@@ -145,8 +152,8 @@ pub(crate) async fn serve_on_seat(
 
 /// HTTP/1 and HTTP/2 as the server speaks them. The connection's beginning tells which it is, in TLS (where
 /// ALPN has settled it) as without ("prior knowledge").
-fn protocols(config: &ServerConfig) -> auto::Builder<TokioExecutor> {
-    let mut http = auto::Builder::new(TokioExecutor::new());
+fn protocols(config: &ServerConfig) -> auto::Builder<Streams> {
+    let mut http = auto::Builder::new(Streams::new(config.write_timeout));
     http.http1()
         .timer(TokioTimer::new())
         // The connection has time-outs of its own for all phases (`Pulse`).

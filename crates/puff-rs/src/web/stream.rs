@@ -38,6 +38,21 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<Rewound>>),
 }
 
+impl Stream {
+    /// Makes the end of the connection a reset, which nobody takes for a proper end.
+    pub(super) fn reset(&self) {
+        let socket = match self {
+            Stream::Plain(rewound) => &rewound.socket,
+            Stream::Tls(stream) => &stream.get_ref().0.socket,
+        };
+        if let Socket::Tcp(stream) = socket
+            && let Err(error) = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO))
+        {
+            tracing::debug!("cannot reset a connection: {error}");
+        }
+    }
+}
+
 macro_rules! delegate {
     ($self:ident, $type:ident { $($variant:ident),* }, $stream:ident => $call:expr) => {
         match &mut *$self {

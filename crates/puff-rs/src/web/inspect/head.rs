@@ -103,10 +103,7 @@ impl<'a> RequestLine<'a> {
         else {
             return Err(Refusal::Malformed);
         };
-        // Methods are case-sensitive and all known ones are capitals; `get` is a mistake, or an attempt to pass
-        // by somebody who compares otherwise.
-        let is_method = |byte: &u8| is_token(*byte) && !byte.is_ascii_lowercase();
-        if method.is_empty() || method.len() > 32 || !method.iter().all(is_method) || method == REFUSED {
+        if !is_method(method) {
             return Err(Refusal::Malformed);
         }
         let one_one = match version {
@@ -140,6 +137,13 @@ impl<'a> RequestLine<'a> {
             one_one,
         })
     }
+}
+
+/// Whether it can be a method. They are case-sensitive and all known ones are capitals; `get` is a mistake, or an
+/// attempt to pass by somebody who compares otherwise.
+pub(super) fn is_method(method: &[u8]) -> bool {
+    let fits = |byte: &u8| is_token(*byte) && !byte.is_ascii_lowercase();
+    !method.is_empty() && method.len() <= 32 && method.iter().all(fits) && method != REFUSED
 }
 
 fn is_other_version(version: &[u8]) -> bool {

@@ -11,6 +11,7 @@
 
 mod chunked;
 mod head;
+mod http2;
 
 use std::io;
 use std::pin::Pin;
@@ -25,6 +26,7 @@ use tokio::time::Sleep;
 use chunked::Chunked;
 use head::{BodyKind, Follows, REFUSED};
 pub(super) use head::{Refusal, is_host};
+pub(super) use http2::check_http2;
 
 use super::config::HeadLimits;
 use super::lease::Lease;
@@ -43,11 +45,23 @@ pub(super) struct Inspected<S> {
     ready: usize,
     pulse: Arc<Pulse>,
     linger: Option<Linger>,
-    lease: Lease,
+    ends: Ends<S>,
+    /// Runs while a client that sends nothing more waits for its answer.
+    limit: Option<Pin<Box<Sleep>>>,
+}
+
+/// How a connection ends.
+pub(super) struct Ends<S> {
+    pub(super) lease: Lease,
+    /// How long a client that sends nothing more (it has closed its half of the connection, or is gone) may wait
+    /// for its answer. `None`: it is taken for gone at once.
+    pub(super) parting: Option<Duration>,
+    /// Makes the end one that cannot be taken for the end of an answer.
+    pub(super) reset: fn(&S),
 }
 
 impl<S> Inspected<S> {
-    pub(super) fn new(inner: S, limits: HeadLimits, pulse: Arc<Pulse>, lease: Lease) -> Inspected<S> {
+    pub(super) fn new(inner: S, limits: HeadLimits, pulse: Arc<Pulse>, ends: Ends<S>) -> Inspected<S> {
         Inspected {
             inner,
             inspector: Inspector {
@@ -61,7 +75,32 @@ impl<S> Inspected<S> {
             ready: 0,
             pulse,
             linger: None,
-            lease,
+            ends,
+            limit: None,
+        }
+    }
+
+    /// The client sends nothing more. hyper would drop the request that is in work: so it is not told before the
+    /// answer is out.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(patience) = self.ends.parting else {
+            return Poll::Ready(Ok(()));
+        };
+        // In the midst of a body there is no request that could be answered.
+        if !self.inspector.is_between_requests() || !self.pulse.owes(context.waker()) {
+            return Poll::Ready(Ok(()));
+        }
+        let limit = self
+            .limit
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        limit.as_mut().poll(context).map(Ok)
+    }
+}
+
+impl<S> Drop for Inspected<S> {
+    fn drop(&mut self) {
+        if self.pulse.is_broken() {
+            (self.ends.reset)(&self.inner);
         }
     }
 }
@@ -280,7 +319,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Inspected<S> {
             }
             match this.inspector.phase {
                 At::Raw => {
-                    if this.lease.poll_over(context).is_ready() {
+                    if this.ends.lease.poll_over(context).is_ready() {
                         return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
                     }
                     this.pulse.read(Phase::Raw);
@@ -298,7 +337,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Inspected<S> {
             };
             match ready!(read)? {
                 // The end of the stream; a head that is not complete ends with it.
-                0 => return Poll::Ready(Ok(())),
+                0 => return this.poll_end(context),
                 _ if !buffer.filled().is_empty() => return Poll::Ready(Ok(())),
                 _ => {}
             }
@@ -438,6 +477,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Inspected<S> {
         let flushed = Pin::new(&mut self.inner).poll_flush(context);
         if flushed.is_pending() {
             self.pulse.wrote(true);
+        } else {
+            self.pulse.flushed();
         }
         flushed
     }
