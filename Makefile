@@ -18,7 +18,7 @@ RUST := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs' -o
 FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*')
 CARGO_TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --all-targets")
 
-.PHONY: help demo build wheel test test-rust test-python test-compat test-pythons compat lint format bench clean
+.PHONY: help demo build wheel test test-rust test-python test-compat test-pythons compat frameworks lint format bench clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -68,6 +68,9 @@ test-python: $(VENV)/.package
 
 compat: $(VENV)/.package ## Django's own tests on our driver, next to psycopg2; COMPAT=full for all of them
 	@tests/compat/run $(or $(COMPAT),core)
+
+frameworks: $(VENV)/.package ## live-server tests of Flask, Werkzeug, Django, waitress on our server
+	@tests/frameworks/run $(SUITES)
 
 # PYTHONS="3.12 debug" chooses; see the script.
 test-pythons: python/puff/playground/dist/index.html | $(VENV)/.tools ## the hub's tests on every other Python found

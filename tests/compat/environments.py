@@ -36,11 +36,11 @@ def environment(driver: str) -> Path:
     folder = WORK / f"venv-{driver}-{sys.version_info.major}.{sys.version_info.minor}"
     python = folder / "bin" / "python"
     complete = folder / "packages.txt"
-    with _locked(folder.name):
+    with locked(folder.name):
         if not complete.exists() or complete.read_text() != "\n".join(packages):
             print(f"Making {folder.relative_to(WORK.parent)}", file=sys.stderr)
             venv.create(folder, clear=True, with_pip=True)
-            _pip(python, "install", *packages)
+            pip(python, "install", *packages)
             complete.write_text("\n".join(packages))
         paths = [
             SUITE,
@@ -64,19 +64,19 @@ def source(project: str, version: str, python: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=WORK) as name:
         download = Path(name, "download")
         wanted = ["--no-deps", "--no-binary", project, "--dest", str(download), f"{project}=={version}"]
-        _pip(python, "download", *wanted)
+        pip(python, "download", *wanted)
         archive = next(path for path in download.iterdir() if path.suffix in (".gz", ".zip"))
         shutil.unpack_archive(archive, Path(name, "unpacked"))
         next(Path(name, "unpacked").iterdir()).rename(folder)
     return folder
 
 
-def _pip(python: Path, *arguments: str) -> None:
+def pip(python: Path, *arguments: str) -> None:
     quiet = ["--quiet", "--disable-pip-version-check"]
     subprocess.run([python, "-m", "pip", arguments[0], *quiet, *arguments[1:]], timeout=600, check=True)
 
 
-class _locked:
+class locked:
     """Two runs at once prepare one after the other."""
 
     def __init__(self, name: str) -> None:
