@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
+import io
 import json
 import os
 import signal
@@ -94,6 +95,99 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signum)
         return self.process.wait(STOP_TIMEOUT)
+
+
+class _Unclosed(io.BufferedReader):
+    """A reader that outlives the answers read from it."""
+
+    def close(self) -> None:
+        pass
+
+
+class Line:
+    """A connection on which answers are read one after another, as they come."""
+
+    def __init__(self, server: Server, connection: socket.socket | None = None) -> None:
+        self.socket = connection or socket.create_connection(("127.0.0.1", server.port), timeout=20)
+        self.reader = _Unclosed(socket.SocketIO(self.socket, "r"))
+
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.reader.detach().close()
+        self.socket.close()
+
+    def send(self, *lines: str, body: bytes = b"") -> None:
+        """A request; `Host` is added."""
+        self.socket.sendall("\r\n".join([*lines, "Host: here", "", ""]).encode("latin-1") + body)
+
+    def answer(self, method: str = "GET") -> http.client.HTTPResponse:
+        """The next answer, its body not yet read."""
+
+        class Shared:
+            def makefile(_, mode: str) -> Any:
+                return self.reader
+
+        response = http.client.HTTPResponse(Shared(), method=method)  # type: ignore[arg-type]
+        response.begin()
+        return response
+
+    def at_end(self) -> bool:
+        """Whether the server has closed the connection, cleanly or not."""
+        try:
+            return self.reader.read(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def is_silent(self, seconds: float) -> bool:
+        """Whether nothing comes for so long."""
+        self.socket.settimeout(seconds)
+        try:
+            return self.socket.recv(1, socket.MSG_PEEK) is None
+        except TimeoutError:
+            return True
+        finally:
+            self.socket.settimeout(20)
+
+
+def until_end(connection: socket.socket) -> bytes:
+    """What comes until the server closes, cleanly or not."""
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while chunk := connection.recv(65536):
+            received += chunk
+    return received
+
+
+def exchange(server: Server, *pieces: bytes, pause: float = 0.02, end: bool = False) -> bytes:
+    """Sends bytes as they are, in as many segments, and reads until the server closes.
+
+    Args:
+        pause: the time between two pieces.
+        end: whether the client says that nothing more comes.
+    """
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for number, piece in enumerate(pieces):
+            if number:
+                time.sleep(pause)
+            connection.sendall(piece)
+        if end:
+            connection.shutdown(socket.SHUT_WR)
+        return until_end(connection)
+
+
+def resident(server: Server) -> int:
+    """The memory that the server has now, in bytes."""
+    pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
+
+
+def peak(server: Server) -> int:
+    """The most memory that the server has had, in bytes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) << 10
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stack import Serve, Server
+from http2 import http2
+from stack import Serve, Server, exchange, until_end
 
 APP = """
 import puff
@@ -30,6 +31,9 @@ def app(environ, start_response):
     elif path == "big":
         start_response("200 OK", [])
         return (b"x" * 65536 for _ in range(int(argument)))
+    elif path == "whole":
+        start_response("200 OK", [])
+        return [b"x" * int(argument)]
     elif path == "stream":
         start_response("200 OK", [])
         return slowly()
@@ -71,20 +75,6 @@ def hasty(folder: Path, serve: Serve) -> Iterator[Server]:
 
 def connect(server: Server) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=10)
-
-
-def until_end(connection: socket.socket) -> bytes:
-    received = b""
-    with contextlib.suppress(ConnectionResetError):
-        while chunk := connection.recv(65536):
-            received += chunk
-    return received
-
-
-def exchange(server: Server, request: bytes) -> bytes:
-    with connect(server) as connection:
-        connection.sendall(request)
-        return until_end(connection)
 
 
 # ---------------------------------------------------------------------------- sizes
@@ -185,6 +175,36 @@ def test_a_client_that_does_not_read_is_given_up(hasty: Server) -> None:
             received += len(chunk)
             time.sleep(0.02)
         assert received > 200 * 65536
+
+
+def test_an_answer_in_one_piece_may_be_read_slowly(folder: Path, serve: Serve) -> None:
+    """It is out of the application's hands at once, and the connection is not idle for that."""
+    size = 24 << 20
+    with serve("--idle-timeout", "300ms", "--header-timeout", "300ms", cwd=folder) as server:
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            connection.settimeout(10)
+            connection.connect(("127.0.0.1", server.port))
+            connection.sendall(b"GET /whole/%d HTTP/1.1\r\nHost: a\r\n\r\n" % size)
+            received = 0
+            while received < size:
+                piece = connection.recv(1 << 18)
+                assert piece, f"cut after {received} bytes"
+                received += len(piece)
+                time.sleep(0.02)
+        with http2(server, acknowledge=False) as client:
+            stream = client.send(path="/whole/2000000")
+            reply = client.reply(stream, 60_000)
+            while not reply.ended:
+                time.sleep(0.1)
+                client.h2.increment_flow_control_window(65_535)
+                client.h2.increment_flow_control_window(65_535, stream)
+                client.flush()
+                reply = client.reply(stream, min(2_000_000, len(reply.body) + 60_000))
+                assert reply.reset is None
+                if len(reply.body) == 2_000_000:
+                    reply = client.reply(stream)
+            assert len(reply.body) == 2_000_000
 
 
 def test_a_request_that_takes_too_long_is_ended(hasty: Server) -> None:

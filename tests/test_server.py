@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stack import Run, Serve, Server
+from stack import Line, Run, Serve, Server, exchange, until_end
+from support import eventually
 
 APP = """
 import puff
@@ -25,6 +26,9 @@ def app(environ, start_response):
         puff.sleep(0.05)
     elif path == "/long":
         puff.sleep(1)
+    elif path == "/hold":
+        start_response("200 OK", [])
+        return hold()
     elif path == "/fail":
         raise ValueError("on purpose")
     elif path == "/length":
@@ -44,6 +48,10 @@ def app(environ, start_response):
         return [names]
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
     return [b"hello"]
+
+def hold():
+    yield b"begun"
+    puff.sleep(60)
 
 def stream(fail=False):
     for number in range(3):
@@ -106,18 +114,6 @@ def both(project: Path, serve: Serve) -> Iterator[Server]:
         "--wsgi", "app:app", "--graphql", "schema:Schema", "--max-body", "64KiB", cwd=project
     ) as server:
         yield server
-
-
-def exchange(server: Server, *pieces: bytes, pause: float = 0, timeout: float = 10) -> bytes:
-    """Sends bytes as they are and reads until the server closes."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=timeout) as connection:
-        for piece in pieces:
-            connection.sendall(piece)
-            time.sleep(pause)
-        received = b""
-        while chunk := connection.recv(65536):
-            received += chunk
-        return received
 
 
 # ---------------------------------------------------------------------------- WSGI
@@ -310,28 +306,30 @@ def test_a_signal_lets_running_requests_finish(project: Path, serve: Serve, sign
         assert server.process.wait(5) == 0
 
 
+@contextlib.contextmanager
+def held(server: Server) -> Iterator[Line]:
+    """A request that is in work for certain, and does not end by itself."""
+    with Line(server) as line:
+        line.send("GET /hold HTTP/1.1")
+        assert line.answer().read1(100) == b"begun"
+        yield line
+
+
 def test_a_request_that_does_not_finish_is_cut_off(project: Path, serve: Serve) -> None:
-    with serve("--wsgi", "app:app", "--shutdown-timeout", "100ms", cwd=project) as server:
-        assert server.get("/").status == 200  # it has started, whatever else the machine does
-        thread = threading.Thread(target=exchange, args=(server, b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n"))
-        thread.start()
-        time.sleep(0.2)
-        begin = time.monotonic()
+    with (
+        serve("--wsgi", "app:app", "--shutdown-timeout", "100ms", cwd=project) as server,
+        held(server) as line,
+    ):
         assert server.stop() == 0
-        assert time.monotonic() - begin < 0.7
-        thread.join()
+        until_end(line.socket)
+        assert "cutting off requests that did not finish in time" in server.log.read_text()
 
 
 def test_a_second_signal_ends_at_once(project: Path, serve: Serve) -> None:
-    with serve("--wsgi", "app:app", cwd=project) as server:
-        assert server.get("/").status == 200  # it has started, whatever else the machine does
-        thread = threading.Thread(target=exchange, args=(server, b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n"))
-        thread.start()
-        time.sleep(0.2)
+    with serve("--wsgi", "app:app", cwd=project) as server, held(server):
         server.process.send_signal(signal.SIGINT)
-        time.sleep(0.1)
+        assert eventually(lambda: "waiting for connections to finish" in server.log.read_text())
         assert server.stop(signal.SIGINT) == 130
-        thread.join()
 
 
 def test_the_services_end_with_the_last_server(

@@ -1,25 +1,21 @@
-"""How bytes come in: HTTP/1 to the letter over raw sockets, several sockets, TLS, HTTP/2."""
+"""How bytes come in: HTTP/1 to the letter over raw sockets, several sockets, TLS."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import ssl
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import h2.config
-import h2.connection
-import h2.events
 import pytest
 import trustme
-from stack import PUFF, Run, Serve, Server, clean_environment
+from http2 import Http2
+from stack import PUFF, Run, Serve, Server, clean_environment, exchange
 from support import eventually
 
 APP = """
@@ -51,22 +47,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(folder: Path, serve: Serve) -> Iterator[Server]:
     with serve(cwd=folder) as server:
         yield server
-
-
-def exchange(server: Server, *pieces: bytes, end: bool = False) -> bytes:
-    """Sends bytes as they are, in as many segments, and reads until the server closes."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for number, piece in enumerate(pieces):
-            if number:
-                time.sleep(0.02)
-            connection.sendall(piece)
-        if end:
-            connection.shutdown(socket.SHUT_WR)
-        received = b""
-        while chunk := connection.recv(65536):
-            received += chunk
-        return received
 
 
 def status(received: bytes) -> int:
@@ -422,86 +402,6 @@ def test_broken_certificates_are_one_clear_line(folder: Path, puff: Run, authori
         assert ended.stderr.count("\n") == 1
 
 
-# ---------------------------------------------------------------------------- HTTP/2
-
-
-class Http2:
-    """A client of HTTP/2 that can also say what it must not."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.socket = connection
-        self.socket.settimeout(10)
-        lenient = h2.config.H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
-        self.h2 = h2.connection.H2Connection(lenient)
-        self.h2.initiate_connection()
-        self.flush()
-        self.events: list[h2.events.Event] = []
-        self.closed = False
-
-    def flush(self) -> None:
-        self.socket.sendall(self.h2.data_to_send())
-
-    def receive(self) -> bool:
-        try:
-            data = self.socket.recv(65536)
-        except ConnectionResetError:
-            data = b""
-        if not data:
-            self.closed = True
-            return False
-        self.events += self.h2.receive_data(data)
-        with contextlib.suppress(OSError):
-            self.flush()
-        return True
-
-    def send(
-        self, *headers: tuple[str, str], path: str = "/", host: str | None = "a", body: bytes = b""
-    ) -> int:
-        stream = self.h2.get_next_available_stream_id()
-        pseudo = [(":method", "POST" if body else "GET"), (":scheme", "http"), (":path", path)]
-        if host is not None:
-            pseudo.append((":authority", host))
-        self.h2.send_headers(stream, [*pseudo, *headers], end_stream=not body)
-        if body:
-            self.h2.send_data(stream, body, end_stream=True)
-        self.flush()
-        return stream
-
-    def answer(self, stream: int) -> tuple[int, bytes]:
-        """The status and the body; 0 if the stream was reset."""
-        while True:
-            mine = [event for event in self.events if getattr(event, "stream_id", None) == stream]
-            if any(isinstance(event, h2.events.StreamReset) for event in mine):
-                return 0, b""
-            if any(isinstance(event, h2.events.StreamEnded) for event in mine):
-                break
-            assert self.receive(), "the connection ended"
-        status = 0
-        body = b""
-        for event in mine:
-            if isinstance(event, h2.events.ResponseReceived):
-                status = int(next(value for name, value in event.headers if name == b":status"))
-            elif isinstance(event, h2.events.DataReceived):
-                body += event.data
-        return status, body
-
-
-@contextlib.contextmanager
-def http2(server: Server) -> Iterator[Http2]:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        yield Http2(connection)
-
-
-def test_http2_with_prior_knowledge(server: Server) -> None:
-    with http2(server) as client:
-        streams = [client.send(path=f"/{number}?q", body=b"hello") for number in range(50)]
-        for number, stream in enumerate(streams):
-            found, body = client.answer(stream)
-            seen = json.loads(body)
-            assert (found, seen["PATH_INFO"], seen["QUERY_STRING"]) == (200, f"/{number}", "q")
-            assert (seen["SERVER_PROTOCOL"], seen["HTTP_HOST"], seen["body"]) == ("HTTP/2", "a", "hello")
-
-
 def test_http2_is_negotiated_in_tls(folder: Path, serve: Serve, authority: Authority) -> None:
     with serve(*authority.arguments(), cwd=folder) as server:
         with authority.connect(server, authority.context("h2", "http/1.1")) as connection:
@@ -512,92 +412,3 @@ def test_http2_is_negotiated_in_tls(folder: Path, serve: Serve, authority: Autho
         with authority.connect(server, authority.context("http/1.1")) as connection:
             assert connection.selected_alpn_protocol() == "http/1.1"
             assert Speaker(connection).get()["SERVER_PROTOCOL"] == "HTTP/1.1"
-
-
-@pytest.mark.parametrize(
-    ("headers", "host", "path", "expected"),
-    [
-        ([], None, "/", 400),
-        ([("host", "a"), ("host", "a")], None, "/", 400),
-        ([("host", "b")], "a", "/", 400),
-        ([], "a/b", "/", 0),
-        ([], "a", "/" + "x" * 4096, 414),
-        ([("x", str(n)) for n in range(101)], "a", "/", 431),
-        ([("x", "y" * 70_000)], "a", "/", 431),
-        ([("transfer-encoding", "chunked")], "a", "/", 0),
-        ([("connection", "close")], "a", "/", 0),
-        ([("content-length", "5")], "a", "/", 0),
-        ([("host", "a")], None, "/", 200),
-        ([("host", "A")], "a", "/", 200),
-    ],
-)
-def test_http2_has_the_same_rules(
-    server: Server, headers: list[tuple[str, str]], host: str | None, path: str, expected: int
-) -> None:
-    """A stream that breaks the protocol itself is reset (0) or answered 400; the connection goes on."""
-    with http2(server) as client:
-        found, _ = client.answer(client.send(*headers, host=host, path=path))
-        assert found == expected or (expected == 0 and found == 400)
-        assert client.answer(client.send())[0] == 200
-
-
-def test_http2_has_a_limit_of_streams(folder: Path, serve: Serve) -> None:
-    with serve("--http2-streams", "7", cwd=folder) as server, http2(server) as client:
-        client.answer(client.send())
-        assert client.h2.remote_settings.max_concurrent_streams == 7
-
-
-def test_streams_that_are_reset_at_once_end_the_connection(server: Server) -> None:
-    """Rapid reset: each costs the client two small frames and the server a request."""
-    with http2(server) as client:
-        with contextlib.suppress(OSError, h2.exceptions.ProtocolError):
-            for _ in range(2000):
-                stream = client.h2.get_next_available_stream_id()
-                head = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")]
-                client.h2.send_headers(stream, head, end_stream=True)
-                client.h2.reset_stream(stream)
-            client.flush()
-            while client.receive():
-                pass
-        assert client.closed or any(isinstance(e, h2.events.ConnectionTerminated) for e in client.events)
-    assert server.get("/").status == 200
-
-
-def test_floods_of_pings_and_settings_do_no_harm(server: Server) -> None:
-    """Nobody reads the replies: the connection ends, or waits for its reader; others go on."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
-        connection.settimeout(0.5)
-        flood = (b"\0\0\x08\6\0\0\0\0\0" + b"puffpuff" + b"\0\0\0\4\0\0\0\0\0") * 1000
-        before = memory(server)
-        with contextlib.suppress(OSError):
-            for _ in range(2000):
-                connection.sendall(flood)
-        assert server.get("/").status == 200
-        assert memory(server) - before < 32 << 20
-
-
-def memory(server: Server) -> int:
-    pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE")
-
-
-def test_a_stopping_server_says_good_bye(folder: Path, serve: Serve) -> None:
-    """GOAWAY without an error, and the end once the client has seen it."""
-    with serve(cwd=folder) as server, http2(server) as client:
-        assert client.answer(client.send())[0] == 200
-        server.process.terminate()
-        data = b""
-        codes = []
-        while chunk := client.socket.recv(65536):
-            data += chunk
-            while len(data) >= 9 and len(data) >= 9 + (length := int.from_bytes(data[:3], "big")):
-                kind, flags, payload = data[3], data[4], data[9 : 9 + length]
-                data = data[9 + length :]
-                if kind == 6 and not flags:
-                    client.socket.sendall(b"\0\0\x08\6\1\0\0\0\0" + payload)
-                elif kind == 7:
-                    codes.append(int.from_bytes(payload[4:8], "big"))
-        assert codes
-        assert set(codes) == {0}
-        assert server.process.wait(5) == 0

@@ -7,19 +7,18 @@ import concurrent.futures
 import contextlib
 import hashlib
 import http.client
-import io
 import json
 import os
 import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from stack import Run, Serve, Server
+from stack import Line, Run, Serve, Server
+from support import eventually
 
 APP = r"""
 import collections
@@ -136,6 +135,30 @@ def release(environ, start_response):
     return answer(start_response, b"")
 
 
+HOLDING = collections.Counter()
+
+
+def held(environ, start_response):
+    name = environ["QUERY_STRING"]
+    HOLDING[name] += 1
+    while name not in RELEASED:
+        puff.sleep(0.005)
+    return answer(start_response, b"held")
+
+
+def holding(environ, start_response):
+    return as_json(start_response, HOLDING[environ["QUERY_STRING"]])
+
+
+def later(environ, start_response):
+    def release():
+        puff.sleep(0.5)
+        RELEASED.add(environ["QUERY_STRING"])
+
+    puff.spawn(release)
+    return answer(start_response, b"soon")
+
+
 def endless(environ, start_response):
     start_response("200 OK", [TYPE])
 
@@ -149,6 +172,11 @@ def endless(environ, start_response):
 def counted(environ, start_response):
     start_response("200 OK", [TYPE])
     return Body(environ["QUERY_STRING"], [b"a", b"", b"b"])
+
+
+def empties(environ, start_response):
+    start_response("200 OK", [TYPE])
+    return iter([b"", b"", b"a", b"", b"b", b""][: int(environ["QUERY_STRING"])])
 
 
 def uncallable(environ, start_response):
@@ -318,68 +346,15 @@ def server(folder: Path, serve: Serve) -> Iterator[Server]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
     with serve("--wsgi", "app:app", "--max-body", str(LIMIT), cwd=folder) as server:
+        server.get("/plain")  # the application is imported
         yield server
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-class Unclosed(io.BufferedReader):
-    """A reader that outlives the answers read from it."""
-
-    def close(self) -> None:
-        pass
-
-
-class Line:
-    """A connection on which answers are read one after another."""
-
-    def __init__(self, server: Server) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=20)
-        self.reader = Unclosed(socket.SocketIO(self.socket, "r"))
-
-    def __enter__(self) -> Line:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.reader.detach().close()
-        self.socket.close()
-
-    def send(self, *lines: str, body: bytes = b"") -> None:
-        """A request; `Host` is added."""
-        self.socket.sendall("\r\n".join([*lines, "Host: here", "", ""]).encode("latin-1") + body)
-
-    def answer(self, method: str = "GET") -> http.client.HTTPResponse:
-        """The next answer, its body not yet read."""
-
-        class Shared:
-            def makefile(_, mode: str) -> Any:
-                return self.reader
-
-        response = http.client.HTTPResponse(Shared(), method=method)  # type: ignore[arg-type]
-        response.begin()
-        return response
-
-    def at_end(self) -> bool:
-        """Whether the server has closed the connection, cleanly or not."""
-        try:
-            return self.reader.read(1) == b""
-        except ConnectionResetError:
-            return True
 
 
 @pytest.fixture
 def line(server: Server) -> Iterator[Line]:
     with Line(server) as line:
         yield line
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 15) -> bool:
-    """Whether the condition came true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 # ---------------------------------------------------------------------------- the environ

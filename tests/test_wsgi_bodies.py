@@ -7,7 +7,6 @@ import hashlib
 import http.client
 import json
 import os
-import re
 import socket
 import threading
 import time
@@ -15,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stack import Serve, Server
-from test_wsgi import Line, eventually
+from stack import Line, Serve, Server
+from support import eventually
 
 APP = r'''
 import collections
@@ -271,17 +270,6 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-def silent(line: Line, seconds: float) -> bool:
-    """Whether nothing comes for so long."""
-    line.socket.settimeout(seconds)
-    try:
-        return line.socket.recv(1, socket.MSG_PEEK) is None
-    except TimeoutError:
-        return True
-    finally:
-        line.socket.settimeout(20)
-
-
 def log_after(server: Server, before: int, text: str) -> str:
     assert eventually(lambda: text in server.log.read_text()[before:]), server.log.read_text()[before:]
     return server.log.read_text()[before:]
@@ -324,7 +312,7 @@ def test_an_answer_may_begin_before_the_body_has_ended(line: Line) -> None:
 
 def test_the_client_is_told_to_continue_when_the_application_reads(server: Server, line: Line) -> None:
     line.send("POST /waits?continue HTTP/1.1", "Content-Length: 4", "Expect: 100-continue")
-    assert silent(line, 0.3)
+    assert line.is_silent(0.3)
     server.get("/release?continue")
     assert line.reader.readline() == b"HTTP/1.1 100 Continue\r\n"
     assert line.reader.readline() == b"\r\n"
@@ -494,7 +482,7 @@ def test_a_body_that_comes_drop_by_drop_is_a_408(strict: Server) -> None:
     with Line(strict) as line:
         line.send("POST /counts?drops HTTP/1.1", "Content-Length: 1000")
         begin = time.monotonic()
-        while silent(line, 0.1) and time.monotonic() - begin < 10:
+        while line.is_silent(0.1) and time.monotonic() - begin < 10:
             line.socket.sendall(b"x")
         assert line.answer().status == 408
         assert time.monotonic() - begin < 5
@@ -643,46 +631,3 @@ def test_a_file_that_becomes_shorter_cuts_the_answer(server: Server, folder: Pat
         with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
             response.read()
     log_after(server, before, "the file became shorter while it was sent")
-
-
-# ---------------------------------------------------------------------------- large
-
-MEGABYTES = int(os.environ.get("PUFF_TEST_LARGE_MB", "256"))
-"""How large the bodies below are; 1024 for the full size."""
-
-
-def peak(server: Server) -> int:
-    """The most memory that the server has had, in KiB."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    match = re.search(r"VmHWM:\s+(\d+)", status)
-    assert match is not None
-    return int(match[1])
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc for a process's memory")
-@pytest.mark.parametrize("way", ["up", "down", "file"])
-def test_large_bodies_take_no_memory(folder: Path, serve: Serve, way: str) -> None:
-    size = MEGABYTES << 20
-    with serve("--wsgi", "app:app", "--max-body", str(size), cwd=folder) as server, Line(server) as line:
-        server.request("POST", "/counts?warm", bytes(1 << 20))
-        server.get("/stream?16,65536")
-        before = peak(server)
-        begin = time.monotonic()
-        if way == "up":
-            line.send("POST /counts?large HTTP/1.1", f"Content-Length: {size}")
-            for _ in range(MEGABYTES):
-                line.socket.sendall(bytes(1 << 20))
-            assert line.answer().status == 200
-            assert server.get("/seen?large").json() == size
-        else:
-            with (folder / "large.bin").open("wb") as large:
-                large.truncate(size)
-            path = "/file/large.bin?whole" if way == "file" else f"/stream?{MEGABYTES * 16},65536"
-            line.send(f"GET {path} HTTP/1.1")
-            response = line.answer()
-            received = 0
-            while data := response.read1(1 << 20):
-                received += len(data)
-            assert received == size
-        print(f"{way}: {MEGABYTES} MB in {time.monotonic() - begin:.2f} s, {peak(server) - before} KiB more")
-        assert peak(server) - before < 64 << 10
