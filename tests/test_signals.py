@@ -34,6 +34,38 @@ def test_a_signal_in_a_finaliser_is_not_lost(tmp_path: Path, puff: Run) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (143, "still here\n", "")
 
 
+WHILE_IT_STARTS = """
+import os
+import signal
+
+try:
+    os.kill(os.getpid(), signal.{signum})
+    for _ in range(1000):  # the handler runs in here
+        pass
+except BaseException:
+    pass  # as code does that takes any error for a small one
+
+
+def main():
+    print("started")
+
+
+def app(environ, start_response):
+    raise AssertionError("serves")
+"""
+
+
+@pytest.mark.parametrize(("signum", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
+@pytest.mark.parametrize("command", [("run", "program.main"), ("runserver", "--wsgi", "program:app")])
+def test_a_signal_is_not_lost_while_a_program_starts(
+    tmp_path: Path, puff: Run, command: tuple[str, ...], signum: str, status: int
+) -> None:
+    (tmp_path / "program.py").write_text(WHILE_IT_STARTS.format(signum=signum))
+    bind = ["--bind", "127.0.0.1:0"] if command[0] == "runserver" else []
+    ended = puff(*command, *bind, cwd=tmp_path, timeout=30)
+    assert (ended.returncode, ended.stdout) == (status, "")
+
+
 IN_THE_HUB = """
 import os
 import signal

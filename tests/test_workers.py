@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import random
 import re
 import shutil
@@ -438,9 +439,11 @@ def test_stops_under_load_lose_no_request_in_work(
                 clients = [pool.submit(ask, path) for path in ("/", "/nap") * 3]
                 time.sleep(0.1 + moments.random() * 0.3)
                 server.process.send_signal(signal.SIGTERM)
-                status = server.process.wait(20)
+                status = server.process.wait(40)
                 for client in clients:
                     client.result()
+            # Nobody had to be ended by force.
+            assert "in time" not in server.log.read_text(), server.log.read_text()
             assert status == 0, server.log.read_text()
             assert asked.count("answered") > 0
             assert asked.count("lost") == 0, (asked.count("answered"), server.log.read_text())
@@ -462,6 +465,77 @@ def one_request(port: int, path: str) -> str:
         return "lost" if received else "refused"
     whole = received.startswith(b"HTTP/1.1 200 ") and received.endswith(b"x" * 2000)
     return "answered" if whole else "lost"
+
+
+def test_a_supervisor_ends_with_its_terminal(project: Path) -> None:
+    setsid = shutil.which("setsid")
+    if setsid is None:
+        pytest.skip("the program setsid gives a process a terminal")
+    port = free_port()
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [setsid, "--ctty", PUFF, "runserver", "--workers", "1", "--bind", str(port)],
+        cwd=project,
+        env=clean_environment(),
+        stdin=end,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(end)
+    try:
+        assert eventually(lambda: one_request(port, "/") == "answered", 30)
+        found = children(process.pid)
+        assert len(found) == 1
+        os.close(terminal)
+        assert process.wait(20) == 0
+        assert eventually(lambda: one_request(port, "/") == "refused")
+        assert eventually(lambda: not any(map(is_alive, found)))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_sockets_of_systemd_outlive_workers(project: Path) -> None:
+    start = f"""
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv({str(PUFF)!r}, ["puff", "runserver", "--workers", "1"])
+"""
+    log = project / "log"
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener, log.open("w") as output:
+        port = listener.getsockname()[1]
+        process = subprocess.Popen(
+            [sys.executable, "-c", start, str(listener.fileno())],
+            pass_fds=[listener.fileno()],
+            cwd=project,
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        server = Server(f"http://127.0.0.1:{port}", process, log)  # type: ignore[arg-type]
+        try:
+            assert server.get("/version").text == "1"
+            old = workers(server)
+            with Load(port) as load:
+                process.send_signal(signal.SIGHUP)
+                assert eventually(lambda: workers(server) and not set(old) & set(workers(server)), 30)
+                load.wait_for(50)
+            load.assert_flawless()
+            assert server.stop() == 0
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_the_supervisor_passes_a_wish_for_a_dump_on(project: Path, serve: Serve) -> None:
+    with serve("--workers", "2", cwd=project) as server:
+        assert log_has(server, "with 2 workers")
+        server.process.send_signal(signal.SIGUSR1)
+        assert eventually(lambda: server.log.read_text().count("_attend") >= 2, 30), server.log.read_text()
+        assert server.get("/version").status == 200
 
 
 # ---------------------------------------------------------------------------- pid file, user

@@ -470,8 +470,28 @@ def _throw_at_root(error: BaseException) -> None:
         root.throw(error)
 
 
+_asked: int | None = None
+"""The last signal that asked the program to end."""
+
+
 def _raise_in_root(signum: int) -> None:
-    interrupt_root(KeyboardInterrupt() if signum == signal.SIGINT else SystemExit(128 + signum))
+    global _asked
+    _asked = signum
+    interrupt_root(_request(signum))
+
+
+def _request(signum: int) -> BaseException:
+    return KeyboardInterrupt() if signum == signal.SIGINT else SystemExit(128 + signum)
+
+
+def check_asked() -> None:
+    """Raises what a signal has raised that nobody has heard; for the end of a program's start.
+
+    It came before there was a main greenlet, or in code that takes any error for a small one: an import that
+    may fail, a call from Rust. Whoever has been asked to end must not begin to serve.
+    """
+    if _asked is not None:
+        raise _request(_asked)
 
 
 class _signals:

@@ -40,6 +40,7 @@ def run(driver):
     if root is None:
         _report(driver)
         return driver.fail()
+    _hub.check_asked()
     task, function, args = root
     if task is not None:
         if driver.is_watched():

@@ -315,14 +315,14 @@ impl Watchman {
             return;
         }
         match self.reread() {
-            Ok((config, server, sockets)) => {
+            Ok((mut config, server, sockets)) => {
                 self.server = server;
                 // Without the setting in the file any more, there is still a supervisor.
                 self.crew.resize(config.workers.unwrap_or(1));
-                self.crew.set_rules(Rules {
-                    development: self.config.reload,
-                    ..Rules::new(&config)
-                });
+                // Development or not: that is for a supervisor's whole life.
+                config.reload = self.config.reload;
+                self.config = config;
+                self.crew.set_rules(Rules::new(&self.config));
                 self.next_sockets = Some(sockets);
                 self.excuse = None;
                 self.crew.reload(Instant::now());
