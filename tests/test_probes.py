@@ -265,5 +265,10 @@ def test_an_answer_of_http_1_0_that_breaks_off_is_a_reset(server: Server) -> Non
         with pytest.raises(ConnectionResetError):
             line.reader.read()
     with Line(server) as line:
-        line.send("GET /big?3,1000 HTTP/1.0")
-        assert line.reader.read().endswith(b"\2" * 1000)
+        line.send("GET /big?3,1000 HTTP/1.0", "Connection: keep-alive")
+        received = line.reader.read()
+        assert received.endswith(b"\2" * 1000)
+        assert b"\r\nconnection: close\r\n" in received
+    with Line(server) as line:
+        line.send("GET /cut?short HTTP/1.0")
+        assert line.reader.read().endswith(b"abc")  # the client has been told of forty bytes

@@ -32,6 +32,8 @@ PACKAGES = [
     *("asgiref", "cryptography", "ephemeral-port-reserve", "greenlet>=3.2", "jinja2", "pytest<9"),
     *("pytest-timeout", "sqlparse", "tblib", "tomli>=2; python_version < '3.11'"),
 ]
+NO_FRAMEWORKS = 3
+"""The status without packages."""
 SECONDS = 300
 """Bound on one run of one suite."""
 
@@ -49,7 +51,7 @@ class Suite:
             settings = ["--settings=frameworks_settings", "--noinput", "--parallel=1", "--verbosity=2"]
             return [str(python), "tests/runtests.py", *settings, *self.tests]
         quiet = ["-q", "-o", "addopts=", "-o", "filterwarnings=default", "-p", "no:cacheprovider"]
-        return [str(python), "-m", "pytest", *quiet, "--timeout=60", f"--junitxml={results}", *self.tests]
+        return [str(python), "-m", "pytest", *quiet, "--timeout=20", f"--junitxml={results}", *self.tests]
 
     def outcomes(self, results: Path, log: str) -> Outcomes:
         if self.project == "Django":
@@ -93,7 +95,11 @@ def main() -> int:
     parser.add_argument("suites", nargs="*", default=list(SUITES), help=", ".join(SUITES))
     parser.add_argument("-k", dest="chosen", help="only these tests (pytest's and Django's -k)")
     options = parser.parse_args()
-    python = environment()
+    try:
+        python = environment()
+    except subprocess.SubprocessError as error:
+        print(f"the frameworks are not to be had: {error}", file=sys.stderr)
+        return NO_FRAMEWORKS
     reasons = [
         line.split("\t")
         for line in (FOLDER / "differences.tsv").read_text().splitlines()

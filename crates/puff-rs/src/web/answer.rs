@@ -172,6 +172,15 @@ impl RequestLine {
         if self.version == Version::HTTP_2 && !switched && self.is_bodiless(status) {
             return without_body(response);
         }
+        if self.version == Version::HTTP_10
+            && !self.is_bodiless(status)
+            && response.body().size_hint().exact().is_none()
+            && !response.headers().contains_key(CONTENT_LENGTH)
+        {
+            // hyper would say that the connection goes on, if the client wishes so, and close it.
+            response.body_mut().ends_with_connection();
+            return closing(response, self.version);
+        }
         if !self.head && !switched && status != StatusCode::NOT_MODIFIED && lies(&response) {
             error!("a handler's Content-Length is not the length of its body");
             let failed = text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error");
@@ -231,12 +240,17 @@ pub(super) struct Working {
 
 impl Working {
     /// To be called as soon as there is a request, so that nobody takes the connection for an idle one.
-    pub(super) fn new(pulse: Arc<Pulse>, version: Version) -> Working {
+    pub(super) fn new(pulse: Arc<Pulse>) -> Working {
         pulse.begin();
         Working {
             pulse,
-            unframed: version == Version::HTTP_10,
+            unframed: false,
         }
+    }
+
+    /// The client will know the end of the answer by the end of the connection.
+    pub(super) fn unframed(&mut self) {
+        self.unframed = true;
     }
 
     /// The answer's body has failed.

@@ -111,6 +111,13 @@ impl ServerBody {
         }
     }
 
+    /// The client knows its end by the end of the connection: one that comes too early has to look different.
+    pub(super) fn ends_with_connection(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.working.unframed();
+        }
+    }
+
     /// The beginning of a large piece; the rest is kept.
     fn cut(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         match frame.into_data() {

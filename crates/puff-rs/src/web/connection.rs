@@ -109,7 +109,7 @@ async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo, t
     let service = {
         let (shared, pulse) = (shared.clone(), pulse.clone());
         service_fn(move |request: Request<Incoming>| {
-            let working = Working::new(pulse.clone(), request.version());
+            let working = Working::new(pulse.clone());
             answer(shared.clone(), working, request, info)
         })
     };

@@ -8,7 +8,7 @@ pub(super) struct Chunked {
     state: State,
     /// Bytes of extensions and trailers so far: they carry nothing that anybody reads.
     extra: usize,
-    /// The line of a trailer that is coming in.
+    /// The extensions, or the line of a trailer, that are coming in.
     line: Vec<u8>,
 }
 
@@ -65,9 +65,14 @@ impl Chunked {
                 }
                 (State::Size(value, 1..), b'\r') => State::SizeEnd(value),
                 (State::Size(value, 1..), b';') => State::Extension(value),
-                (State::Extension(value), b'\r') => State::SizeEnd(value),
+                (State::Extension(value), b'\r') => {
+                    check_extensions(&self.line)?;
+                    self.line.clear();
+                    State::SizeEnd(value)
+                }
                 (State::Extension(value), byte) if is_value(&byte) => {
                     self.count()?;
+                    self.line.push(byte);
                     State::Extension(value)
                 }
                 (State::SizeEnd(0), b'\n') => State::Trailer,
@@ -98,6 +103,58 @@ impl Chunked {
             Err(Broken)
         } else {
             Ok(())
+        }
+    }
+}
+
+/// What comes after the first semicolon: `name`, `name=token` or `name="text"`, with semicolons between them. Nobody
+/// reads them, but a proxy that ends them elsewhere than we do would see other chunks.
+fn check_extensions(line: &[u8]) -> Result<(), Broken> {
+    let mut rest = line;
+    loop {
+        rest = without_token(without_space(rest))?;
+        let mut after = without_space(rest);
+        if let Some(value) = after.strip_prefix(b"=") {
+            let value = without_space(value);
+            rest = match value.strip_prefix(b"\"") {
+                Some(text) => without_text(text)?,
+                None => without_token(value)?,
+            };
+            after = without_space(rest);
+        }
+        match after.split_first() {
+            Some((b';', more)) => rest = more,
+            // A space at the end belongs to nothing.
+            None if rest.is_empty() => return Ok(()),
+            _ => return Err(Broken),
+        }
+    }
+}
+
+fn without_space(bytes: &[u8]) -> &[u8] {
+    let space = bytes
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t'))
+        .count();
+    &bytes[space..]
+}
+
+fn without_token(bytes: &[u8]) -> Result<&[u8], Broken> {
+    match bytes.iter().take_while(|byte| is_token(**byte)).count() {
+        0 => Err(Broken),
+        length => Ok(&bytes[length..]),
+    }
+}
+
+/// What follows the closing quotation mark.
+fn without_text(bytes: &[u8]) -> Result<&[u8], Broken> {
+    let mut at = 0;
+    loop {
+        match bytes.get(at) {
+            Some(b'"') => return Ok(&bytes[at + 1..]),
+            Some(b'\\') => at += 2,
+            Some(_) => at += 1,
+            None => return Err(Broken),
         }
     }
 }
@@ -158,6 +215,7 @@ mod tests {
             end(b"A; a=\"b c\"\r\n0123456789\r\n0\r\nVary: *\r\n\r\n"),
             Ok(Some(38))
         );
+        assert_eq!(end(b"0;a;b=c ; d = \"\\\"e;\"\r\n\r\n"), Ok(Some(24)));
         assert_eq!(end(b"5\r\nhel"), Ok(None));
         assert_eq!(end(b"0\r\n"), Ok(None));
     }
@@ -174,6 +232,15 @@ mod tests {
             "\r\n",
             ";a\r\n",
             "5;a\rb\r\n",
+            "5;\r\n",
+            "5;a=\r\n",
+            "5;=a\r\n",
+            "5;a;\r\n",
+            "5;a \r\n",
+            "5;a b\r\n",
+            "5;a=\"b\r\n",
+            "5;a=\"b\\\"\r\n",
+            "5;a=\"b\"c\r\n",
             "g\r\n",
             "5\r\nhello0\r\n",
             "5\r\nhelloXX",
