@@ -177,9 +177,11 @@ impl RequestLine {
             && response.body().size_hint().exact().is_none()
             && !response.headers().contains_key(CONTENT_LENGTH)
         {
-            // hyper would say that the connection goes on, if the client wishes so, and close it.
             response.body_mut().ends_with_connection();
             return closing(response, self.version);
+        }
+        if self.version == Version::HTTP_10 && response.headers().contains_key(CONNECTION) {
+            return closing(response, self.version); // all that an application's header can say
         }
         if !self.head && !switched && status != StatusCode::NOT_MODIFIED && lies(&response) {
             error!("a handler's Content-Length is not the length of its body");
@@ -227,6 +229,10 @@ fn closing(mut response: Response<ServerBody>, version: Version) -> Response<Ser
     if version != Version::HTTP_2 {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
+        if version == Version::HTTP_10 {
+            // To an answer that is one of HTTP/1.1 hyper adds `keep-alive` if the client wishes so.
+            *response.version_mut() = version;
+        }
     }
     response
 }
