@@ -392,7 +392,8 @@ impl Conversation {
         };
         let given = match connection.advance() {
             Step::Wait { write } => {
-                if write != state.writing
+                // Asked anew each time, for room that is there already is no news to the poller.
+                if (write || state.writing)
                     && let Some(token) = state.token
                 {
                     match self.reactor.poller().watch_writing(&self.socket, token, write) {
