@@ -60,6 +60,7 @@ test-rust: $(VENV)/.package
 	@scripts/postgres.sh
 	@scripts/pgbouncer.sh
 	cargo $(CARGO_TEST) --workspace
+	cargo $(CARGO_TEST) --package puff-rs --features otel --lib traces
 	cargo test --quiet --workspace --doc
 
 test-python: $(VENV)/.package

@@ -116,7 +116,7 @@ class Reader:
         if self.server is not None:
             self.server.close()
         self.server = self.stack.enter_context(contextlib.ExitStack())
-        server = self.server.enter_context(self.serve(*command[2:], cwd=self.folder))
+        server = self.server.enter_context(self.serve(*command[2:], cwd=self.folder, env={"PUFF_DEBUG": ""}))
         self.address = server.url.removeprefix("http://")
 
     def compare(self, block: Block) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         wrap_async,
     )
     from ._local import local
+    from ._request import request_id
     from ._services import (
         global_graphql,
         global_postgres,
@@ -59,6 +60,7 @@ _HOMES = {
         "wrap_async",
     ],
     "_local": ["local"],
+    "_request": ["request_id"],
     "_services": ["global_graphql", "global_postgres", "global_pubsub", "global_redis", "global_state"],
     "_sync": ["Event", "Lock", "Queue", "Semaphore"],
     "_websocket": ["WebSocket", "WebSocketClosed", "websocket"],
@@ -90,6 +92,7 @@ __all__ = [
     "local",
     "open_file",
     "read_file_bytes",
+    "request_id",
     "run_in_hub",
     "sleep",
     "sleep_ms",

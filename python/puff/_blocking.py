@@ -55,6 +55,10 @@ class _Pool:
                     self._jobs.remove(job)
             raise
 
+    def count_busy(self) -> int:
+        """How many threads have work."""
+        return self._threads - self._idle
+
     def _work(self) -> None:
         while (job := self._next()) is not None:
             waiter, function, args, kwargs = job
@@ -80,6 +84,11 @@ class _Pool:
 
 
 _pool = _Pool(limit=32)
+
+
+def count_busy() -> int:
+    """How many threads have work."""
+    return _pool.count_busy()
 
 
 def set_limit(threads: int) -> None:

@@ -202,6 +202,10 @@ class Hub:
         """The greenlets that have a job, waiting or running."""
         return list(self._busy)
 
+    def count_workers(self) -> int:
+        """How many greenlets have a job, waiting or running."""
+        return len(self._busy)
+
     def spawn(self, function: Callable[[Any], object], argument: Any) -> None:
         """Starts `function(argument)` in a greenlet; from any thread."""
         self.native.call_soon(function, argument)

@@ -13,10 +13,11 @@ from greenlet import getcurrent
 
 from ._hub import Worker, running
 from ._native import native
+from ._request import request_id
 from .debug import name_of
 
 if TYPE_CHECKING:
-    from ._puff import LogSink
+    from ._puff import LogSink, WsgiRequest
 
 _texts = logging.Formatter()
 
@@ -53,7 +54,10 @@ class TracingHandler(logging.Handler):
         try:
             if self._sink.enabled(record.levelno, record.name):
                 message, exception = record.getMessage(), _exception(record)
-                self._sink.emit(record.levelno, record.name, message, _greenlet(), exception)
+                request: WsgiRequest | None = getattr(record, "wsgi_request", None)
+                method, path = (request.method, request.path) if request is not None else (None, None)
+                texts = [message, request_id(), method, path, _greenlet(), exception]
+                self._sink.emit(record.levelno, record.name, texts)
         except RecursionError:
             raise
         except Exception:

@@ -21,8 +21,13 @@ log = logging.getLogger("puff.wsgi")
 WsgiApp = Callable[[dict[str, Any], Any], Any]
 
 
-def handler(app: WsgiApp, kill_gone: bool) -> Callable[[WsgiRequest], None]:
-    """What the hub calls for each request to `app`, which with `kill_gone` ends when its client goes."""
+def handler(
+    app: WsgiApp, kill_gone: bool, fail: Callable[[WsgiRequest, BaseException], None] | None = None
+) -> Callable[[WsgiRequest], None]:
+    """What the hub calls for each request to `app`, which with `kill_gone` ends when its client goes.
+
+    `fail` answers a request whose application raised; without it that is a bare 500.
+    """
 
     def handle(request: WsgiRequest) -> None:
         try:
@@ -42,8 +47,12 @@ def handler(app: WsgiApp, kill_gone: bool) -> Callable[[WsgiRequest], None]:
         except BaseException as error:
             # Also SystemExit: what a client can bring about must not end the server. After the headers the
             # abort cuts the connection, so that the client sees that the body is not whole.
-            request.abort()
-            log.error("error in the WSGI application for %s", request, exc_info=error)
+            if fail is None:
+                request.abort()
+            else:
+                fail(request, error)
+            extra = {"wsgi_request": request}
+            log.error("error in the WSGI application for %s", request, exc_info=error, extra=extra)
 
     def handle_while_wanted(request: WsgiRequest) -> None:
         if request.begin(getcurrent()):

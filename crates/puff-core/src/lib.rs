@@ -10,6 +10,9 @@ pub mod random;
 pub mod task;
 pub mod text;
 
+/// The target of the spans that are made for traces (OpenTelemetry) and are too many for a log.
+pub const TRACE_TARGET: &str = "puff::trace";
+
 pub use bytes::Bytes;
 pub use environment::Environment;
 pub use text::Text;

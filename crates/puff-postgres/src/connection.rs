@@ -5,10 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use puff_core::TRACE_TARGET;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::PollSender;
+use tracing::{Instrument, Span};
 
 use crate::actor::{Actor, Channel, MAX_QUEUED, Shared};
 use crate::config::Config;
@@ -127,7 +129,9 @@ impl Connection {
     pub async fn query(&self, sql: &str, params: &[Param]) -> Result<Rows, Error> {
         let query = Query::new(sql, params)?;
         let alone = false;
-        self.send(|reply| Request::Query { query, reply, alone }).await
+        self.send(|reply| Request::Query { query, reply, alone })
+            .instrument(statement_span(sql))
+            .await
     }
 
     /// Runs one statement as [`query`](Self::query) does, and has the server stop it after `limit`.
@@ -142,7 +146,9 @@ impl Connection {
     pub async fn query_within(&self, limit: Duration, sql: &str, params: &[Param]) -> Result<Rows, Error> {
         let query = Query::new(sql, params)?;
         let alone = true;
-        let answer = self.send(|reply| Request::Query { query, reply, alone });
+        let answer = self
+            .send(|reply| Request::Query { query, reply, alone })
+            .instrument(statement_span(sql));
         match tokio::time::timeout(limit, answer).await {
             Ok(answer) => answer,
             Err(_) => Err(Error::Timeout {
@@ -454,4 +460,16 @@ impl std::fmt::Debug for CancelToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "CancelToken({})", self.key.process_id)
     }
+}
+
+/// The span of a statement in a trace. Its parameters are not in it: they may be anything.
+fn statement_span(sql: &str) -> Span {
+    tracing::trace_span!(
+        target: TRACE_TARGET,
+        "statement",
+        otel.name = sql.split_ascii_whitespace().next().unwrap_or("statement"),
+        otel.kind = "client",
+        db.system.name = "postgresql",
+        db.query.text = sql,
+    )
 }

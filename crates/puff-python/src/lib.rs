@@ -31,6 +31,7 @@ mod poller;
 mod quick;
 mod reactor;
 mod runtime;
+mod status;
 mod tasks;
 mod waiter;
 
@@ -41,6 +42,7 @@ pub use greenlet::{BoxError, greenlet_async};
 pub use hub::{run_background, run_main};
 pub use runtime::Runtime;
 pub use services::{Opener, ServiceError, Services};
+pub use status::{HubLoad, HubStatus};
 pub use tasks::Unfinished;
 pub use waiter::Waiter;
 

@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering as Order;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -50,6 +50,10 @@ pub(crate) struct Reactor {
     /// work at hand than what is in the queue.
     sole: AtomicBool,
     busy_since: Mutex<Option<Instant>>,
+    /// Whether somebody wants to know `busy`.
+    measured: AtomicBool,
+    /// Nanoseconds for which the hub ran Python.
+    busy: AtomicU64,
     kinds: Kinds,
     tokio: tokio::runtime::Handle,
 }
@@ -166,6 +170,8 @@ impl Reactor {
             poller: Poller::new()?,
             sole: AtomicBool::new(false),
             busy_since: Mutex::new(None),
+            measured: AtomicBool::new(false),
+            busy: AtomicU64::new(0),
             kinds: Kinds::default(),
             tokio,
         })
@@ -256,7 +262,7 @@ impl Reactor {
     ///
     /// An empty batch means that the hub was woken without an event.
     pub(crate) fn wait(&self, py: Python<'_>) -> Vec<Event> {
-        *self.busy_since.lock() = None;
+        self.rest();
         // The sockets are looked at in each turn, also when there is enough to do without them.
         if self.poller.is_expecting() && !self.queue.lock().is_empty() {
             py.detach(|| self.poller.attend(&self.poller.glance()));
@@ -279,7 +285,7 @@ impl Reactor {
         if !self.sole.load(Ordering::Relaxed) {
             return false;
         }
-        *self.busy_since.lock() = None;
+        self.rest();
         let come = loop {
             self.fire_timers(py);
             let mut queue = self.queue.lock();
@@ -296,6 +302,15 @@ impl Reactor {
         };
         *self.busy_since.lock() = Some(Instant::now());
         come
+    }
+
+    /// The hub has done what there was.
+    fn rest(&self) {
+        let since = self.busy_since.lock().take();
+        if let Some(since) = since.filter(|_| self.measured.load(Ordering::Relaxed)) {
+            let spent = since.elapsed().as_nanos() as u64;
+            self.busy.fetch_add(spent, Ordering::Relaxed);
+        }
     }
 
     fn next_batch(&self, py: Python<'_>) -> Vec<Event> {
@@ -358,6 +373,22 @@ impl Reactor {
     /// Whether something waits for the hub.
     pub(crate) fn has_events(&self) -> bool {
         !self.queue.lock().is_empty()
+    }
+
+    /// How many events wait for the hub.
+    pub(crate) fn queued(&self) -> usize {
+        let queue = self.queue.lock();
+        queue.events.len() + queue.fresh.len()
+    }
+
+    /// From now on the time in which the hub runs Python is summed up.
+    pub(crate) fn measure(&self) {
+        self.measured.store(true, Ordering::Relaxed);
+    }
+
+    /// For how long the hub has run Python since `measure`. What it does right now counts once it is done.
+    pub(crate) fn busy_time(&self) -> Duration {
+        Duration::from_nanos(self.busy.load(Ordering::Relaxed))
     }
 
     /// Since when the hub has been running Python without looking at its queue; `None` while it waits.

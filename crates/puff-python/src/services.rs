@@ -202,6 +202,27 @@ impl Services {
             .filter_map(|lazy| lazy.cell.get())
     }
 
+    /// Likewise, each with a name: `default` for the one without, and `postgres.default` for one that is called so.
+    pub fn opened_pools(&self) -> impl Iterator<Item = (&str, &Pool)> {
+        let unnamed = self.inner.postgres.lazy.iter().map(|lazy| ("default", lazy));
+        let named = self
+            .inner
+            .named_pools
+            .iter()
+            .map(|(name, lazy)| match name.as_str() {
+                "default" => ("postgres.default", lazy),
+                name => (name, lazy),
+            });
+        unnamed
+            .chain(named)
+            .filter_map(|(name, lazy)| Some((name, lazy.cell.get()?)))
+    }
+
+    /// The Redis pool, if it is open already.
+    pub fn opened_redis(&self) -> Option<&RedisPool> {
+        self.inner.redis.lazy.as_ref()?.cell.get()
+    }
+
     /// The Redis pool; as [`Services::postgres`].
     ///
     /// # Errors

@@ -41,6 +41,6 @@ mod reply;
 
 pub use config::{Address, RedisConfig};
 pub use error::Error;
-pub use pool::RedisPool;
+pub use pool::{RedisPool, RedisStatus};
 pub use pubsub::{Event, Message, PubSub, PubSubConfig, PubSubConnection};
 pub use reply::Reply;

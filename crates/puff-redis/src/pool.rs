@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -31,6 +31,35 @@ struct Inner {
     slots: Box<[Slot]>,
     next: AtomicUsize,
     closed: AtomicBool,
+    /// Commands that were begun, that are over, and those of them without an answer.
+    begun: AtomicU64,
+    over: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// What a pool is doing, and has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedisStatus {
+    /// The most connections there may be.
+    pub max_size: usize,
+    /// Connections that are open; all commands share them.
+    pub open: usize,
+    /// Commands that wait for a connection or for their answer.
+    pub in_flight: u64,
+    /// Commands so far, those in flight included.
+    pub commands: u64,
+    /// Commands that had no answer: no connection, a lost one, a time-out. An error as answer is not one of them.
+    pub failures: u64,
+}
+
+/// A command on its way; it is over when this is dropped, also for one that was given up.
+struct Underway<'a>(&'a Inner);
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        self.0.over.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl RedisPool {
@@ -43,6 +72,9 @@ impl RedisPool {
                 slots,
                 next: AtomicUsize::new(0),
                 closed: AtomicBool::new(false),
+                begun: AtomicU64::new(0),
+                over: AtomicU64::new(0),
+                failed: AtomicU64::new(0),
             }),
         }
     }
@@ -50,6 +82,27 @@ impl RedisPool {
     /// The settings that the pool was made with.
     pub fn config(&self) -> &RedisConfig {
         &self.inner.config
+    }
+
+    /// What the pool is doing at this moment, and how much it has done.
+    pub fn status(&self) -> RedisStatus {
+        let Inner {
+            slots,
+            begun,
+            over,
+            failed,
+            ..
+        } = &*self.inner;
+        // In this order: what ends between the two looks must not make their difference negative.
+        let over = over.load(Ordering::Relaxed);
+        let commands = begun.load(Ordering::Relaxed);
+        RedisStatus {
+            max_size: slots.len(),
+            open: slots.iter().filter(|slot| slot.current().is_some()).count(),
+            in_flight: commands.saturating_sub(over),
+            commands,
+            failures: failed.load(Ordering::Relaxed),
+        }
     }
 
     /// Sends one command, its name first, and returns the server's reply.
@@ -130,15 +183,25 @@ impl RedisPool {
         let Inner {
             config, slots, next, ..
         } = &*self.inner;
+        self.inner.begun.fetch_add(1, Ordering::Relaxed);
+        let _underway = Underway(&self.inner);
         let slot = &slots[next.fetch_add(1, Ordering::Relaxed) % slots.len()];
-        let link = slot.open(&self.inner).await?;
+        let opened = slot.open(&self.inner).await;
+        let link = opened.inspect_err(|_| self.inner.note_failure())?;
         let answer = link.send(command, name, config.response_timeout).await;
         if matches!(answer, Err(Error::Timeout { .. } | Error::Disconnected { .. })) {
+            self.inner.note_failure();
             // A peer that vanished without a word also looks like this. Commands under way keep the old link
             // alive until they end.
             slot.forget(&link);
         }
         Reply::from_value(answer?)
+    }
+}
+
+impl Inner {
+    fn note_failure(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
     }
 }
 

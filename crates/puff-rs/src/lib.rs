@@ -33,6 +33,7 @@ pub mod errors;
 pub mod graphql;
 mod into_py;
 mod logging;
+pub mod metrics;
 mod native;
 pub mod prelude;
 pub mod program;

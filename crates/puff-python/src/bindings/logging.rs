@@ -8,14 +8,14 @@ use pyo3::types::PyString;
 use rustc_hash::FxHashMap;
 use tracing::callsite::{Callsite, Identifier, register};
 use tracing::dispatcher::get_default;
-use tracing::field::{FieldSet, Value};
+use tracing::field::{Field, FieldSet, Value};
 use tracing::level_filters::LevelFilter;
 use tracing::metadata::Kind;
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata};
 
 /// The fields of an event, in the order in which they are written.
-const FIELDS: &[&str] = &["message", "greenlet", "exception"];
+const FIELDS: [&str; 6] = ["message", "request_id", "method", "path", "greenlet", "exception"];
 
 /// How many loggers keep their names as targets: what is made for one lives for ever, as Python's logger does.
 const MAX_LOGGERS: usize = 4096;
@@ -33,7 +33,7 @@ impl Site {
         let site: &'static Site = Box::leak(Box::new(Site {
             metadata: OnceLock::new(),
         }));
-        let fields = FieldSet::new(FIELDS, Identifier(site));
+        let fields = FieldSet::new(&FIELDS, Identifier(site));
         let metadata = Metadata::new(
             "Python's logging",
             target,
@@ -144,41 +144,39 @@ impl LogSink {
         })
     }
 
-    /// Writes a record that `enabled` let through.
+    /// Writes a record that `enabled` let through; `texts` are its `FIELDS`, with None for what it has not.
     fn emit(
         &self,
         py: Python<'_>,
         level: i64,
         logger: &Bound<'_, PyString>,
-        message: &Bound<'_, PyString>,
-        greenlet: Option<&Bound<'_, PyString>>,
-        exception: Option<&Bound<'_, PyString>>,
+        texts: [Option<Bound<'_, PyString>>; FIELDS.len()],
     ) {
         // Python's text may hold what is no Unicode; a log shows it as far as it can.
         let name = logger.to_string_lossy();
-        let message = message.to_string_lossy();
-        let greenlet = greenlet.map(|text| text.to_string_lossy());
-        let exception = exception.map(|text| text.to_string_lossy());
+        let texts = texts
+            .each_ref()
+            .map(|text| text.as_ref().map(|text| text.to_string_lossy()));
         py.detach(|| {
-            let texts = [Some(&*message), greenlet.as_deref(), exception.as_deref()];
+            let texts = texts.each_ref().map(|text| text.as_deref());
             write(self.site(level, &name).known(), &texts);
         });
     }
 }
 
 /// Sends an event with the texts as `FIELDS`.
-fn write(metadata: &'static Metadata<'static>, texts: &[Option<&str>; 3]) {
+fn write(metadata: &'static Metadata<'static>, texts: &[Option<&str>; FIELDS.len()]) {
     let fields = metadata.fields();
-    let mut names = fields.iter();
-    let (Some(message), Some(greenlet), Some(exception)) = (names.next(), names.next(), names.next()) else {
+    let names: Vec<Field> = fields.iter().collect();
+    let Ok(names) = <[Field; FIELDS.len()]>::try_from(names) else {
         return;
     };
-    let value = |index: usize| texts[index].as_ref().map(|text| text as &dyn Value);
-    let values = [
-        (&message, value(0)),
-        (&greenlet, value(1)),
-        (&exception, value(2)),
-    ];
+    let values: [(&Field, Option<&dyn Value>); FIELDS.len()] = std::array::from_fn(|index| {
+        (
+            &names[index],
+            texts[index].as_ref().map(|text| text as &dyn Value),
+        )
+    });
     Event::dispatch(metadata, &fields.value_set(&values));
 }
 

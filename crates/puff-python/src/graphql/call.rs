@@ -63,6 +63,12 @@ impl ResolverCall {
         self.life.as_ref()?.doomed()
     }
 
+    /// The id of the request, if the server gives ids.
+    #[getter]
+    fn request_id(&self) -> Option<&str> {
+        self.call.context.id()
+    }
+
     /// The resolver's own `call(parents, context, arguments)`.
     #[getter]
     fn function(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {

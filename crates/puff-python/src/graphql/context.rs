@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 use puff_graphql::{ParentSource, Parents};
 use pyo3::prelude::*;
@@ -21,6 +21,8 @@ pub struct RequestContext {
 #[derive(Default)]
 struct Inner {
     headers: HeaderMap,
+    /// The request's id, if the server gives ids.
+    id: Option<HeaderValue>,
     /// `context.state`: a dict, made when a resolver first asks.
     state: Mutex<Option<Py<PyDict>>>,
 }
@@ -28,12 +30,24 @@ struct Inner {
 impl RequestContext {
     /// A request with these HTTP headers.
     pub fn new(headers: HeaderMap) -> RequestContext {
+        RequestContext::with_id(headers, None)
+    }
+
+    /// Likewise, with the id that the server has given it: its resolvers log it.
+    pub fn with_id(headers: HeaderMap, id: Option<HeaderValue>) -> RequestContext {
         RequestContext {
             inner: Arc::new(Inner {
                 headers,
+                id,
                 state: Mutex::new(None),
             }),
         }
+    }
+}
+
+impl RequestContext {
+    pub(super) fn id(&self) -> Option<&str> {
+        self.inner.id.as_ref()?.to_str().ok()
     }
 }
 

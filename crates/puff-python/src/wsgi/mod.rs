@@ -19,9 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, Request, Response, StatusCode};
+use puff_core::TRACE_TARGET;
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
+use tracing::{Level, Span};
 
 pub use body::{Aborted, WsgiBody};
 use environ::EnvironBuilder;
@@ -29,7 +31,8 @@ pub use head::is_hop_by_hop;
 pub use input::RequestBody;
 use input::{RequestBodyError, WsgiInput};
 pub use limits::{BodyError, InputLimits};
-use request::{RequestJob, WsgiRequest};
+use request::RequestJob;
+pub(crate) use request::WsgiRequest;
 
 use crate::lifeline::{Lifeline, Lifelines};
 use crate::reactor::{Event, Reactor};
@@ -64,6 +67,22 @@ pub struct WsgiOptions {
     /// How long the application may take until its headers are sent; then `GreenletExit` is raised where it
     /// waits, and the answer is a 504. An application that computes without a wait ends at its next one.
     pub time_limit: Option<Duration>,
+    /// The header in which requests have an id: their greenlets log it.
+    pub request_id: Option<HeaderName>,
+    /// Who is shown the traceback of an exception instead of a bare 500.
+    pub error_page: ErrorPage,
+}
+
+/// Who is shown the traceback of an exception that the application lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ErrorPage {
+    /// Nobody; for everything that strangers can reach.
+    #[default]
+    Off,
+    /// Clients on this machine that no proxy speaks for.
+    Local,
+    /// Every client.
+    Always,
 }
 
 /// A WSGI application that runs on the hub. Clones are cheap and share it.
@@ -81,6 +100,7 @@ struct Inner {
     lifelines: Option<Lifelines>,
     time_limit: Option<Duration>,
     mount: String,
+    request_id: Option<HeaderName>,
 }
 
 impl WsgiApp {
@@ -102,9 +122,10 @@ impl WsgiApp {
             ));
         }
         let can_end = options.kill_gone || options.time_limit.is_some();
-        let handler = py
-            .import("puff._wsgi")?
-            .call_method1("handler", (application, can_end))?;
+        let handler = py.import("puff._wsgi")?.call_method1(
+            "handler",
+            (application, can_end, error_page(py, options.error_page)?),
+        )?;
         Ok(WsgiApp {
             inner: Arc::new(Inner {
                 reactor: runtime.reactor().clone(),
@@ -113,6 +134,7 @@ impl WsgiApp {
                 lifelines: can_end.then(|| Lifelines::with_deadline(runtime, options.kill_gone)),
                 time_limit: options.time_limit,
                 mount: options.mount,
+                request_id: options.request_id,
             }),
         })
     }
@@ -139,6 +161,11 @@ impl WsgiApp {
             connection,
             sender,
             life,
+            // Not asked for without need: it is a look at the thread's own storage.
+            span: match tracing::span_enabled!(target: TRACE_TARGET, Level::TRACE) {
+                true => Span::current(),
+                false => Span::none(),
+            },
         };
         self.inner.reactor.push(Event::Job(Box::new(job)));
         let response = match self.inner.time_limit {
@@ -184,6 +211,17 @@ fn is_async(application: &Bound<'_, PyAny>) -> bool {
         .into_iter()
         .flatten()
         .any(|flags| flags & CO_COROUTINE != 0)
+}
+
+/// What answers with a traceback, as the Python half takes it.
+fn error_page(py: Python<'_>, whom: ErrorPage) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let only_local = match whom {
+        ErrorPage::Off => return Ok(None),
+        ErrorPage::Local => true,
+        ErrorPage::Always => false,
+    };
+    let page = py.import("puff._error_page")?;
+    page.call_method1("answerer", (only_local,)).map(Some)
 }
 
 /// What is left of `path` below the mount; `None` if it is not below it.

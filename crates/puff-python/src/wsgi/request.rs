@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Request, Response, StatusCode};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use tokio::sync::{mpsc, oneshot};
+use tracing::Span;
 
 use super::body::{Whole, WsgiBody};
 use super::file::{FileJob, Opened};
@@ -37,12 +39,17 @@ pub(super) struct RequestJob {
     pub(super) sender: oneshot::Sender<Response<WsgiBody>>,
     /// Of a request that ends with its client.
     pub(super) life: Option<Arc<Lifeline>>,
+    /// The request's span in a trace, if it has one.
+    pub(super) span: Span,
 }
 
 impl Job for RequestJob {
     fn into_call(self: Box<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
         let environ = self.app.environ.build(py, &self.request, self.connection)?;
+        let name = self.app.request_id.as_ref();
+        let id = name.and_then(|name| self.request.headers().get(name)).cloned();
         let request = WsgiRequest {
+            id,
             environ: environ.unbind(),
             line: format_line(&self.request),
             is_head: self.request.method() == http::Method::HEAD,
@@ -54,6 +61,7 @@ impl Job for RequestJob {
                 run: Run::default(),
             }),
             life: self.life,
+            span: self.span,
         };
         Ok((self.app.handler.clone_ref(py), Py::new(py, request)?.into_any()))
     }
@@ -78,11 +86,13 @@ pub(crate) struct WsgiRequest {
     #[pyo3(get)]
     environ: Py<PyDict>,
     line: RequestLine,
+    id: Option<HeaderValue>,
     is_head: bool,
     /// The request's body, if it is streamed.
     input: Option<Arc<Stream>>,
     state: Mutex<State>,
     life: Option<Arc<Lifeline>>,
+    span: Span,
 }
 
 struct State {
@@ -302,12 +312,57 @@ impl WsgiRequest {
         }
     }
 
+    /// As `abort`, but where that would send a bare 500 this sends `body`, a page for developers.
+    fn fail(&self, content_type: &str, body: &[u8]) -> PyResult<()> {
+        let broken = self.input.as_ref().is_some_and(|input| input.error().is_some());
+        let mut state = self.state.lock();
+        if !broken && let Some(sender) = state.sender.take() {
+            let mut response = super::plain(StatusCode::INTERNAL_SERVER_ERROR, Bytes::copy_from_slice(body));
+            let kind = HeaderValue::from_str(content_type)
+                .map_err(|_| PyValueError::new_err("the content type is not one"))?;
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, kind);
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            // The page has styles and nothing that runs.
+            let policy = "default-src 'none'; style-src 'unsafe-inline'";
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+            let _ = sender.send(response);
+        }
+        drop(state);
+        self.abort();
+        Ok(())
+    }
+
+    /// The request's id, if the server gives ids.
+    #[getter]
+    fn request_id(&self) -> Option<&str> {
+        self.id.as_ref()?.to_str().ok()
+    }
+
+    /// The request's method.
+    #[getter]
+    fn method(&self) -> &str {
+        self.line.method.as_str()
+    }
+
+    /// The request's path, as it was sent, without the query.
+    #[getter]
+    fn path(&self) -> &str {
+        self.line.uri.path()
+    }
+
     fn __repr__(&self) -> String {
         format!("{} {}", self.line.method, self.line.uri)
     }
 }
 
 impl WsgiRequest {
+    /// The request's span in a trace.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
     /// The headers and the whole body at once.
     fn send_full(&self, state: &mut State, body: Bytes) -> PyResult<()> {
         let head = state.head.take().ok_or_else(no_start_response)?;

@@ -12,7 +12,7 @@ use puff_python::graphql::RequestContext;
 
 use super::Endpoint;
 use super::media::{Format, is_json};
-use crate::web::read_body;
+use crate::web::{RequestId, read_body};
 
 /// Answers `request`, whatever it is.
 pub(super) async fn answer(endpoint: &Endpoint, request: Request) -> Response {
@@ -55,7 +55,8 @@ pub(super) async fn answer(endpoint: &Endpoint, request: Request) -> Response {
         }
     };
     let read_only = request.read_only;
-    let context = RequestContext::new(parts.headers);
+    let id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
+    let context = RequestContext::with_id(parts.headers, id);
     let response = endpoint.graphql.execute(request, context).await;
     let status = match response.outcome {
         Outcome::Executed { .. } => StatusCode::OK,

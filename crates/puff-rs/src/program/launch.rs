@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use puff_core::Environment;
 use puff_embedded::EmbeddedConfig;
 use puff_python::graphql::GraphQlSource;
 use puff_python::{Runtime, run_background, run_main};
@@ -16,7 +15,7 @@ use pyo3::prelude::*;
 use super::command::Prepared;
 use super::driver::{Driver, schema_source};
 use crate::errors::{ConfigError, ProgramError};
-use crate::logging::{self, LoggerLevels};
+use crate::logging::{self, Ending, LoggerLevels};
 use crate::runtime::{Console, RuntimeConfig, ServicePlan, Started};
 use crate::serve::{Seat, WORKER_VARIABLE};
 use crate::settings::Settings;
@@ -45,6 +44,7 @@ pub(crate) struct Launch {
     watchdog: Duration,
     psycopg2: bool,
     log_levels: LoggerLevels,
+    log_ending: Ending,
     embedded: EmbeddedConfig,
     console: Console,
 }
@@ -58,7 +58,7 @@ impl Launch {
         directory: PathBuf,
         prepared: Prepared,
     ) -> Result<Launch, ConfigError> {
-        let log_levels = logging::init(&settings, if prepared.server { "info" } else { "warn" })?;
+        let log = logging::init(&settings, &name, if prepared.server { "info" } else { "warn" })?;
         let mut plan = ServicePlan::new(&config, &settings)?;
         if prepared.eager_postgres {
             plan = plan.with_eager_postgres();
@@ -73,7 +73,8 @@ impl Launch {
             psycopg2: settings.get_or("psycopg2", false)?,
             embedded: embedded_config(&settings, &directory),
             console: Console::new(prepared.server),
-            log_levels,
+            log_levels: log.levels,
+            log_ending: log.ending,
             name,
             config,
             directory,
@@ -95,6 +96,7 @@ impl Launch {
         let tokio = tokio_runtime(self.threads)?;
         let started = self.plan.build(&self.embedded, self.console);
         let runtime = new_runtime(&tokio, &started)?;
+        let log = std::mem::take(&mut self.log_ending);
         let outcome = self.run_hub(py, &runtime);
         // At once, so that Rust futures come to their ends while Python's exit functions run.
         runtime.shutdown().cancel();
@@ -102,7 +104,7 @@ impl Launch {
             finish_python(py);
         }
         runtime.uninstall();
-        end(py, &runtime, tokio, started);
+        end(py, &runtime, tokio, started, log);
         outcome
     }
 
@@ -162,7 +164,7 @@ impl Launch {
 /// The runtime that plain Python gets on the first use of a service: everything lazy, until the process ends.
 #[pyclass(frozen)]
 pub(crate) struct Background {
-    parts: Mutex<Option<(Runtime, tokio::runtime::Runtime, Started)>>,
+    parts: Mutex<Option<(Runtime, tokio::runtime::Runtime, Started, Ending)>>,
 }
 
 impl Background {
@@ -176,7 +178,7 @@ impl Background {
             error,
         })?;
         let settings = Settings::load(super::utf8_environment(), None, &directory)?;
-        logging::init(&settings, "warn")?;
+        let log = logging::init(&settings, "puff", "warn")?;
         let plan = ServicePlan::new(&RuntimeConfig::default().lazy_services(), &settings)?;
         let graphql = schema_source(&settings)?;
         let mut embedded = embedded_config(&settings, &directory);
@@ -194,7 +196,7 @@ impl Background {
             runtime.set_graphql_source(source);
         }
         let background = Background {
-            parts: Mutex::new(Some((runtime.clone(), tokio, started))),
+            parts: Mutex::new(Some((runtime.clone(), tokio, started, log.ending))),
         };
         let start = || {
             runtime.install()?;
@@ -213,17 +215,17 @@ impl Background {
     /// Ends the runtime; for `atexit`.
     fn close(&self, py: Python<'_>) {
         let parts = self.parts.lock().take();
-        if let Some((runtime, tokio, started)) = parts {
+        if let Some((runtime, tokio, started, log)) = parts {
             runtime.shutdown().cancel();
             runtime.uninstall();
-            end(py, &runtime, tokio, started);
+            end(py, &runtime, tokio, started, log);
         }
     }
 }
 
 fn embedded_config(settings: &Settings, directory: &Path) -> EmbeddedConfig {
     EmbeddedConfig {
-        production: is_production(settings),
+        production: settings.is_production(),
         ..EmbeddedConfig::new(directory, Vec::<OsString>::new())
     }
 }
@@ -241,14 +243,10 @@ fn limit_blocking(py: Python<'_>, threads: usize) -> PyResult<()> {
 
 /// Developers want to hear of code that blocks; in production a log full of it would drown what matters.
 fn watchdog_default(settings: &Settings) -> Duration {
-    match is_production(settings) {
+    match settings.is_production() {
         true => Duration::ZERO,
         false => Duration::from_secs(1),
     }
-}
-
-fn is_production(settings: &Settings) -> bool {
-    Environment::parse(settings.variable("PUFF_ENV")).is_production()
 }
 
 fn threads(settings: &Settings, seat: Option<&Seat>) -> Result<usize, ConfigError> {
@@ -320,7 +318,7 @@ fn finish_python(py: Python<'_>) {
 ///
 /// Detached: tasks may be about to attach. No wait here relies on Tokio's timers, which stand still when a
 /// future blocks the last of its threads.
-fn end(py: Python<'_>, runtime: &Runtime, tokio: tokio::runtime::Runtime, started: Started) {
+fn end(py: Python<'_>, runtime: &Runtime, tokio: tokio::runtime::Runtime, started: Started, log: Ending) {
     py.detach(|| {
         let left = runtime.settle(LAST_CALL);
         for each in &left {
@@ -343,6 +341,7 @@ fn end(py: Python<'_>, runtime: &Runtime, tokio: tokio::runtime::Runtime, starte
                  does not come to an .await, or a call on a thread for such"
             );
         }
+        log.end();
     });
 }
 

@@ -102,6 +102,11 @@ impl Seat {
             .collect()
     }
 
+    /// The worker's number, from 1 on. While workers are replaced, two of them have the same one.
+    pub(crate) fn number(&self) -> usize {
+        self.assignment.number
+    }
+
     /// How many workers share the machine.
     pub(crate) fn workers(&self) -> usize {
         self.assignment.workers

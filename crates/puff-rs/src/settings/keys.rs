@@ -2,6 +2,7 @@
 
 use clap::{Arg, ArgAction};
 
+pub use super::log_keys::{LOG_KEYS, OTEL_KEYS};
 pub use super::process_keys::PROCESS_KEYS;
 pub use super::server_keys::SERVER_KEYS;
 pub use super::static_keys::{COMPRESSION_KEYS, STATIC_KEYS};
@@ -55,7 +56,7 @@ impl Key {
         Key { switch: true, ..self }
     }
 
-    const fn or_variable(self, variable: &'static str) -> Key {
+    pub(super) const fn or_variable(self, variable: &'static str) -> Key {
         Key {
             fallback_variable: Some(variable),
             ..self
@@ -205,6 +206,8 @@ pub fn all_keys() -> impl Iterator<Item = &'static Key> {
         .chain(COMPRESSION_KEYS)
         .chain(PROCESS_KEYS)
         .chain(WEBSOCKET_KEYS)
+        .chain(LOG_KEYS)
+        .chain(OTEL_KEYS)
 }
 
 /// The key called `name`.

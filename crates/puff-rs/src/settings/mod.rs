@@ -6,6 +6,7 @@
 mod file;
 pub mod keys;
 mod listing;
+mod log_keys;
 mod pools;
 mod process_keys;
 mod server_keys;
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
+use puff_core::Environment;
 
 pub use file::CONFIG_FILE;
 pub use value::{BindAddress, ByteSize, Count, SettingValue};
@@ -175,6 +177,16 @@ impl Settings {
     /// Whether any layer has a value for the setting `name`.
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.find(name).is_some()
+    }
+
+    /// Whether the program runs in production, as `PUFF_ENV` says.
+    pub fn is_production(&self) -> bool {
+        Environment::parse(self.variable("PUFF_ENV")).is_production()
+    }
+
+    /// Whether the user has nothing against colours on a terminal (no-color.org).
+    pub fn has_colours(&self) -> bool {
+        self.variable("NO_COLOR").is_none() && self.variable("TERM") != Some("dumb")
     }
 
     /// The environment variable `name`, if it is set and not empty.

@@ -18,6 +18,7 @@ use tracing::error;
 
 use super::body::{Held, ServerBody, Stalling, text_response};
 use super::inspect::{check_http2, ends_with_answer, refusal_of};
+use super::observe::Visit;
 use super::pulse::Pulse;
 use super::server::{Application, Shared};
 use super::streams;
@@ -32,16 +33,35 @@ pub(super) async fn answer(
     info: ConnectionInfo,
 ) -> Result<Response<ServerBody>, Infallible> {
     let tunnel = is_tunnel(&request).then(|| working.pulse.clone());
+    let mut visit = shared
+        .observe
+        .as_ref()
+        .map(|observe| observe.begin(&request, info));
     let refused = match request.version() {
         Version::HTTP_2 => check_http2(&mut request, shared.config.head).err(),
         _ => refusal_of(&request),
     };
     if let Some(refusal) = refused {
         let response = text_response(refusal.status(), refusal.to_string());
-        return Ok(closing(response, request.version()));
+        if let Some(visit) = &mut visit {
+            visit.refuse();
+        }
+        return Ok(seen(closing(response, request.version()), visit));
     }
-    let info = shared.config.trusted_proxies.settle(request.headers_mut(), info);
-    let Some(turn) = shared.turns.next().await else {
+    let proxies = &shared.config.trusted_proxies;
+    let peer = info.peer.map(|peer| peer.ip());
+    let info = proxies.settle(request.headers_mut(), info);
+    if let Some(visit) = &mut visit {
+        visit.identify(&mut request, info, proxies.contains(peer));
+    }
+    if let Some(health) = &shared.config.observe.health {
+        // In a box, so that other requests carry no room for it.
+        let answer = Box::pin(health.answer(request.method(), request.uri().path()));
+        if let Some(response) = answer.await {
+            return Ok(seen(response, visit));
+        }
+    }
+    let Some((turn, queued)) = shared.turns.next().await else {
         let mut response = text_response(
             StatusCode::SERVICE_UNAVAILABLE,
             "the server is busy, try again later",
@@ -49,8 +69,11 @@ pub(super) async fn answer(
         response
             .headers_mut()
             .insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        return Ok(response);
+        return Ok(seen(response, visit));
     };
+    if let Some(visit) = &mut visit {
+        visit.queued(queued);
+    }
     let line = RequestLine {
         head: request.method() == Method::HEAD,
         connect: request.method() == Method::CONNECT,
@@ -66,7 +89,11 @@ pub(super) async fn answer(
     };
     // What a request can become is looked at only if it asks for something.
     let asks = line.ends || line.connect;
+    #[cfg(feature = "otel")]
+    let span = super::span::request_span(&request, info);
     let answering = AssertUnwindSafe(dispatch(&shared, request, info, held, asks)).catch_unwind();
+    #[cfg(feature = "otel")]
+    let answering = tracing::Instrument::instrument(answering, span.clone());
     let response = answering.await.unwrap_or_else(|panic| {
         error!("a handler panicked: {}", panic_message(&*panic));
         text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
@@ -78,10 +105,22 @@ pub(super) async fn answer(
     if let Some(seat) = &shared.seat {
         seat.count_request();
     }
-    Ok(match compression {
+    let response = match compression {
         Some(plan) => plan.carry_out(response),
         None => response,
-    })
+    };
+    #[cfg(feature = "otel")]
+    super::span::answered(&span, &response);
+    Ok(seen(response, visit))
+}
+
+/// The answer, observed until its body is out.
+fn seen(mut response: Response<ServerBody>, visit: Option<Box<Visit>>) -> Response<ServerBody> {
+    if let Some(mut visit) = visit {
+        visit.answered(&mut response);
+        response.body_mut().observe(visit);
+    }
+    response
 }
 
 async fn dispatch(

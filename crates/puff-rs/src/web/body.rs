@@ -18,6 +18,7 @@ use tokio::time::Sleep;
 
 use super::answer::Working;
 use super::config::BodyLimits;
+use super::observe::Visit;
 use super::streams::Stall;
 use crate::errors::BoxError;
 
@@ -70,6 +71,7 @@ pub(crate) struct ServerBody {
     /// The source has failed, and the connection does not know it yet.
     failed: Option<BoxError>,
     held: Option<Held>,
+    visit: Option<Box<Visit>>,
 }
 
 /// What a request has until its answer is out, so that slow readers count as running.
@@ -108,6 +110,7 @@ impl ServerBody {
             rest: Bytes::new(),
             failed: None,
             held,
+            visit: None,
         }
     }
 
@@ -129,6 +132,13 @@ impl ServerBody {
             }
             Err(frame) => frame,
         }
+    }
+}
+
+impl ServerBody {
+    /// Counts what is sent for `visit`, which is over with the body.
+    pub(super) fn observe(&mut self, visit: Box<Visit>) {
+        self.visit = Some(visit);
     }
 }
 
@@ -172,7 +182,13 @@ impl Body for ServerBody {
             stall.note(polled.is_ready());
         }
         match polled {
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(this.cut(frame)))),
+            Poll::Ready(Some(Ok(frame))) => {
+                let frame = this.cut(frame);
+                if let Some(visit) = &mut this.visit {
+                    visit.sent(frame.data_ref().map_or(0, Bytes::len));
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
             // hyper drops what it has not written when a body fails, maybe the whole answer. Given a moment, it
             // writes what came before, and the client sees how far the answer got.
             Poll::Ready(Some(Err(error))) => {

@@ -84,7 +84,7 @@ fn served(bytes: &[u8], size: usize) -> Vec<Seen> {
         parting: Some(Duration::from_secs(60)),
         reset: |_| (),
     };
-    let io = TokioIo::new(Inspected::new(wire, LIMITS, pulse.clone(), ends));
+    let io = TokioIo::new(Inspected::new(wire, LIMITS, pulse.clone(), ends, None));
     let service = {
         let seen = seen.clone();
         service_fn(move |request: Request<Incoming>| {

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use puff_python::wsgi::WsgiOptions;
+use puff_python::wsgi::{ErrorPage, WsgiOptions};
 
 use super::compression::Compression;
 use super::listener::Bind;
+use super::observe::Observe;
 use super::static_files::StaticFiles;
 use super::tls::TlsFiles;
 use super::trust::TrustedProxies;
@@ -52,6 +53,8 @@ pub struct ServerConfig {
     pub static_files: Option<StaticFiles>,
     /// How long running requests may take to finish after the server was asked to stop.
     pub shutdown_timeout: Duration,
+    /// What is noted of the requests.
+    pub observe: Observe,
 }
 
 /// Limits on the head of a request. What is beyond them is answered 414 or 431, and the connection closed.
@@ -116,6 +119,7 @@ impl Default for ServerConfig {
             compression: None,
             static_files: None,
             shutdown_timeout: Duration::from_secs(10),
+            observe: Observe::default(),
         }
     }
 }
@@ -138,8 +142,9 @@ impl ServerConfig {
         let request_timeout = settings
             .get::<Duration>("request_timeout")?
             .filter(|time| !time.is_zero());
+        let bind = Bind::from_settings(settings, &default.bind)?;
+        let observe = Observe::from_settings(settings)?;
         Ok(ServerConfig {
-            bind: Bind::from_settings(settings, &default.bind)?,
             tls: TlsFiles::from_settings(settings)?,
             trusted_proxies,
             proxy_protocol,
@@ -166,6 +171,8 @@ impl ServerConfig {
                 time: settings.get_or("body_timeout", default.body.time)?,
             },
             wsgi: WsgiOptions {
+                request_id: observe.request_id.clone(),
+                error_page: error_page(settings)?,
                 mount: settings.get::<Mount>("mount")?.unwrap_or_default().0,
                 kill_gone: settings.get_or("kill_gone", default.wsgi.kill_gone)?,
                 time_limit: request_timeout,
@@ -173,6 +180,8 @@ impl ServerConfig {
             compression: Compression::from_settings(settings)?,
             static_files: StaticFiles::from_settings(settings)?,
             shutdown_timeout: settings.get_or("shutdown_timeout", default.shutdown_timeout)?,
+            observe,
+            bind,
         })
     }
 }
@@ -181,3 +190,14 @@ impl ServerConfig {
 const MOST_REQUESTS: usize = 1 << 24;
 /// `http::HeaderMap` holds no more than 32,768.
 const MOST_HEADERS: usize = 1 << 14;
+
+/// Who sees tracebacks: by default developers, and never anybody in production.
+fn error_page(settings: &Settings) -> Result<ErrorPage, ConfigError> {
+    let wanted = settings.get::<bool>("debug")?;
+    Ok(match wanted {
+        _ if settings.is_production() => ErrorPage::Off,
+        None => ErrorPage::Local,
+        Some(true) => ErrorPage::Always,
+        Some(false) => ErrorPage::Off,
+    })
+}

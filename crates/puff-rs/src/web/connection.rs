@@ -21,6 +21,7 @@ use super::proxy_protocol;
 use super::pulse::{Patience, Pulse, Verdict};
 use super::server::Shared;
 use super::stream::{Rewound, Socket, Stream};
+use crate::metrics::Metrics;
 
 /// How long a connection that was asked to end may take to say good-bye.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -34,6 +35,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// protocol's.
 pub(super) async fn serve_connection(shared: Arc<Shared>, socket: Socket, token: TaskTrackerToken) {
     let Ok(addresses) = socket.addresses() else { return };
+    let metrics = shared.config.observe.metrics.clone();
+    let _connected = metrics.as_ref().map(Metrics::connected);
     let info = ConnectionInfo {
         local: addresses.map(|(local, _)| local),
         peer: addresses.map(|(_, peer)| peer),
@@ -105,7 +108,13 @@ async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo, t
         parting: shared.parting,
         reset: Stream::reset,
     };
-    let io = TokioIo::new(Inspected::new(stream, shared.config.head, pulse.clone(), ends));
+    let io = TokioIo::new(Inspected::new(
+        stream,
+        shared.config.head,
+        pulse.clone(),
+        ends,
+        shared.config.observe.metrics.clone(),
+    ));
     let service = {
         let (shared, pulse) = (shared.clone(), pulse.clone());
         service_fn(move |request: Request<Incoming>| {

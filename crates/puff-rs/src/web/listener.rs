@@ -75,19 +75,26 @@ impl Bind {
     /// # Errors
     /// A value that does not parse.
     pub(super) fn from_settings(settings: &Settings, default: &[Bind]) -> Result<Vec<Bind>, ConfigError> {
-        let binds = settings.get::<Binds>("bind")?;
-        let Mode(mode) = settings.get_or("unix_mode", Mode(0o666))?;
+        let binds = Bind::listed(settings, "bind")?;
         let passed = passed(|name| settings.variable(name), std::process::id());
         if !passed.is_empty() {
             return Ok(passed);
         }
-        Ok(binds.map_or(default.to_vec(), |Binds(places)| {
-            let bind = |place| match place {
-                Place::Tcp(address) => Bind::Tcp(address),
-                Place::Unix(path) => Bind::Unix { path, mode },
-            };
-            places.into_iter().map(bind).collect()
-        }))
+        Ok(binds.unwrap_or_else(|| default.to_vec()))
+    }
+
+    /// The places that the setting `name` lists.
+    ///
+    /// # Errors
+    /// A value that does not parse.
+    pub(crate) fn listed(settings: &Settings, name: &str) -> Result<Option<Vec<Bind>>, ConfigError> {
+        let Mode(mode) = settings.get_or("unix_mode", Mode(0o666))?;
+        let bind = |place| match place {
+            Place::Tcp(address) => Bind::Tcp(address),
+            Place::Unix(path) => Bind::Unix { path, mode },
+        };
+        let places = settings.get::<Binds>(name)?;
+        Ok(places.map(|Binds(places)| places.into_iter().map(bind).collect()))
     }
 }
 

@@ -7,6 +7,7 @@
 //! Handlers find the client's address by axum's `ConnectInfo<SocketAddr>`, and that with the server's own and
 //! whether the client speaks TLS as an `Extension<ConnectionInfo>`.
 
+mod access_log;
 mod answer;
 mod assets;
 mod body;
@@ -17,14 +18,19 @@ mod compression;
 mod config;
 mod connection;
 mod error;
+mod health;
 mod inspect;
 mod lease;
 mod listener;
+mod observe;
 mod proxy_protocol;
 mod pulse;
 mod python_handler;
+mod request_id;
 mod router;
 mod server;
+#[cfg(feature = "otel")]
+mod span;
 mod static_files;
 mod stream;
 mod streams;
@@ -34,6 +40,7 @@ mod turns;
 pub mod websocket;
 mod wsgi;
 
+pub use access_log::{AccessLog, AccessLogConfig};
 pub(crate) use assets::ASSETS_PATH;
 pub use assets::PlaygroundAssets;
 pub(crate) use body::text_response;
@@ -41,7 +48,9 @@ pub use body::{BodyError, read_body};
 pub use compression::Compression;
 pub use config::{BodyLimits, HeadLimits, ServerConfig};
 pub use error::HandlerError;
+pub use health::Health;
 pub use listener::{Bind, Listener, listen};
+pub use observe::{Observe, RequestId};
 pub use puff_python::wsgi::ConnectionInfo;
 pub use python_handler::{PythonHandler, python_handler};
 pub use router::Router;

@@ -17,6 +17,7 @@ use tracing::{debug, info, warn};
 use super::config::ServerConfig;
 use super::connection::serve_connection;
 use super::listener::{Listener, ListeningSocket};
+use super::observe::Observe;
 use super::stream::Socket;
 use super::streams::Streams;
 use super::tls::Tls;
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub(super) app: Application,
     pub(super) http: auto::Builder<Streams>,
     pub(super) config: ServerConfig,
+    /// What looks at each request, if anything does.
+    pub(super) observe: Option<Arc<Observe>>,
     pub(super) turns: Turns,
     /// WebSockets to Python functions.
     pub(super) websockets: Option<Arc<Sockets>>,
@@ -106,7 +109,12 @@ pub(crate) async fn serve_on_seat(
         // told at once.
         parting: matches!(app, Application::Wsgi(_) if !config.wsgi.kill_gone)
             .then_some(config.write_timeout),
-        turns: Turns::new(config.max_requests, config.queue_timeout),
+        turns: Turns::new(
+            config.max_requests,
+            config.queue_timeout,
+            config.observe.metrics.clone(),
+        ),
+        observe: config.observe.of_requests(),
         app,
         http,
         websockets,
@@ -146,6 +154,9 @@ pub(crate) async fn serve_on_seat(
         kill.cancel();
         // A connection that became another protocol is in the hands of a handler, which may be slow to look.
         let _ = tokio::time::timeout(Duration::from_secs(1), connections.wait()).await;
+    }
+    if let Some(log) = &shared.config.observe.access_log {
+        log.close().await;
     }
     Ok(())
 }

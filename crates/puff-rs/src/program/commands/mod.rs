@@ -4,6 +4,7 @@ pub mod pytest;
 pub mod python;
 pub mod rust;
 pub mod server;
+mod watch;
 mod websockets;
 pub mod wsgi;
 

@@ -10,6 +10,7 @@ use puff_python::import::resolve;
 use puff_python::wsgi::{WsgiApp, WsgiOptions};
 use pyo3::prelude::*;
 
+use super::watch::{Watch, WatchConfig};
 use super::websockets::WebSocketPlan;
 use crate::errors::{ConfigError, ProgramError};
 use crate::graphql::Endpoint;
@@ -92,6 +93,7 @@ impl Command for ServerCommand {
             ("Compression", keys::COMPRESSION_KEYS),
             ("Processes", keys::PROCESS_KEYS),
             ("WebSockets", keys::WEBSOCKET_KEYS),
+            ("Observability", keys::LOG_KEYS),
         ] {
             command = keys.iter().fold(command, |command, key| {
                 command.arg(key.arg().help_heading(heading))
@@ -112,6 +114,7 @@ impl Command for ServerCommand {
         let settings = &invocation.settings;
         let config = ServerConfig::from_settings(settings)?;
         let processes = ProcessConfig::from_settings(settings, config.shutdown_timeout)?;
+        let watch = WatchConfig::from_settings(settings)?;
         if invocation.matches.get_flag(PRINT) {
             return Ok(Prepared::instead(Instead::Print(settings.listing())));
         }
@@ -128,9 +131,10 @@ impl Command for ServerCommand {
         }
         let place = Place::take(seat, &config, &processes)?;
         check_tls(&config)?;
+        let watch = watch.open(place.seat.as_deref())?;
         let (seat, graphql) = (place.seat.clone(), plan.graphql.is_some());
         let mut prepared = plan
-            .importing(|plan| Prepared::new(move |py, context| plan.start(py, context, config, place)))
+            .importing(|plan| Prepared::new(move |py, context| plan.start(py, context, config, place, watch)))
             .as_server();
         prepared.seat = seat;
         if let Some(account) = &processes.account {
@@ -299,8 +303,9 @@ impl Plan {
         self,
         py: Python<'_>,
         context: Context,
-        config: ServerConfig,
+        mut config: ServerConfig,
         place: Place,
+        watch: Watch,
     ) -> Result<Root, ProgramError> {
         let Place {
             listeners,
@@ -335,6 +340,7 @@ impl Plan {
                 }
             }
         }
+        let watching = watch.start(&context, &mut config);
         let app = match wsgi {
             Some(app) if !self.rust && self.graphql.is_none() => Application::Wsgi(app),
             wsgi => Application::Router(self.routes(py, &context.runtime, &config, wsgi)),
@@ -342,8 +348,9 @@ impl Plan {
         let stop = context.runtime.shutdown().clone();
         Ok(Root::Future(Box::pin(async move {
             let _pid_file = pid_file;
-            serve_on_seat(listeners, app, websockets, config, stop, seat).await?;
-            Ok(0)
+            let served = serve_on_seat(listeners, app, websockets, config, stop, seat).await;
+            watching.end().await;
+            served.map(|()| 0)
         })))
     }
 

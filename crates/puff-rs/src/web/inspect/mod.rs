@@ -31,6 +31,7 @@ pub(super) use http2::check_http2;
 use super::config::HeadLimits;
 use super::lease::Lease;
 use super::pulse::{Phase, Pulse};
+use crate::metrics::Metrics;
 
 /// How an HTTP/2 connection begins.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -44,6 +45,7 @@ pub(super) struct Inspected<S> {
     /// How much of `held` may be read, from its front.
     ready: usize,
     pulse: Arc<Pulse>,
+    metrics: Option<Metrics>,
     linger: Option<Linger>,
     ends: Ends<S>,
     /// Runs while a client that sends nothing more waits for its answer.
@@ -61,7 +63,13 @@ pub(super) struct Ends<S> {
 }
 
 impl<S> Inspected<S> {
-    pub(super) fn new(inner: S, limits: HeadLimits, pulse: Arc<Pulse>, ends: Ends<S>) -> Inspected<S> {
+    pub(super) fn new(
+        inner: S,
+        limits: HeadLimits,
+        pulse: Arc<Pulse>,
+        ends: Ends<S>,
+        metrics: Option<Metrics>,
+    ) -> Inspected<S> {
         Inspected {
             inner,
             inspector: Inspector {
@@ -74,6 +82,7 @@ impl<S> Inspected<S> {
             held: Vec::new(),
             ready: 0,
             pulse,
+            metrics,
             linger: None,
             ends,
             limit: None,
@@ -323,7 +332,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Inspected<S> {
                         return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
                     }
                     this.pulse.read(Phase::Raw);
-                    return Pin::new(&mut this.inner).poll_read(context, buffer);
+                    let before = buffer.filled().len();
+                    ready!(Pin::new(&mut this.inner).poll_read(context, buffer))?;
+                    this.count(buffer.filled().len() - before);
+                    return Poll::Ready(Ok(()));
                 }
                 // hyper closes once the answer is out. An end of the stream would make it drop the request.
                 At::Refused => return Poll::Pending,
@@ -414,8 +426,15 @@ impl<S: AsyncRead + Unpin> Inspected<S> {
         }
     }
 
+    fn count(&self, length: usize) {
+        if let Some(metrics) = &self.metrics {
+            metrics.received(length);
+        }
+    }
+
     fn note(&self, length: usize) {
         if length > 0 {
+            self.count(length);
             self.pulse
                 .read(self.inspector.awaits(self.held.len() > self.ready));
         }
@@ -462,6 +481,15 @@ impl Linger {
     }
 }
 
+impl<S> Inspected<S> {
+    fn wrote(&self, written: &Poll<io::Result<usize>>) {
+        self.pulse.wrote(written.is_pending());
+        if let (Some(metrics), Poll::Ready(Ok(length))) = (&self.metrics, written) {
+            metrics.sent(*length);
+        }
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Inspected<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -469,7 +497,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Inspected<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
-        self.pulse.wrote(written.is_pending());
+        self.wrote(&written);
         written
     }
 
@@ -505,7 +533,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Inspected<S> {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write_vectored(context, pieces);
-        self.pulse.wrote(written.is_pending());
+        self.wrote(&written);
         written
     }
 
