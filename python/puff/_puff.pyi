@@ -28,6 +28,7 @@ __all__ = [
     "ServiceError",
     "Typecaster",
     "Waiter",
+    "WebSocketCall",
     "WsgiInput",
     "WsgiRequest",
     "__version__",
