@@ -269,6 +269,21 @@ def test_a_port_in_use_is_said(tmp_path: Path, puff: Run) -> None:
     assert ended.stderr.count("\n") == 1
 
 
+def test_websockets_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "chat.py").write_text("def chat(ws):\n    for message in ws:\n        ws.send(message)\n")
+    (tmp_path / "puff.toml").write_text("[websockets]\n'/chat' = 'chat:chat'\n")
+    with watched(tmp_path) as site:
+        with socket.create_connection(("127.0.0.1", site.server.port), timeout=10) as connection:
+            connection.sendall(
+                b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            )
+            assert connection.recv(4096).startswith(b"HTTP/1.1 101 ")
+            assert eventually(lambda: site.numbers()["puff_websockets"] == 1)
+        assert eventually(lambda: site.numbers()["puff_websockets"] == 0)
+        assert site.numbers()["puff_websockets_opened_total"] == 1
+
+
 def test_each_worker_is_watched_by_itself(tmp_path: Path, serve: Serve) -> None:
     (tmp_path / "shop.py").write_text(APP)
     sockets = [tmp_path / "metrics", tmp_path / "metrics.2"]

@@ -53,6 +53,8 @@ struct Numbers {
     queue_refused: AtomicU64,
     connections_opened: AtomicU64,
     connections_closed: AtomicU64,
+    websockets_opened: AtomicU64,
+    websockets_closed: AtomicU64,
     received: AtomicU64,
     sent: AtomicU64,
 }
@@ -118,6 +120,12 @@ impl Metrics {
     pub(crate) fn connected(&self) -> Between {
         self.inner.connections_opened.fetch_add(1, Relaxed);
         Between(self.clone(), |numbers| &numbers.connections_closed)
+    }
+
+    /// A WebSocket to a Python function is open, until what is returned is dropped.
+    pub(crate) fn websocket(&self) -> Between {
+        self.inner.websockets_opened.fetch_add(1, Relaxed);
+        Between(self.clone(), |numbers| &numbers.websockets_closed)
     }
 
     /// Bytes came from clients, of heads, bodies and frames.

@@ -164,6 +164,16 @@ impl Moment {
             "Connections that were accepted",
             load(&numbers.connections_opened),
         )?;
+        writer.gauge(
+            "puff_websockets",
+            "Open WebSockets to Python functions",
+            under_way(&numbers.websockets_closed, &numbers.websockets_opened),
+        )?;
+        writer.counter(
+            "puff_websockets_opened",
+            "WebSockets to Python functions that were opened",
+            load(&numbers.websockets_opened),
+        )?;
         writer.counter(
             "puff_received_bytes",
             "Bytes from clients, without TLS",

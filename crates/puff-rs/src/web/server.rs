@@ -96,6 +96,7 @@ pub(crate) async fn serve_on_seat(
             kill: kill.clone(),
             connections: connections.clone(),
             time_limit: config.request_timeout,
+            metrics: config.observe.metrics.clone(),
         };
         Arc::new(Sockets::new(websockets, surroundings))
     });

@@ -216,6 +216,7 @@ fn supervise(
             .map(|listener| place(listener, &config))
             .collect();
         plan.banner(Console::new(true), &places, Some(workers));
+        plan.say_how_to_stop(Console::new(true));
     };
     Ok(Prepared::instead(Instead::Supervise(Box::new(Supervisor {
         config: processes,
@@ -246,6 +247,8 @@ struct Plan {
     /// The schema, where the server routes to it by itself.
     graphql: Option<String>,
     websockets: WebSocketPlan,
+    /// What the banner ends with.
+    farewell: &'static str,
 }
 
 impl Plan {
@@ -259,6 +262,7 @@ impl Plan {
                 wsgi: command.wsgi.clone(),
                 graphql: None,
                 websockets,
+                farewell: farewell(settings)?,
             });
         }
         let (wsgi, graphql) = (settings.get("wsgi")?, settings.get("graphql")?);
@@ -275,6 +279,7 @@ impl Plan {
             wsgi,
             graphql,
             websockets,
+            farewell: farewell(settings)?,
         })
     }
 
@@ -341,6 +346,9 @@ impl Plan {
             }
         }
         let watching = watch.start(&context, &mut config);
+        if seat.is_none() {
+            self.say_how_to_stop(context.console);
+        }
         let app = match wsgi {
             Some(app) if !self.rust && self.graphql.is_none() => Application::Wsgi(app),
             wsgi => Application::Router(self.routes(py, &context.runtime, &config, wsgi)),
@@ -417,8 +425,23 @@ impl Plan {
                 "GraphQL of {graphql} on {url}/graphql, its playground on {url}{page}"
             ));
         }
-        console.step("Ctrl-C stops");
     }
+
+    /// The banner's last line.
+    fn say_how_to_stop(&self, console: Console) {
+        console.step(self.farewell);
+    }
+}
+
+/// How the server is stopped, and what else a developer may want to know.
+fn farewell(settings: &Settings) -> Result<&'static str, ConfigError> {
+    Ok(if settings.is_production() {
+        "Ctrl-C stops"
+    } else if settings.get_or("reload", false)? {
+        "Ctrl-C stops; changed code is loaded anew (development, PUFF_ENV is not production)"
+    } else {
+        "Ctrl-C stops; --reload loads changed code anew (development, PUFF_ENV is not production)"
+    })
 }
 
 /// Where a listener is reached: a URL, or the socket's path.

@@ -22,6 +22,7 @@ use super::config::WebSocketConfig;
 use super::conversation::Conversation;
 use super::handshake::{asks_for_websocket, check};
 use super::routes::{Found, WebSocketRoutes, decode};
+use crate::metrics::Metrics;
 
 /// The WebSockets to Python functions that a server has, beside its application.
 ///
@@ -53,6 +54,7 @@ pub(in crate::web) struct Surroundings {
     pub(in crate::web) connections: TaskTracker,
     /// How long a function may take to decide about its client.
     pub(in crate::web) time_limit: Option<Duration>,
+    pub(in crate::web) metrics: Option<Metrics>,
 }
 
 /// The WebSockets of a running server.
@@ -173,7 +175,11 @@ impl Sockets {
                     kill: self.around.kill.clone(),
                     place,
                 };
-                self.around.connections.spawn(conversation.run(upgrade));
+                let open = self.around.metrics.as_ref().map(Metrics::websocket);
+                self.around.connections.spawn(async move {
+                    let _open = open;
+                    conversation.run(upgrade).await
+                });
                 valid.switch(subprotocol, headers)
             }
         }
