@@ -149,6 +149,8 @@ def run(name: str, server: str, python: Path, chosen: str | None) -> Outcomes:
                 "FRAMEWORKS_SUITE": name,
                 "FRAMEWORKS_FILES": str(log.parent),
                 "PUFF_WATCHDOG": "0",
+                # The page for developers is ours alone.
+                "PUFF_DEBUG": "false",
             },
             stdin=subprocess.DEVNULL,
             stdout=output,
