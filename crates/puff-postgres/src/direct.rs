@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use postgres_protocol::message::frontend;
 use rustc_hash::FxHashMap;
 
@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::rows::{CommandTag, Rows, RowsBuilder};
 use crate::startup::{self, BackendKey, Peer, Session};
 use crate::{DbError, Notification, TransactionStatus};
-use socket::Socket;
+use wire::Wire;
 
 pub use socket::wait_for_socket;
 
@@ -30,18 +30,10 @@ mod member;
 mod settle;
 mod socket;
 mod tls_socket;
+mod wire;
 
-/// What the write buffer begins with.
-const OUTGOING_SIZE: usize = 4096;
-/// A larger write buffer is given back when it is empty.
-const MAX_IDLE: usize = 256 * 1024;
 /// Data of a copy out is handed on in pieces of about this size.
 const COPY_CHUNK: usize = 64 * 1024;
-/// Data of a copy in is sent in pieces of this size, as libpq does. Larger ones save calls, but not time: the
-/// kernel has to find that much memory at once, and the data has left the cache by then.
-const COPY_IN_CHUNK: usize = 8 * 1024;
-/// How many of these are sent before others get their turn, should the server be as fast as we are.
-const COPY_IN_PIECES: usize = 64;
 /// How many notices are kept until someone takes them; the oldest leave.
 const MAX_NOTICES: usize = 50;
 /// How many notifications are kept until someone takes them; the oldest leave, with a warning in the log.
@@ -76,11 +68,8 @@ const MAX_SQL: usize = 0x3fff_ff00;
 /// # }
 /// ```
 pub struct DirectConnection {
-    socket: Socket,
+    wire: Wire,
     decoder: Decoder,
-    outgoing: BytesMut,
-    /// What is to follow it: data of a copy in.
-    copied: Bytes,
     exchange: Option<Exchange>,
     status: TransactionStatus,
     parameters: FxHashMap<String, String>,
@@ -90,8 +79,6 @@ pub struct DirectConnection {
     key: BackendKey,
     /// Whether a command tag has shown state that outlives a transaction.
     session_state: bool,
-    /// The socket has said that it has no room, and nobody has waited since.
-    full: bool,
     /// Why nothing can be sent any more.
     closed: Option<Error>,
 }
@@ -127,11 +114,12 @@ struct Exchange {
     beginning: bool,
 }
 
-#[derive(PartialEq, Eq)]
 enum Copy {
     No,
+    /// What has come of a copy out.
     Out(BytesMut),
-    In,
+    /// What is to be sent yet of a copy in.
+    In(Bytes),
 }
 
 impl DirectConnection {
@@ -148,10 +136,8 @@ impl DirectConnection {
             status,
         } = startup::open(config).await?;
         Ok(Self {
-            socket: Socket::detach(stream)?,
+            wire: Wire::detach(stream)?,
             decoder,
-            outgoing: BytesMut::with_capacity(OUTGOING_SIZE),
-            copied: Bytes::new(),
             exchange: None,
             status,
             parameters,
@@ -160,7 +146,6 @@ impl DirectConnection {
             config: Arc::new(config.clone()),
             key,
             session_state: false,
-            full: false,
             closed: None,
         })
     }
@@ -182,18 +167,18 @@ impl DirectConnection {
         }
         check(sql)?;
         let begin = begin.filter(|_| self.status == TransactionStatus::Idle);
+        let out = &mut self.wire.outgoing;
         if let Some(begin) = begin {
             // In the extended protocol and without a Sync: if it fails, the server throws away all that
             // follows up to a Sync, so that the statement never runs outside the transaction.
             let invalid = |error: io::Error| Error::InvalidInput(error.to_string());
-            let out = &mut self.outgoing;
             frontend::parse("", begin, [], out).map_err(invalid)?;
             out.put_slice(b"B\0\0\0\x0c\0\0\0\0\0\0\0\0E\0\0\0\x09\0\0\0\0\0");
         }
-        self.outgoing.put_u8(b'Q');
-        self.outgoing.put_u32(sql.len() as u32 + 5);
-        self.outgoing.put_slice(sql);
-        self.outgoing.put_u8(0);
+        out.put_u8(b'Q');
+        out.put_u32(sql.len() as u32 + 5);
+        out.put_slice(sql);
+        out.put_u8(0);
         self.exchange = Some(Exchange {
             rows: None,
             last: None,
@@ -215,19 +200,20 @@ impl DirectConnection {
             self.exchange = None;
             return Step::Done(Err(error.clone()));
         }
-        let sending = !self.outgoing.is_empty();
-        let written = self.write();
-        let sent = sending && self.outgoing.is_empty() && written.is_ok();
+        let sending = self.wire.is_sending();
+        let written = self.wire.write();
+        let sent = sending && !self.wire.is_sending() && written.is_ok();
         loop {
             match self.decode() {
                 Ok(Some(step)) => return step,
                 Ok(None) => {}
                 Err(error) => return self.lose(error),
             }
-            if let Some(Exchange { copy: Copy::In, .. }) = &self.exchange
-                && self.outgoing.len() < COPY_IN_CHUNK
+            if let Some(Exchange {
+                copy: Copy::In(data), ..
+            }) = &mut self.exchange
                 && written.is_ok()
-                && self.send_copied()
+                && self.wire.send_copied(data)
             {
                 // The server speaks up if it dislikes the data; that is seen at the next wait or the end.
                 return Step::CopyIn;
@@ -236,7 +222,7 @@ impl DirectConnection {
                 // No answer is there yet: do not ask the system for it, but wait.
                 return Step::Wait { write: false };
             }
-            match self.socket.read(self.decoder.buffer_mut()) {
+            match self.wire.socket.read(self.decoder.buffer_mut()) {
                 Ok(0) => {
                     let gone = "server closed the connection unexpectedly";
                     // Its last words, if there were any, are the error already.
@@ -250,9 +236,8 @@ impl DirectConnection {
                     if let Err(error) = written {
                         return self.lose(error.into());
                     }
-                    // After the wait there is room.
-                    self.full = false;
-                    let write = !self.outgoing.is_empty() || !self.copied.is_empty();
+                    self.wire.waits();
+                    let write = self.wire.is_sending() || self.is_copying_in();
                     return Step::Wait { write };
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -264,8 +249,14 @@ impl DirectConnection {
     /// Hands over data for a `COPY ... FROM STDIN` that asked for it; what the socket has no room for is kept,
     /// and sent by [`advance`](Self::advance). Whether there is room for more before that.
     pub fn copy_data(&mut self, data: Bytes) -> bool {
-        self.copied = data;
-        self.send_copied()
+        let Some(Exchange {
+            copy: Copy::In(left), ..
+        }) = &mut self.exchange
+        else {
+            return false;
+        };
+        *left = data;
+        self.wire.send_copied(left)
     }
 
     /// Ends the data of a `COPY ... FROM STDIN`: all has been handed over, or `failure` says why it was not,
@@ -275,11 +266,13 @@ impl DirectConnection {
             return;
         };
         exchange.copy = Copy::No;
-        self.copied.clear();
         match failure {
             // What it was is told to the server's log; a NUL cannot be.
-            Some(text) => drop(frontend::copy_fail(&text.replace('\0', " "), &mut self.outgoing)),
-            None => frontend::copy_done(&mut self.outgoing),
+            Some(text) => drop(frontend::copy_fail(
+                &text.replace('\0', " "),
+                &mut self.wire.outgoing,
+            )),
+            None => frontend::copy_done(&mut self.wire.outgoing),
         }
     }
 
@@ -291,7 +284,7 @@ impl DirectConnection {
             exchange.abandoned = true;
             exchange.rows = None;
             exchange.last = None;
-            if exchange.copy == Copy::In {
+            if matches!(exchange.copy, Copy::In(_)) {
                 self.copy_end(Some("the client gave up"));
             }
         }
@@ -303,7 +296,7 @@ impl DirectConnection {
     /// # Errors
     /// What the system says.
     pub fn wait(&self, write: bool, limit: Duration) -> Result<bool, Error> {
-        wait_for_socket(&self.socket, write, limit)
+        wait_for_socket(&self.wire, write, limit)
     }
 
     /// The socket once more, to wait for it elsewhere.
@@ -317,6 +310,11 @@ impl DirectConnection {
     /// Whether an exchange is under way.
     pub fn is_busy(&self) -> bool {
         self.exchange.is_some()
+    }
+
+    /// Whether data of a copy in waits for room.
+    fn is_copying_in(&self) -> bool {
+        matches!(&self.exchange, Some(Exchange { copy: Copy::In(data), .. }) if !data.is_empty())
     }
 
     /// Why nothing can be sent any more, if that is so.
@@ -368,69 +366,11 @@ impl DirectConnection {
     /// those who hold a duplicate of it.
     pub fn close(mut self) {
         if self.closed.is_none() && !self.is_busy() {
-            frontend::terminate(&mut self.outgoing);
+            frontend::terminate(&mut self.wire.outgoing);
             // A server that does not read the word sees the socket's end.
-            let _ = self.write();
+            let _ = self.wire.write();
         }
-        self.socket.shut_down();
-    }
-
-    /// Sends what is to be sent, as far as the socket has room.
-    fn write(&mut self) -> io::Result<()> {
-        while !self.outgoing.is_empty() && !self.full {
-            match self.socket.write(&self.outgoing) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(written) => self.outgoing.advance(written),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.full = true;
-                    return Ok(());
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        if self.outgoing.is_empty() && self.outgoing.try_reclaim(MAX_IDLE) {
-            self.outgoing = BytesMut::with_capacity(OUTGOING_SIZE);
-        }
-        Ok(())
-    }
-
-    /// Sends the data of a copy in as far as the socket has room; whether there is room for more.
-    fn send_copied(&mut self) -> bool {
-        for _ in 0..COPY_IN_PIECES {
-            if self.copied.is_empty() {
-                return true;
-            }
-            let mut piece = self.copied.split_to(self.copied.len().min(COPY_IN_CHUNK));
-            let mut header = [b'd', 0, 0, 0, 0];
-            header[1..].copy_from_slice(&(piece.len() as u32 + 4).to_be_bytes());
-            if self.outgoing.is_empty() && piece.len() == COPY_IN_CHUNK {
-                // From where it is; only what the socket has no room for is copied.
-                let sent = self.write_pair(&header, &piece);
-                self.outgoing
-                    .extend_from_slice(header.get(sent..).unwrap_or_default());
-                piece.advance(sent.saturating_sub(header.len()));
-            } else {
-                self.outgoing.extend_from_slice(&header);
-            }
-            self.outgoing.extend_from_slice(&piece);
-            // A failure is met again by the next `advance`, which knows what to say of it.
-            if self.outgoing.len() >= COPY_IN_CHUNK && (self.write().is_err() || !self.outgoing.is_empty()) {
-                return false;
-            }
-        }
-        false
-    }
-
-    /// Sends two pieces as one; how many bytes of them have gone. What fails here fails again in `write`.
-    fn write_pair(&mut self, first: &[u8], second: &[u8]) -> usize {
-        match self.socket.write_pair(first, second) {
-            Ok(sent) => sent,
-            Err(error) => {
-                self.full = error.kind() == ErrorKind::WouldBlock;
-                0
-            }
-        }
+        self.wire.socket.shut_down();
     }
 
     /// Reads messages out of the buffer until one asks for something, or none is left.
@@ -513,18 +453,17 @@ impl DirectConnection {
             Message::CopyDone => exchange.copy = Copy::No,
             Message::CopyIn if exchange.abandoned => self.copy_end(Some("the client gave up")),
             Message::CopyIn => {
-                exchange.copy = Copy::In;
+                exchange.copy = Copy::In(Bytes::new());
                 exchange.fed = true;
             }
             Message::Error(error) => {
                 exchange.copy = Copy::No;
-                self.copied.clear();
                 exchange.rows = None;
                 exchange.error.get_or_insert(error.into());
                 if std::mem::take(&mut exchange.beginning) {
                     // The server ignores what followed up to a Sync, and answers only to that.
-                    frontend::sync(&mut self.outgoing);
-                    self.write()?;
+                    frontend::sync(&mut self.wire.outgoing);
+                    self.wire.write()?;
                 }
             }
             Message::ReadyForQuery(status) => {
@@ -597,7 +536,7 @@ fn check(sql: &[u8]) -> Result<(), Error> {
 
 impl AsFd for DirectConnection {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.wire.as_fd()
     }
 }
 

@@ -61,13 +61,13 @@ impl Member for DirectConnection {
     async fn end(mut self) {
         let farewell = async {
             DirectConnection::settle(&mut self).await?;
-            frontend::terminate(&mut self.outgoing);
+            frontend::terminate(&mut self.wire.outgoing);
             // Up to the server's end of the socket: after that it no longer counts the session.
             drive(&mut self).await
         };
         // Its end is an error by nature.
         let _ = timeout(FAREWELL_LIMIT, farewell).await;
-        self.socket.shut_down();
+        self.wire.socket.shut_down();
     }
 
     fn leave(self) {

@@ -15,8 +15,8 @@ use super::{ConnectionInfo, path_below};
 
 /// What all environs of an application share: the constant part and the interned keys.
 pub(super) struct EnvironBuilder {
-    /// Has the keys that every environ has, so that a copy need not grow: copying a dictionary and changing its
-    /// values costs a third of filling one.
+    /// Has the keys that every environ has: to copy a dictionary and change its values takes 10 to 30 % less time
+    /// than to fill one, which grows (CPython 3.11 to 3.13, 1 to 12 headers).
     template: Py<PyDict>,
     addresses: Mutex<Addresses>,
     /// `HTTP_*` keys of common headers; others are made when they come.
@@ -29,14 +29,17 @@ pub(super) struct EnvironBuilder {
 /// Both ends of the latest connection as text: many requests in a row have one of them in common.
 #[derive(Default)]
 struct Addresses {
-    local: Option<(SocketAddr, Py<PyString>, Py<PyString>)>,
-    peer: Option<(SocketAddr, Py<PyString>, Py<PyString>)>,
+    local: Option<AddressText>,
+    peer: Option<AddressText>,
 }
 
-/// Address and port of `address` as text.
+/// An address, and its two parts as text.
+type AddressText = (SocketAddr, Py<PyString>, Py<PyString>);
+
+/// IP address and port of `address` as text; what `known` has of them is not made again.
 fn texts<'py>(
     py: Python<'py>,
-    known: &mut Option<(SocketAddr, Py<PyString>, Py<PyString>)>,
+    known: &mut Option<AddressText>,
     address: SocketAddr,
 ) -> (Bound<'py, PyString>, Bound<'py, PyString>) {
     let port = match known {
