@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import shutil
 import signal
@@ -13,15 +12,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import h2.config
 import h2.connection
 import h2.events
 import h2.settings
 import pytest
+from autobahn import verdicts
 from frames import BINARY, CLOSE, PING, PONG, TEXT, Raw, frame, raw
-from kosoku import FailureError, run_fuzzingclient
 from stack import ROOT, STOP_TIMEOUT, Serve, Server, clean_environment
 from support import eventually
 
@@ -94,26 +92,6 @@ VARIABLES = {"VIRTUAL_ENV": sys.prefix, "PYO3_PYTHON": sys.executable}
 
 
 # ---------------------------------------------------------------------------- the Autobahn cases
-
-
-def verdicts(url: str) -> Counter[str]:
-    """The cases 1 to 7 of Autobahn's suite, by their verdicts; none may fail."""
-    cases = [f"{group}.*" for group in range(1, 8)]
-
-    async def run() -> list[Any]:
-        return list(await asyncio.wait_for(run_fuzzingclient(url, cases, concurrency=4), 300))
-
-    try:
-        results = asyncio.run(run())
-    except FailureError as error:
-        failed = [
-            f"{each.case_id} {each.behavior.value} {each.behavior_close.value}: {each.result_close}"
-            for each in error.results
-            if not each.passed
-        ]
-        pytest.fail("\n".join(failed))
-    assert all(each.passed for each in results)
-    return Counter(each.behavior.value for each in results)
 
 
 def check(found: Counter[str]) -> None:

@@ -21,6 +21,7 @@ use super::proxy_protocol;
 use super::pulse::{Patience, Pulse, Verdict};
 use super::server::Shared;
 use super::stream::{Rewound, Socket, Stream};
+use crate::errors::BoxError;
 use crate::metrics::Metrics;
 
 /// How long a connection that was asked to end may take to say good-bye.
@@ -130,12 +131,7 @@ async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo, t
     loop {
         tokio::select! {
             biased;
-            result = connection.as_mut() => {
-                if let Err(error) = result {
-                    debug!(?info.peer, "connection ended: {error}");
-                }
-                return;
-            }
+            result = connection.as_mut() => return log_end(info, result),
             () = shared.stop.cancelled() => break,
             () = check.as_mut() => match pulse.check(patience) {
                 Verdict::Fine(next) => {
@@ -165,12 +161,7 @@ async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo, t
     loop {
         tokio::select! {
             biased;
-            result = connection.as_mut() => {
-                if let Err(error) = result {
-                    debug!(?info.peer, "connection ended: {error}");
-                }
-                return;
-            }
+            result = connection.as_mut() => return log_end(info, result),
             () = shared.kill.cancelled() => return,
             () = tokio::time::sleep(LOOK), if !asked => {
                 if begun.elapsed().min(pulse.quiet()) >= LINGER {
@@ -179,5 +170,11 @@ async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo, t
                 }
             }
         }
+    }
+}
+
+fn log_end(info: ConnectionInfo, result: Result<(), BoxError>) {
+    if let Err(error) = result {
+        debug!(?info.peer, "connection ended: {error}");
     }
 }
