@@ -48,7 +48,10 @@ pub trait Backend: Send + Sync + Sized + 'static {
     fn param(&self, value: &Value) -> Result<Self::Param, FieldError>;
 }
 
-/// The number by which a backend knows a resolver; it means nothing to the engine.
+/// The number by which a backend knows a resolver.
+///
+/// Fields of several types may have the same resolver, such as one that they inherit from an interface: where
+/// objects of these types lie in one layer, it is called once for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ResolverId(pub u32);
 
@@ -159,7 +162,7 @@ impl<B: Backend> Parents<B> {
 
     /// The numbers of all parents in the source, in order.
     pub fn indexes(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
-        (0..self.len()).map(|position| self.index(position))
+        self.indexes.iter()
     }
 
     /// The values of some columns or attributes: one list per name, with one value per parent.
@@ -190,16 +193,10 @@ impl<B: Backend> Parents<B> {
                     .map(|row| cell_value(&**rows, row, column, kind))
                     .collect())
             }
-            ParentSource::Table { table, attributes } => {
-                let known = attributes.iter().position(|attribute| &**attribute == name);
-                match known.and_then(|column| table.values(column)) {
-                    Some(values) => {
-                        let value = |index| values.get(index).cloned().unwrap_or(Value::Null);
-                        Ok(self.indexes().map(value).collect())
-                    }
-                    None => Err(missing("attribute", attributes.join(", "))),
-                }
-            }
+            ParentSource::Table { table, attributes } => match table.attribute(attributes, name) {
+                Some(known) => Ok(self.indexes().map(|index| known.get(index).clone()).collect()),
+                None => Err(missing("attribute", attributes.join(", "))),
+            },
         }
     }
 }
@@ -264,6 +261,26 @@ pub struct Join {
 }
 
 impl Indexes {
+    /// Those of all objects that are marked.
+    pub(crate) fn of(marks: &[bool]) -> Self {
+        let marked = marks.iter().enumerate().filter(|(_, is)| **is);
+        let found: Vec<u32> = marked.map(|(index, _)| index as u32).collect();
+        Self::listed(found, marks.len())
+    }
+
+    /// Those in an ascending list, out of `all`.
+    pub(crate) fn listed(list: Vec<u32>, all: usize) -> Self {
+        if list.len() == all {
+            Self::All(all)
+        } else {
+            Self::Some(list.into())
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
+        (0..self.len()).map(|position| self.get(position))
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::All(len) => *len,

@@ -197,6 +197,11 @@ impl TypeSystem {
         }
     }
 
+    /// Whether an interface or object type has this field.
+    pub(crate) fn has_field(&self, type_name: &str, field: &str) -> bool {
+        self.schema.type_field(type_name, field).is_ok()
+    }
+
     pub(crate) fn type_named(&self, name: &str) -> Option<&ExtendedType> {
         self.schema.types.get(name)
     }

@@ -59,7 +59,7 @@ pub enum ResolverKind {
 }
 
 /// A statement written down in the schema.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SqlResolver {
     /// The text, with `$1`, `$2`... for the parameters.
     pub sql: Arc<str>,

@@ -69,8 +69,10 @@ pub enum WantedKind {
 pub struct WantedObjects {
     /// The object type, interface or union that the field declares.
     pub type_name: Arc<str>,
-    /// Whether that is an interface or union: then [`Table::types`] must name each object's own type.
+    /// Whether that is an interface or union: then [`Table::types`] must tell each object's own type.
     pub is_abstract: bool,
+    /// The object types that an object can have; only the declared one unless that is abstract.
+    pub types: Arc<[Arc<str>]>,
     /// One column of the [`Table`] for each, in this order.
     pub fields: Vec<WantedField>,
     /// Whether fields with resolvers lie below: then [`Table::objects`] must keep the objects.
@@ -82,8 +84,9 @@ pub struct WantedObjects {
 pub struct WantedField {
     /// The attribute's name on the host object.
     pub attribute: Arc<str>,
-    /// Of which object types it is needed; objects of another type get [`Value::Null`] or [`Slot::Null`].
-    pub types: Vec<Arc<str>>,
+    /// Of which object types it is needed, by their numbers in [`WantedObjects::types`]; objects of another
+    /// type get [`Value::Null`] or [`Slot::Null`].
+    pub types: Vec<usize>,
     /// What is needed of its value.
     pub value: Wanted,
 }
@@ -96,8 +99,9 @@ pub struct Table<B: Backend> {
     pub columns: Vec<Column<B>>,
     /// A handle on the objects themselves, for resolvers below that take `parents`.
     pub objects: Option<B::Objects>,
-    /// Where the declared type is abstract, the object type of each object; else empty.
-    pub types: Vec<Arc<str>>,
+    /// Where the declared type is abstract, the type of each object: its number in [`WantedObjects::types`],
+    /// or why it is none of these. Else empty.
+    pub types: Vec<Result<usize, Box<FieldError>>>,
 }
 
 /// The values of one attribute, one entry per object of the table.
@@ -145,5 +149,26 @@ impl<B: Backend> Table<B> {
             Column::Values(values) => Some(values),
             Column::Objects(_) => None,
         }
+    }
+
+    /// The plain values of the attribute `name`; `names` are those of the columns.
+    pub(crate) fn attribute(&self, names: &[Arc<str>], name: &str) -> Option<AttributeValues<'_>> {
+        let columns = names.iter().enumerate().filter(|(_, known)| &***known == name);
+        let columns: Vec<_> = columns.filter_map(|(column, _)| self.values(column)).collect();
+        (!columns.is_empty()).then_some(AttributeValues { columns })
+    }
+}
+
+/// One attribute of all objects of a table.
+pub(crate) struct AttributeValues<'t> {
+    /// More than one where object types declare it differently; each object has its value in one of them.
+    columns: Vec<&'t [Value]>,
+}
+
+impl<'t> AttributeValues<'t> {
+    /// The value of one object.
+    pub(crate) fn get(&self, index: usize) -> &'t Value {
+        let mut values = self.columns.iter().filter_map(|values| values.get(index));
+        values.find(|value| !value.is_null()).unwrap_or(&Value::Null)
     }
 }

@@ -77,7 +77,7 @@ impl From<serde_json::Value> for Value {
 ///
 /// An argument that was not given and has no default is absent, which is different from null.
 /// Clones share the values.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Arguments {
     values: Arc<[(Arc<str>, Value)]>,
 }

@@ -422,6 +422,6 @@ async fn abstract_rows_need_their_type() {
         .engine();
     assert_eq!(
         message(&ask(&unknown, "{ n { id } }").await),
-        "`B` is not an object type of `N`"
+        "`B` is not an object type of `N` (A)"
     );
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::join::Grouping;
-use crate::backend::{Backend, Indexes, Spread};
+use crate::backend::{Backend, FieldName, Indexes, Spread};
 use crate::cell::find_column;
 use crate::error::FieldError;
-use crate::plan::{FieldPlan, ObjectPlan, Output, Source};
+use crate::plan::{Child, FieldPlan, ObjectPlan, Output};
 use crate::rows::Rows;
 use crate::table::{Column, Nested, Shape, Slot, Table};
 use crate::value::Value;
@@ -15,14 +15,17 @@ use crate::write::cell::CellWriter;
 /// Objects with what their fields are bound to.
 pub(crate) struct BoundObject<B: Backend> {
     pub(crate) source: Objects<B>,
-    /// As [`ObjectPlan::variants`].
-    pub(crate) variants: Vec<BoundVariant<B>>,
-    pub(crate) types: TypeOf,
+    pub(crate) kinds: Kinds,
+    /// As [`ObjectPlan::variants`]; without fields where no object is of the variant's type.
+    pub(crate) variants: Vec<BoundVariant>,
+    /// As [`ObjectPlan::children`].
+    pub(crate) children: Vec<BoundChild<B>>,
 }
 
 /// The fields of objects of one type.
-pub(crate) struct BoundVariant<B: Backend> {
-    pub(crate) fields: Vec<Bound<B>>,
+#[derive(Default)]
+pub(crate) struct BoundVariant {
+    pub(crate) fields: Vec<Bound>,
     /// The numbers of the fields in the order of the answer, if it is not that of the plan.
     pub(crate) order: Option<Vec<usize>>,
 }
@@ -34,20 +37,23 @@ pub(crate) enum Objects<B: Backend> {
     Table(Arc<Table<B>>),
 }
 
-/// How the object type of one object is found.
-pub(crate) enum TypeOf {
+/// The object type of each object.
+pub(crate) enum Kinds {
     /// There is only one.
     Only,
-    /// In this column of the rows.
-    Column(usize),
-    /// In [`Table::types`].
+    /// Of each row its number among the plan's types; [`NO_KIND`] if it is none of them.
+    Rows { kinds: Vec<u32>, column: usize },
+    /// As [`Table::types`] says.
     Table,
-    /// Not at all.
-    Unknown(FieldError),
+    /// Rows without a column that tells.
+    Unknown,
 }
 
+/// The kind of a row that names no object type of the field's.
+const NO_KIND: u32 = u32::MAX;
+
 /// Where the values of one field are.
-pub(crate) enum Bound<B: Backend> {
+pub(crate) enum Bound {
     /// Not selected for these variables, or nobody will ask.
     Skipped,
     Typename,
@@ -61,12 +67,21 @@ pub(crate) enum Bound<B: Backend> {
     Values {
         column: usize,
     },
+    /// One of [`BoundObject::children`].
+    Child,
+    Failed(FieldError),
+}
+
+/// Where the values of a child are.
+pub(crate) enum BoundChild<B: Backend> {
+    /// Not selected for these variables, or nobody will ask.
+    Skipped,
+    Layer(Box<Layer<B>>),
     /// A column of objects in a table.
     Nested {
         column: usize,
         object: Box<BoundObject<B>>,
     },
-    Layer(Box<Layer<B>>),
     Failed(FieldError),
 }
 
@@ -152,69 +167,107 @@ impl<B: Backend> Clone for Objects<B> {
     }
 }
 
-impl TypeOf {
+impl Kinds {
     pub(crate) fn new<B: Backend>(plan: &ObjectPlan, source: &Objects<B>) -> Self {
-        if !plan.is_abstract {
-            return Self::Only;
+        let rows = match source {
+            _ if !plan.is_abstract => return Self::Only,
+            Objects::Root => return Self::Only,
+            Objects::Table(_) => return Self::Table,
+            Objects::Rows(rows) => rows,
+        };
+        let Some(column) = find_column(&**rows, "__typename") else {
+            return Self::Unknown;
+        };
+        let number = |name: &[u8]| plan.types.iter().position(|known| known.as_bytes() == name);
+        let mut last: Option<(&[u8], u32)> = None;
+        let kind = |row| {
+            let name = rows.cell(row, column)?;
+            // Rows of one type often follow each other.
+            match last {
+                Some((same, kind)) if same == name => Some(kind),
+                _ => {
+                    let kind = number(name)? as u32;
+                    last = Some((name, kind));
+                    Some(kind)
+                }
+            }
+        };
+        let kinds = (0..rows.len()).map(kind).map(|kind| kind.unwrap_or(NO_KIND));
+        Self::Rows {
+            kinds: kinds.collect(),
+            column,
         }
-        match source {
-            Objects::Root => Self::Only,
-            Objects::Table(_) => Self::Table,
-            Objects::Rows(rows) => find_column(&**rows, "__typename").map_or_else(
-                || {
-                    let message = format!(
-                        "`{}` is abstract: the SQL result needs a column `__typename` with each row's object type",
-                        plan.type_name
-                    );
-                    Self::Unknown(FieldError::new("MISSING_COLUMN", message))
-                },
-                Self::Column,
-            ),
+    }
+
+    /// The object type of one object: its number among the plan's types.
+    #[inline]
+    pub(crate) fn of<B: Backend>(&self, source: &Objects<B>, index: usize) -> Option<usize> {
+        match (self, source) {
+            (Self::Only, _) => Some(0),
+            (Self::Rows { kinds, .. }, _) => {
+                let kind = *kinds.get(index)?;
+                (kind != NO_KIND).then_some(kind as usize)
+            }
+            (Self::Table, Objects::Table(table)) => table.types.get(index)?.as_ref().ok().copied(),
+            _ => None,
         }
+    }
+
+    /// Which of the plan's types occur; `None` if there is only one.
+    pub(crate) fn present<B: Backend>(&self, plan: &ObjectPlan, source: &Objects<B>) -> Option<Vec<bool>> {
+        if let Self::Only = self {
+            return None;
+        }
+        let mut present = vec![false; plan.types.len()];
+        for index in 0..source.len() {
+            if let Some(is) = self.of(source, index).and_then(|kind| present.get_mut(kind)) {
+                *is = true;
+            }
+        }
+        Some(present)
+    }
+
+    /// Why [`Kinds::of`] an object is not known.
+    #[cold]
+    pub(crate) fn unknown<B: Backend>(
+        &self,
+        plan: &ObjectPlan,
+        source: &Objects<B>,
+        index: usize,
+    ) -> FieldError {
+        let name = match (self, source) {
+            (Self::Rows { column, .. }, Objects::Rows(rows)) => rows.cell(index, *column),
+            (Self::Table, Objects::Table(table)) => match table.types.get(index) {
+                Some(Err(error)) => return (**error).clone(),
+                _ => None,
+            },
+            _ => {
+                let message = format!(
+                    "`{}` is abstract: the SQL result needs a column `__typename` with each row's object type",
+                    plan.type_name
+                );
+                return FieldError::new("MISSING_COLUMN", message);
+            }
+        };
+        let name = name.map_or("null".into(), String::from_utf8_lossy);
+        bad_typename(plan, &name)
     }
 }
 
-impl<B: Backend> BoundObject<B> {
-    /// Which of the plan's variants the object at `index` is.
-    pub(crate) fn variant(&self, plan: &ObjectPlan, index: usize) -> Result<usize, FieldError> {
-        variant_of(plan, &self.source, &self.types, index)
-    }
+/// The error of an object whose type is none of those that its field can have.
+fn bad_typename(plan: &ObjectPlan, name: &str) -> FieldError {
+    let message = format!(
+        "`{name}` is not an object type of `{}` ({})",
+        plan.type_name,
+        plan.types.join(", ")
+    );
+    FieldError::new("BAD_TYPENAME", message)
 }
 
-pub(crate) fn variant_of<B: Backend>(
-    plan: &ObjectPlan,
-    source: &Objects<B>,
-    types: &TypeOf,
-    index: usize,
-) -> Result<usize, FieldError> {
-    let name = match (types, source) {
-        (TypeOf::Only, _) => return Ok(0),
-        (TypeOf::Unknown(error), _) => return Err(error.clone()),
-        (TypeOf::Column(column), Objects::Rows(rows)) => rows.cell(index, *column),
-        (TypeOf::Table, Objects::Table(table)) => table.types.get(index).map(|name| name.as_bytes()),
-        _ => None,
-    };
-    let name = name.unwrap_or(b"null");
-    plan.variants
-        .iter()
-        .position(|variant| variant.type_name.as_bytes() == name)
-        .ok_or_else(|| {
-            let name = String::from_utf8_lossy(name);
-            FieldError::new(
-                "BAD_TYPENAME",
-                format!("`{name}` is not an object type of `{}`", plan.type_name),
-            )
-        })
-}
-
-/// Binds a field that needs no resolver of its own to a column of rows.
-pub(crate) fn bind_to_rows<B: Backend>(field: &FieldPlan, name: &str, rows: &B::Rows) -> Bound<B> {
-    let Output::Leaf(leaf) = &field.output else {
-        let message = format!(
-            "{}: the parents are SQL rows, which cannot hold objects: the field needs a resolver",
-            field.name
-        );
-        return Bound::Failed(FieldError::new("MISSING_RESOLVER", message));
+/// Binds a leaf that needs no resolver to a column of rows.
+pub(crate) fn bind_to_rows<B: Backend>(field: &FieldPlan, name: &str, rows: &B::Rows) -> Bound {
+    let Some(leaf) = &field.leaf else {
+        return Bound::Failed(no_objects_in_rows(&field.name));
     };
     let Some(column) = find_column(rows, name) else {
         let columns = crate::cell::column_names(rows);
@@ -230,10 +283,17 @@ pub(crate) fn bind_to_rows<B: Backend>(field: &FieldPlan, name: &str, rows: &B::
     }
 }
 
+/// The error of a field of objects that is neither resolved nor an attribute of an object.
+pub(crate) fn no_objects_in_rows(field: &FieldName) -> FieldError {
+    let message =
+        format!("{field}: the parents are SQL rows, which cannot hold objects: the field needs a resolver");
+    FieldError::new("MISSING_RESOLVER", message)
+}
+
 /// The column of rows that a leaf field with a statement of its own takes its values from: the one of its
 /// name, else the first that is no join key.
-pub(crate) fn value_column<B: Backend>(field: &FieldPlan, rows: &B::Rows, keys: &[String]) -> Option<usize> {
-    find_column(rows, &field.name.field_name).or_else(|| {
+pub(crate) fn value_column<B: Backend>(child: &Child, rows: &B::Rows, keys: &[String]) -> Option<usize> {
+    find_column(rows, &child.name.field_name).or_else(|| {
         (0..rows.columns()).find(|&column| keys.iter().all(|key| key != rows.column_name(column)))
     })
 }
@@ -242,39 +302,40 @@ pub(crate) fn value_column<B: Backend>(field: &FieldPlan, rows: &B::Rows, keys: 
 ///
 /// # Errors
 /// What does not fit, for the backend's author.
-pub(crate) fn check_table<B: Backend>(field: &FieldPlan, nested: &Nested<B>) -> Result<(), FieldError> {
-    let Some(plan) = field.output.object() else {
-        return Err(misfit(field, "objects for a leaf"));
+pub(crate) fn check_table<B: Backend>(child: &Child, nested: &Nested<B>) -> Result<(), FieldError> {
+    let name = &child.name;
+    let Output::Object(plan) = &child.output else {
+        return Err(misfit(name, "objects for a leaf"));
     };
     let table = &nested.table;
-    if table.columns.len() != plan.attributes.len() {
-        return Err(misfit(field, "a table with other columns than wanted"));
+    if table.columns.len() != plan.nested.len() {
+        return Err(misfit(name, "a table with other columns than wanted"));
     }
     if plan.is_abstract && table.types.len() != table.len {
         return Err(misfit(
-            field,
+            name,
             "a table of an abstract type without each object's type",
         ));
     }
-    if !nested.slots.iter().all(|slot| slot_fits(slot, table.len)) {
-        return Err(misfit(field, "a slot for an object that is not in the table"));
+    let fits = |kind: &Result<usize, _>| kind.as_ref().is_ok_and(|kind| *kind >= plan.types.len());
+    if table.types.iter().any(fits) {
+        return Err(misfit(name, "an object of a type that was not wanted"));
     }
-    for column in &table.columns {
+    if !nested.slots.iter().all(|slot| slot_fits(slot, table.len)) {
+        return Err(misfit(name, "a slot for an object that is not in the table"));
+    }
+    for (column, inner) in table.columns.iter().zip(&plan.nested) {
         let len = match column {
             Column::Values(values) => values.len(),
             Column::Objects(inner) => inner.slots.len(),
         };
         if len != table.len {
-            return Err(misfit(field, "a column of another length than its table"));
+            return Err(misfit(name, "a column of another length than its table"));
         }
-    }
-    for inner in plan.variants.iter().flat_map(|variant| &variant.fields) {
-        if let Source::Attribute { column, .. } = &inner.source {
-            match (table.columns.get(*column), &inner.output) {
-                (Some(Column::Objects(nested)), Output::Object(_)) => check_table(inner, nested)?,
-                (Some(Column::Values(_)), Output::Leaf(_)) => {}
-                _ => return Err(misfit(inner, "a column of the wrong kind")),
-            }
+        match (column, inner) {
+            (Column::Objects(nested), Some(inner)) => check_table(&plan.children[*inner], nested)?,
+            (Column::Values(_), None) => {}
+            _ => return Err(misfit(name, "a column of the wrong kind")),
         }
     }
     Ok(())
@@ -290,20 +351,17 @@ fn slot_fits(slot: &Slot, len: usize) -> bool {
 }
 
 /// The error for a result that has not the form its field needs.
-pub(crate) fn misfit(field: &FieldPlan, what: &str) -> FieldError {
-    FieldError::new(
-        "BAD_RESULT",
-        format!("{}: the resolver returned {what}", field.name),
-    )
+pub(crate) fn misfit(field: &FieldName, what: &str) -> FieldError {
+    FieldError::new("BAD_RESULT", format!("{field}: the resolver returned {what}"))
 }
 
 /// Whether a statement can fill a field of this shape.
-pub(crate) fn fits_rows(field: &FieldPlan) -> Result<(), FieldError> {
-    match &field.shape {
-        Shape::List { item, .. } if item.list_depth() > 0 && matches!(field.output, Output::Object(_)) => {
+pub(crate) fn fits_rows(child: &Child) -> Result<(), FieldError> {
+    match (&child.shape, &child.output) {
+        (Shape::List { item, .. }, Output::Object(_)) if item.list_depth() > 0 => {
             let message = format!(
                 "{}: the rows of a statement cannot fill a list of lists",
-                field.name
+                child.name
             );
             Err(FieldError::new("BAD_RESULT", message))
         }

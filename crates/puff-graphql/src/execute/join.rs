@@ -9,6 +9,7 @@ use crate::backend::{Backend, Indexes, Join, ParentSource, Parents};
 use crate::cell::{column_names, find_column};
 use crate::error::FieldError;
 use crate::rows::{CellType, Rows, ScalarType};
+use crate::table::AttributeValues;
 use crate::value::Value;
 
 const NONE: u32 = u32::MAX;
@@ -86,6 +87,22 @@ impl Grouping {
         }
         live.sort_unstable();
         Indexes::Some(live.into())
+    }
+
+    /// The rows that belong to the parents at `positions`, likewise.
+    pub(crate) fn live_of(&self, positions: &[u32], rows: usize, is_list: bool) -> Indexes {
+        if let Self::Shared(_) = self {
+            return self.live(if positions.is_empty() { 0 } else { rows }, is_list);
+        }
+        let mut is_live = vec![false; rows];
+        for position in positions {
+            let found = self.rows(*position as usize);
+            let most = if is_list { found.len() } else { 1 };
+            for row in (0..most).map_while(|place| found.get(place)) {
+                is_live[row] = true;
+            }
+        }
+        Indexes::of(&is_live)
     }
 }
 
@@ -192,7 +209,7 @@ struct Keys<'k, R> {
 enum Cells<'k, R> {
     Rows { rows: &'k R, column: usize },
     Values(&'k [Value]),
-    Column(&'k [Value]),
+    Attribute(AttributeValues<'k>),
 }
 
 /// How the text of a cell becomes a key, so that equal values have equal keys.
@@ -209,7 +226,7 @@ impl<R: Rows> Keys<'_, R> {
         let text = match &self.cells {
             Cells::Rows { rows, column } => Cow::Borrowed(rows.cell(index, *column)?),
             Cells::Values(values) => value_text(values.get(position)?)?,
-            Cells::Column(values) => value_text(values.get(index)?)?,
+            Cells::Attribute(values) => value_text(values.get(index))?,
         };
         Some(match self.form {
             Form::Raw => text,
@@ -264,19 +281,16 @@ fn parent_keys<'k, B: Backend>(
                 let message = format!("the join has {got} values of `{name}` for {wanted} parents");
                 return Err(FieldError::new("BAD_JOIN", message));
             }
-            None => {
-                let column = attributes.iter().position(|attribute| &**attribute == name);
-                match column.and_then(|column| table.values(column)) {
-                    Some(values) => (Cells::Column(values), None),
-                    None => {
-                        let message = format!(
-                            "the parents have no join attribute `{name}` (read: {})",
-                            attributes.join(", ")
-                        );
-                        return Err(missing(message));
-                    }
+            None => match table.attribute(attributes, name) {
+                Some(values) => (Cells::Attribute(values), None),
+                None => {
+                    let message = format!(
+                        "the parents have no join attribute `{name}` (read: {})",
+                        attributes.join(", ")
+                    );
+                    return Err(missing(message));
                 }
-            }
+            },
         },
     };
     Ok((

@@ -3,22 +3,22 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use apollo_compiler::Node;
 use apollo_compiler::ast::{OperationType, Type};
 use apollo_compiler::executable::{Field, SelectionSet};
 use apollo_compiler::parser::SourceMap;
 use apollo_compiler::schema::ExtendedType;
-use hashbrown::HashMap;
+use apollo_compiler::{Name, Node};
+use hashbrown::{HashMap, HashSet};
 
 use super::collect::{Collector, Guard, Occurrence, too_large};
 use super::input::{compile_arguments, compile_variables};
 use super::{
-    Condition, FieldPlan, Introspection, Leaf, ObjectPlan, Output, Plan, PlannedResolver, ResolverPlan,
+    ArgumentsPlan, Child, Condition, FieldPlan, Introspection, Leaf, ObjectPlan, Origin, Output, Plan,
+    PlannedResolver, ResolverPlan, Source, User, Variant,
 };
-use super::{Source, Variant};
 use crate::backend::FieldName;
 use crate::document::{TypeSystem, location};
-use crate::error::{RequestError, RequestErrorCode};
+use crate::error::{Location, RequestError, RequestErrorCode};
 use crate::schema::{ResolverKind, SchemaInner, SqlParam};
 use crate::table::{Shape, Wanted, WantedField, WantedKind, WantedObjects};
 use crate::write::string::json_string;
@@ -28,6 +28,9 @@ const MAX_INTROSPECTION_FIELDS: usize = 20;
 
 /// How many selections may be visited for each field that is allowed: the same fragment may be spread often.
 const VISITS_PER_FIELD: usize = 8;
+
+/// Most places of one field that its errors name.
+const MAX_LOCATIONS: usize = 10;
 
 impl Plan {
     /// Plans one operation of a document.
@@ -57,12 +60,13 @@ impl Plan {
             schema,
             collector,
             sources: &document.sources,
-            conditions: Vec::new(),
+            conditions: Conditions::default(),
             names: HashMap::default(),
             fields: 0,
         };
         let set = &operation.selection_set;
-        let (root, _) = builder.object(&set.ty, &[(set, Guard::new())], 0, "")?;
+        let place = Place { depth: 0, path: "" };
+        let (root, _) = builder.objects(&set.ty, &[vec![(set, Guard::new())]], place)?;
         let roots = root.variants.first().map_or(&[][..], |variant| &variant.fields);
         if roots.len() > schema.options.max_root_fields {
             let most = schema.options.max_root_fields;
@@ -75,7 +79,7 @@ impl Plan {
             .iter()
             .filter(|field| matches!(field.source, Source::Introspection))
             .count();
-        let conditions = builder.conditions;
+        let conditions = builder.conditions.list;
         let introspection = if introspected > 0 {
             if !schema.options.introspection {
                 return Err(RequestError::new(
@@ -111,167 +115,301 @@ struct Builder<'d> {
     schema: &'d SchemaInner,
     collector: Collector<'d>,
     sources: &'d SourceMap,
-    conditions: Vec<Condition>,
+    conditions: Conditions,
     /// Names that occur often, shared.
     names: HashMap<String, Arc<str>>,
     fields: usize,
 }
 
+/// The conditions of a plan, each once.
+#[derive(Default)]
+struct Conditions {
+    list: Vec<Condition>,
+    numbers: HashMap<Condition, usize>,
+}
+
+/// The selection sets of one view, with when they count.
+type Sets<'d> = Vec<(&'d SelectionSet, Guard)>;
+
+/// One layer of objects while it is planned.
+struct Layer<'d, 'p> {
+    place: Place<'p>,
+    types: Vec<Name>,
+    wanted: WantedObjects,
+    children: Vec<Unplanned<'d>>,
+    /// Whether there is more than one variant; one alone has each response name once.
+    has_variants: bool,
+    /// The children of a response name, if there are several variants.
+    by_key: HashMap<Arc<str>, Vec<usize>>,
+}
+
+/// Where a layer stands.
+#[derive(Clone, Copy)]
+struct Place<'p> {
+    depth: usize,
+    /// Response names joined by dots.
+    path: &'p str,
+}
+
+/// A child whose own objects are not planned yet: more variants may come to share it.
+struct Unplanned<'d> {
+    name: FieldName,
+    field: &'d Node<Field>,
+    shape: Shape,
+    source: ChildSource,
+    users: Vec<User>,
+    views: Vec<Sets<'d>>,
+    path: String,
+}
+
+#[derive(PartialEq)]
+enum ChildSource {
+    Resolver(PlannedResolver, ArgumentsPlan),
+    Attribute(Arc<str>),
+}
+
+/// What the schema says about a field's value.
+enum FieldSource {
+    Resolver(PlannedResolver),
+    Attribute(Arc<str>),
+}
+
 impl<'d> Builder<'d> {
     /// Plans the selections on objects of one declared type, and says what to read from host objects.
-    fn object(
+    fn objects(
         &mut self,
         type_name: &str,
-        sets: &[(&'d SelectionSet, Guard)],
-        depth: usize,
-        path: &str,
+        views: &[Sets<'d>],
+        place: Place<'_>,
     ) -> Result<(ObjectPlan, WantedObjects), RequestError> {
-        if depth > self.schema.options.max_depth {
+        if place.depth > self.schema.options.max_depth {
             return Err(too_large(format!(
                 "the operation is nested deeper than {} fields",
                 self.schema.options.max_depth
             )));
         }
+        let types = self.schema.types.possible_types(type_name);
         let is_abstract = self
             .schema
             .types
             .type_named(type_name)
             .is_some_and(|found| found.is_interface() || found.is_union());
-        let mut wanted = WantedObjects {
-            type_name: self.name(type_name),
-            is_abstract,
-            fields: Vec::new(),
-            keep_objects: false,
+        let type_names: Arc<[Arc<str>]> = types.iter().map(|object| self.name(object)).collect();
+        let mut layer = Layer {
+            place,
+            wanted: WantedObjects {
+                type_name: self.name(type_name),
+                is_abstract,
+                types: type_names.clone(),
+                fields: Vec::new(),
+                keep_objects: false,
+            },
+            children: Vec::new(),
+            has_variants: views.len() * types.len() > 1,
+            by_key: HashMap::default(),
+            types,
         };
-        let mut variants = Vec::new();
-        let mut has_layers = false;
-        for object in self.schema.types.possible_types(type_name) {
-            let collected = self.collector.collect(&object, sets)?;
-            let mut fields = Vec::with_capacity(collected.len());
-            for occurrences in &collected {
-                let field = self.field(&object, occurrences, depth, path, &mut wanted)?;
-                match &field.source {
-                    Source::Resolver(_) => {
-                        has_layers = true;
-                        wanted.keep_objects = true;
-                    }
-                    _ => has_layers |= field.output.object().is_some_and(|object| object.has_layers),
-                }
-                fields.push(field);
+        let mut variants = Vec::with_capacity(views.len() * layer.types.len());
+        for sets in views {
+            let mut counted = HashSet::new();
+            for number in 0..layer.types.len() {
+                let collected = self.collector.collect(&layer.types[number], sets)?;
+                // What all types of a view have counts once.
+                let is_new = |one: &&Vec<Occurrence<'d>>| {
+                    !is_abstract || counted.insert(one[0].field.response_name().as_str())
+                };
+                self.count(collected.iter().filter(is_new).count())?;
+                let fields = collected
+                    .iter()
+                    .map(|occurrences| self.field(occurrences, &mut layer, variants.len(), number))
+                    .collect::<Result<_, _>>()?;
+                let order = self.order(&collected);
+                variants.push(Variant { fields, order });
             }
-            let order = self.order(&collected);
-            variants.push(Variant {
-                type_name: self.name(&object),
-                fields,
-                order,
-            });
         }
+        let Layer {
+            mut wanted,
+            children: unplanned,
+            ..
+        } = layer;
+        let mut children = Vec::with_capacity(unplanned.len());
+        let mut nested = vec![None; wanted.fields.len()];
+        for one in unplanned {
+            let child = self.child(one, &mut wanted, place.depth)?;
+            if let Origin::Attribute { .. } = &child.origin {
+                nested.push(Some(children.len()));
+            }
+            children.push(child);
+        }
+        let attributes = wanted.fields.iter().map(|field| field.attribute.clone());
+        let has_layers = |child: &Child| match (&child.origin, &child.output) {
+            (Origin::Resolver(_), _) => true,
+            (_, Output::Object(object)) => object.has_layers,
+            (_, Output::Leaf(_)) => false,
+        };
         let plan = ObjectPlan {
             type_name: wanted.type_name.clone(),
             is_abstract,
+            types: type_names,
+            views: views.len(),
             variants,
-            attributes: wanted
-                .fields
-                .iter()
-                .map(|field| field.attribute.clone())
-                .collect(),
-            has_layers,
+            has_layers: children.iter().any(has_layers),
+            children,
+            attributes: attributes.collect(),
+            nested,
         };
         Ok((plan, wanted))
     }
 
-    fn field(
-        &mut self,
-        object: &str,
-        occurrences: &[Occurrence<'d>],
-        depth: usize,
-        path: &str,
-        wanted: &mut WantedObjects,
-    ) -> Result<FieldPlan, RequestError> {
-        self.fields += 1;
-        if self.fields > self.schema.options.max_fields {
-            let most = self.schema.options.max_fields;
+    fn count(&mut self, fields: usize) -> Result<(), RequestError> {
+        self.fields += fields;
+        let most = self.schema.options.max_fields;
+        if self.fields > most {
             return Err(too_large(format!(
                 "the operation selects more than {most} fields"
             )));
         }
+        Ok(())
+    }
+
+    /// Plans one field of the variant `variant`, which is that of the object type `type_number`.
+    fn field(
+        &mut self,
+        occurrences: &[Occurrence<'d>],
+        layer: &mut Layer<'d, '_>,
+        variant: usize,
+        type_number: usize,
+    ) -> Result<FieldPlan, RequestError> {
         let first = occurrences[0].field;
         let key = first.response_name().as_str();
         let mut key_json = Vec::with_capacity(key.len() + 3);
         json_string(&mut key_json, key.as_bytes());
         key_json.push(b':');
-        let mut place = if path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{path}.{key}")
+        let key = self.name(key);
+        let name = FieldName {
+            type_name: layer.wanted.types[type_number].clone(),
+            field_name: self.name(&first.name),
         };
         let shape = shape(first.ty());
-        place.push_str(&"[]".repeat(shape.list_depth()));
-
-        let introspects = matches!(first.name.as_str(), "__schema" | "__type");
-        let (output, value) = if first.name == "__typename" || introspects {
-            (Output::Leaf(Leaf::String), None)
-        } else {
-            let (output, kind) = self.output(first, occurrences, depth, &place)?;
-            (
-                output,
-                Some(Wanted {
-                    shape: shape.clone(),
-                    kind,
-                }),
-            )
-        };
-        let source = match value {
-            None if introspects => Source::Introspection,
-            None => Source::Typename,
-            Some(value) => self.source(object, first, value, place, wanted)?,
+        let condition = self.condition(occurrences);
+        let leaf = self.leaf(first.ty().inner_named_type());
+        let source = match &*first.name {
+            "__typename" => Source::Typename,
+            "__schema" | "__type" => Source::Introspection,
+            _ => match (self.source(&name, layer, type_number), &leaf) {
+                (FieldSource::Attribute(attribute), Some(_)) => {
+                    let value = Wanted {
+                        shape: shape.clone(),
+                        kind: WantedKind::Leaf {
+                            type_name: self.name(first.ty().inner_named_type()),
+                        },
+                    };
+                    let column = leaf_column(&mut layer.wanted, attribute.clone(), type_number, value);
+                    Source::Attribute {
+                        name: attribute,
+                        column,
+                    }
+                }
+                (source, _) => {
+                    let source = match source {
+                        FieldSource::Attribute(attribute) => ChildSource::Attribute(attribute),
+                        FieldSource::Resolver(kind) => {
+                            let variables = &self.collector.variables;
+                            let arguments = compile_arguments(&self.schema.types, first, variables)?;
+                            ChildSource::Resolver(kind, arguments)
+                        }
+                    };
+                    let one = Unplanned {
+                        name: name.clone(),
+                        field: first,
+                        shape: shape.clone(),
+                        source,
+                        users: Vec::new(),
+                        views: Vec::new(),
+                        path: String::new(),
+                    };
+                    let user = User {
+                        variant,
+                        condition,
+                        view: 0,
+                    };
+                    layer.add(&key, one, user, occurrences)
+                }
+            },
         };
         Ok(FieldPlan {
-            key: self.name(key),
+            key,
             key_json: key_json.into(),
-            name: FieldName {
-                type_name: self.name(object),
-                field_name: self.name(&first.name),
-            },
-            location: location(
-                first.alias.as_ref().unwrap_or(&first.name).location(),
-                self.sources,
-            ),
-            condition: self.condition(occurrences),
+            name,
+            locations: self.locations(occurrences),
+            condition,
             source,
             shape,
-            output,
+            leaf,
         })
     }
 
-    fn output(
+    /// Plans what is below a child.
+    fn child(
         &mut self,
-        field: &Node<Field>,
-        occurrences: &[Occurrence<'d>],
+        one: Unplanned<'d>,
+        wanted: &mut WantedObjects,
         depth: usize,
-        path: &str,
-    ) -> Result<(Output, WantedKind), RequestError> {
-        let type_name = field.ty().inner_named_type().as_str();
-        if let Some(leaf) = self.leaf(type_name) {
-            return Ok((
-                Output::Leaf(leaf),
-                WantedKind::Leaf {
-                    type_name: self.name(type_name),
-                },
-            ));
+    ) -> Result<Child, RequestError> {
+        let type_name = one.field.ty().inner_named_type();
+        let (output, kind) = match self.leaf(type_name) {
+            Some(leaf) => {
+                let type_name = self.name(type_name);
+                (Output::Leaf(leaf), WantedKind::Leaf { type_name })
+            }
+            None => {
+                let place = Place {
+                    depth: depth + 1,
+                    path: &one.path,
+                };
+                let (object, wanted) = self.objects(type_name, &one.views, place)?;
+                (Output::Object(object), WantedKind::Objects(wanted))
+            }
+        };
+        let value = Wanted {
+            shape: one.shape.clone(),
+            kind,
+        };
+        let type_of = |user: &User| user.variant % wanted.types.len().max(1);
+        let mut types: Vec<usize> = one.users.iter().map(type_of).collect();
+        types.sort_unstable();
+        types.dedup();
+        let mut name = one.name;
+        if types.len() > 1 && self.schema.types.has_field(&wanted.type_name, &name.field_name) {
+            name.type_name = wanted.type_name.clone();
         }
-        // What is below a field counts when its own occurrence counts. If all occurrences count together the
-        // field's own condition says it already.
-        let same = occurrences.iter().all(|one| one.guard == occurrences[0].guard);
-        let sets: Vec<_> = occurrences
-            .iter()
-            .filter_map(|one| {
-                let guard = if same { Guard::new() } else { one.guard.clone() };
-                Some((one.field.selection_set.as_ref()?, guard))
-            })
-            .collect();
-        let (object, wanted) = self.object(type_name, &sets, depth + 1, path)?;
-        Ok((Output::Object(object), WantedKind::Objects(wanted)))
+        let origin = match one.source {
+            ChildSource::Resolver(kind, arguments) => {
+                wanted.keep_objects = true;
+                Origin::Resolver(ResolverPlan {
+                    kind,
+                    arguments,
+                    wanted: value.into(),
+                    path: one.path.into(),
+                })
+            }
+            ChildSource::Attribute(name) => {
+                let column = wanted.fields.len();
+                wanted.fields.push(WantedField {
+                    attribute: name,
+                    types,
+                    value,
+                });
+                Origin::Attribute { column }
+            }
+        };
+        Ok(Child {
+            name,
+            shape: one.shape,
+            origin,
+            users: one.users,
+            output,
+        })
     }
 
     fn leaf(&mut self, type_name: &str) -> Option<Leaf> {
@@ -295,16 +433,10 @@ impl<'d> Builder<'d> {
         })
     }
 
-    fn source(
-        &mut self,
-        object: &str,
-        field: &Node<Field>,
-        value: Wanted,
-        path: String,
-        owner: &mut WantedObjects,
-    ) -> Result<Source, RequestError> {
-        let kind = match self.schema.resolver(object, &field.name) {
-            Some(ResolverKind::Call(id)) => PlannedResolver::Call(*id),
+    /// Where the schema says that a field's value is; what a statement of its own needs is wanted then.
+    fn source(&mut self, field: &FieldName, layer: &mut Layer<'d, '_>, type_number: usize) -> FieldSource {
+        match self.schema.resolver(&field.type_name, &field.field_name) {
+            Some(ResolverKind::Call(id)) => FieldSource::Resolver(PlannedResolver::Call(*id)),
             Some(ResolverKind::Sql(sql)) => {
                 let joined = sql.join.iter().flat_map(|join| &join.parent_keys);
                 let listed = sql.params.iter().filter_map(|param| match param {
@@ -312,66 +444,42 @@ impl<'d> Builder<'d> {
                     _ => None,
                 });
                 for attribute in joined.chain(listed) {
-                    self.want_key(owner, object, attribute);
+                    self.want_key(&mut layer.wanted, type_number, attribute);
                 }
-                PlannedResolver::Sql(sql.clone())
+                FieldSource::Resolver(PlannedResolver::Sql(sql.clone()))
             }
-            Some(ResolverKind::Attribute(name)) => return Ok(self.attribute(owner, object, name, value)),
-            None => return Ok(self.attribute(owner, object, &field.name, value)),
-        };
-        let arguments = compile_arguments(&self.schema.types, field, &self.collector.variables)?;
-        Ok(Source::Resolver(ResolverPlan {
-            kind,
-            arguments,
-            wanted: value.into(),
-            path: path.into(),
-        }))
-    }
-
-    /// Adds an attribute to what is read from each object; leaves are read once however often they are selected.
-    fn attribute(&mut self, owner: &mut WantedObjects, object: &str, name: &str, value: Wanted) -> Source {
-        let (name, object) = (self.name(name), self.name(object));
-        let is_leaf = matches!(value.kind, WantedKind::Leaf { .. });
-        let known = owner
-            .fields
-            .iter()
-            .position(|field| is_leaf && field.attribute == name && field.value == value);
-        let column = known.unwrap_or_else(|| {
-            owner.fields.push(WantedField {
-                attribute: name.clone(),
-                types: Vec::new(),
-                value,
-            });
-            owner.fields.len() - 1
-        });
-        if let Some(field) = owner.fields.get_mut(column)
-            && !field.types.contains(&object)
-        {
-            field.types.push(object);
+            Some(ResolverKind::Attribute(name)) => FieldSource::Attribute(self.name(name)),
+            None => FieldSource::Attribute(field.field_name.clone()),
         }
-        Source::Attribute { name, column }
     }
 
     /// Adds an attribute that only a statement below needs.
-    fn want_key(&mut self, owner: &mut WantedObjects, object: &str, name: &str) {
+    fn want_key(&mut self, wanted: &mut WantedObjects, type_number: usize, name: &str) {
         let declared = self
             .schema
             .types
-            .type_named(object)
+            .type_named(&wanted.types[type_number])
             .and_then(|found| found.as_object()?.fields.get(name));
         let (shape, type_name) = match declared {
             Some(field) => (shape(&field.ty), self.name(field.ty.inner_named_type())),
             None => (Shape::One { nullable: true }, self.name("")),
         };
-        self.attribute(
-            owner,
-            object,
-            name,
-            Wanted {
-                shape,
-                kind: WantedKind::Leaf { type_name },
-            },
-        );
+        let value = Wanted {
+            shape,
+            kind: WantedKind::Leaf { type_name },
+        };
+        leaf_column(wanted, self.name(name), type_number, value);
+    }
+
+    fn locations(&mut self, occurrences: &[Occurrence<'d>]) -> Box<[(Option<usize>, Location)]> {
+        let mut found = Vec::with_capacity(1);
+        for one in occurrences.iter().take(MAX_LOCATIONS) {
+            let name = one.field.alias.as_ref().unwrap_or(&one.field.name);
+            if let Some(place) = location(name.location(), self.sources) {
+                found.push((self.any_of(vec![one.guard.clone()]), place));
+            }
+        }
+        found.into()
     }
 
     fn condition(&mut self, occurrences: &[Occurrence<'d>]) -> Option<usize> {
@@ -385,10 +493,10 @@ impl<'d> Builder<'d> {
         }
         condition.sort_unstable();
         condition.dedup();
-        let known = self.conditions.iter().position(|other| *other == condition);
-        Some(known.unwrap_or_else(|| {
-            self.conditions.push(condition);
-            self.conditions.len() - 1
+        let Conditions { list, numbers } = &mut self.conditions;
+        Some(*numbers.entry(condition).or_insert_with_key(|condition| {
+            list.push(condition.clone());
+            list.len() - 1
         }))
     }
 
@@ -422,6 +530,94 @@ impl<'d> Builder<'d> {
             None => self.names.entry(name.to_owned()).or_insert(name.into()).clone(),
         }
     }
+}
+
+impl<'d> Layer<'d, '_> {
+    /// Adds a child, or another user to the one that is the same.
+    fn add(
+        &mut self,
+        key: &Arc<str>,
+        one: Unplanned<'d>,
+        mut user: User,
+        occurrences: &[Occurrence<'d>],
+    ) -> Source {
+        let known = self.by_key.get(key).into_iter().flatten().copied();
+        let known = known
+            .into_iter()
+            .find(|number| self.children[*number].is_same(&one));
+        let number = known.unwrap_or_else(|| {
+            if self.has_variants {
+                self.by_key
+                    .entry(key.clone())
+                    .or_default()
+                    .push(self.children.len());
+            }
+            let dot = if self.place.path.is_empty() { "" } else { "." };
+            let lists = "[]".repeat(one.shape.list_depth());
+            let path = format!("{}{dot}{key}{lists}", self.place.path);
+            self.children.push(Unplanned { path, ..one });
+            self.children.len() - 1
+        });
+        let child = &mut self.children[number];
+        let sets = sets(occurrences);
+        let known = child.views.iter().position(|known| same_sets(known, &sets));
+        user.view = known.unwrap_or_else(|| {
+            child.views.push(sets);
+            child.views.len() - 1
+        });
+        let view = user.view;
+        child.users.push(user);
+        Source::Child { number, view }
+    }
+}
+
+impl Unplanned<'_> {
+    /// Whether one call or one attribute gives the values of both. That their response names are the same is
+    /// known.
+    fn is_same(&self, other: &Self) -> bool {
+        self.name.field_name == other.name.field_name
+            && self.field.ty().inner_named_type() == other.field.ty().inner_named_type()
+            && self.shape == other.shape
+            && self.source == other.source
+    }
+}
+
+/// The column of a leaf; leaves are read once however often they are selected.
+fn leaf_column(wanted: &mut WantedObjects, attribute: Arc<str>, type_number: usize, value: Wanted) -> usize {
+    let known = |field: &WantedField| field.attribute == attribute && field.value == value;
+    let known = wanted.fields.iter().position(known);
+    let column = known.unwrap_or_else(|| {
+        wanted.fields.push(WantedField {
+            attribute,
+            types: Vec::new(),
+            value,
+        });
+        wanted.fields.len() - 1
+    });
+    let types = &mut wanted.fields[column].types;
+    if !types.contains(&type_number) {
+        types.push(type_number);
+    }
+    column
+}
+
+/// The selections below a field, from all its occurrences.
+fn sets<'d>(occurrences: &[Occurrence<'d>]) -> Sets<'d> {
+    // What is below a field counts when its own occurrence counts. If all occurrences count together the
+    // field's own condition says it already.
+    let same = occurrences.iter().all(|one| one.guard == occurrences[0].guard);
+    let set = |one: &Occurrence<'d>| {
+        let guard = if same { Guard::new() } else { one.guard.clone() };
+        Some((one.field.selection_set.as_ref()?, guard))
+    };
+    occurrences.iter().filter_map(set).collect()
+}
+
+fn same_sets(one: &Sets<'_>, other: &Sets<'_>) -> bool {
+    let same = |(one, other): (&(&SelectionSet, Guard), &(&SelectionSet, Guard))| {
+        std::ptr::eq(one.0, other.0) && one.1 == other.1
+    };
+    one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
 /// The lists and nulls of a declared type.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ObjectPlan, Output, Plan, PlannedResolver, Source};
+use super::{ObjectPlan, Origin, Plan, PlannedResolver};
 use crate::explain::{PlanDescription, PlannedLayer};
 
 impl Plan {
@@ -18,41 +18,38 @@ impl Plan {
 
 impl ObjectPlan {
     fn layers(&self, found: &mut Vec<PlannedLayer>) {
-        for field in self.variants.iter().flat_map(|variant| &variant.fields) {
-            let object = field.output.object();
-            match &field.source {
-                Source::Resolver(resolver) => {
+        for child in &self.children {
+            let object = child.output.object();
+            match &child.origin {
+                Origin::Resolver(resolver) => {
                     let mut below = Vec::new();
                     if let Some(object) = object {
                         object.layers(&mut below);
                     }
                     found.push(PlannedLayer {
                         path: resolver.path.to_string(),
-                        field: field.name.clone(),
+                        field: child.name.clone(),
                         sql: match &resolver.kind {
                             PlannedResolver::Sql(sql) => Some(sql.sql.clone()),
                             PlannedResolver::Call(_) => None,
                         },
-                        columns: match &field.output {
-                            Output::Object(object) => object.columns(),
-                            Output::Leaf(_) => Vec::new(),
-                        },
+                        columns: object.map(Self::attributes).unwrap_or_default(),
                         layers: below,
                     });
                 }
-                _ => object.into_iter().for_each(|object| object.layers(found)),
+                Origin::Attribute { .. } => object.into_iter().for_each(|object| object.layers(found)),
             }
         }
     }
 
     /// The attributes in the order of the query, each once.
-    fn columns(&self) -> Vec<Arc<str>> {
-        let mut columns: Vec<Arc<str>> = Vec::new();
+    fn attributes(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<Arc<str>> = Vec::new();
         for name in self.attributes.iter() {
-            if !columns.contains(name) {
-                columns.push(name.clone());
+            if !names.contains(name) {
+                names.push(name.clone());
             }
         }
-        columns
+        names
     }
 }

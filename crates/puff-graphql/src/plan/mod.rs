@@ -39,20 +39,32 @@ pub(crate) struct Introspection {
 /// A field is there if one of these lists holds: each a list of variables with the value they must have.
 pub(crate) type Condition = Vec<Vec<(usize, bool)>>;
 
-/// What is selected of objects of one declared type.
+/// What is selected of the objects of one layer, which have one declared type.
+///
+/// Usually that is one selection. It is several, the *views*, where the field above was merged for parents of
+/// several types that select different things below it: `... on Cat { owner { name } } ... on Dog { owner
+/// { age } }`. Which view counts is known from the parent, which type from the object.
 pub(crate) struct ObjectPlan {
     pub(crate) type_name: Arc<str>,
     pub(crate) is_abstract: bool,
-    /// One per possible object type; exactly one unless the type is abstract.
+    /// The object types that an object can have; exactly one unless the type is abstract.
+    pub(crate) types: Arc<[Arc<str>]>,
+    /// How many views there are, at least one.
+    pub(crate) views: usize,
+    /// What is selected of an object of one type in one view: for each view one per type.
     pub(crate) variants: Vec<Variant>,
+    /// Fields of objects, each once however many variants have it.
+    pub(crate) children: Vec<Child>,
     /// The attributes that tables of these objects have as columns.
     pub(crate) attributes: Arc<[Arc<str>]>,
+    /// For each of them the child whose objects the column holds; `None` for leaves.
+    pub(crate) nested: Vec<Option<usize>>,
     /// Whether a field with a resolver lies anywhere below.
     pub(crate) has_layers: bool,
 }
 
+/// What is selected of objects of one type.
 pub(crate) struct Variant {
-    pub(crate) type_name: Arc<str>,
     pub(crate) fields: Vec<FieldPlan>,
     /// Where the order of fields depends on variables: their numbers with conditions, to be taken in this
     /// order, each field where its condition holds first.
@@ -65,24 +77,67 @@ pub(crate) struct FieldPlan {
     /// The response name as JSON with its colon.
     pub(crate) key_json: Box<[u8]>,
     pub(crate) name: FieldName,
-    pub(crate) location: Option<Location>,
+    /// Where the document has the field, and when that counts; a few if there are many.
+    pub(crate) locations: Box<[(Option<usize>, Location)]>,
     pub(crate) condition: Option<usize>,
     pub(crate) source: Source,
     pub(crate) shape: Shape,
-    pub(crate) output: Output,
+    /// The rules by which a leaf is written; `None` for objects.
+    pub(crate) leaf: Option<Leaf>,
 }
 
 /// Where a field's value comes from.
 pub(crate) enum Source {
     Typename,
     Introspection,
-    /// A column of the rows or an attribute of the objects that the field belongs to.
+    /// A column of the rows or an attribute of the objects that the field belongs to, with a leaf in it.
     Attribute {
         name: Arc<str>,
         /// The column's number in a [`crate::Table`].
         column: usize,
     },
+    /// One of [`ObjectPlan::children`], and the view that counts for the objects in it.
+    Child {
+        number: usize,
+        view: usize,
+    },
+}
+
+/// A field with a resolver, or with objects in an attribute: what it gives is shared by all variants that
+/// select it alike.
+pub(crate) struct Child {
+    /// The field, by the declared type if several object types have it.
+    pub(crate) name: FieldName,
+    pub(crate) shape: Shape,
+    pub(crate) origin: Origin,
+    /// The variants that have it.
+    pub(crate) users: Vec<User>,
+    pub(crate) output: Output,
+}
+
+/// What a [`Child`] holds.
+pub(crate) enum Output {
+    Leaf(Leaf),
+    Object(ObjectPlan),
+}
+
+/// Where a [`Child`] comes from.
+pub(crate) enum Origin {
     Resolver(ResolverPlan),
+    /// An attribute of host objects.
+    Attribute {
+        /// The column's number in a [`crate::Table`].
+        column: usize,
+    },
+}
+
+/// A variant that has a [`Child`] among its fields.
+pub(crate) struct User {
+    pub(crate) variant: usize,
+    /// When the field counts.
+    pub(crate) condition: Option<usize>,
+    /// The view of the objects below.
+    pub(crate) view: usize,
 }
 
 pub(crate) struct ResolverPlan {
@@ -93,14 +148,10 @@ pub(crate) struct ResolverPlan {
     pub(crate) path: Arc<str>,
 }
 
+#[derive(Clone, PartialEq)]
 pub(crate) enum PlannedResolver {
     Call(ResolverId),
     Sql(SqlResolver),
-}
-
-pub(crate) enum Output {
-    Leaf(Leaf),
-    Object(ObjectPlan),
 }
 
 /// The types of leaves, each with its own rules of writing.
@@ -127,6 +178,13 @@ impl Plan {
 
     pub(crate) fn answered(&self, bytes: usize) {
         self.answer_bytes.store(bytes, Ordering::Relaxed);
+    }
+}
+
+impl ObjectPlan {
+    /// The number of a variant.
+    pub(crate) fn variant(&self, view: usize, type_number: usize) -> usize {
+        view * self.types.len() + type_number
     }
 }
 

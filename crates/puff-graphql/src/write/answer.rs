@@ -6,11 +6,11 @@ use super::leaf::leaf_value;
 use super::string::json_string;
 use crate::array::{ArrayEvent, ArrayReader, BadArray};
 use crate::backend::{Backend, Spread};
-use crate::error::FieldError;
+use crate::error::{FieldError, Location};
 use crate::execute::Execution;
-use crate::execute::bound::{Bound, BoundObject, Layer, LayerData, Objects};
+use crate::execute::bound::{Bound, BoundChild, BoundObject, Layer, LayerData, Objects};
 use crate::execute::join::RowSet;
-use crate::plan::{FieldPlan, Leaf, ObjectPlan, Output};
+use crate::plan::{FieldPlan, Leaf, ObjectPlan, Source};
 use crate::rows::Rows;
 use crate::table::{Column, Shape, Slot};
 use crate::value::Value;
@@ -44,7 +44,12 @@ pub(crate) fn write_answer<B: Backend>(
         errors,
         is_full: false,
     };
-    let written = writer.object(&execution.plan.root, root, 0, None);
+    let root = Set {
+        plan: &execution.plan.root,
+        bound: root,
+        view: 0,
+    };
+    let written = writer.object(root, 0, None);
     let Writer {
         mut out,
         mut errors,
@@ -60,7 +65,7 @@ pub(crate) fn write_answer<B: Backend>(
             "the answer is larger than {} bytes",
             execution.options.max_response_bytes
         );
-        errors.add(&FieldError::new("LIMIT_EXCEEDED", message), None, None);
+        errors.add(&FieldError::new("LIMIT_EXCEEDED", message), &[], None);
     }
     let count = errors.count();
     errors.finish(&mut out);
@@ -68,6 +73,21 @@ pub(crate) fn write_answer<B: Backend>(
     execution.plan.answered(out.len());
     (out, count)
 }
+
+/// The objects of one layer, as one view shows them.
+struct Set<'w, B: Backend> {
+    plan: &'w ObjectPlan,
+    bound: &'w BoundObject<B>,
+    view: usize,
+}
+
+impl<B: Backend> Clone for Set<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: Backend> Copy for Set<'_, B> {}
 
 struct Writer<'w, B: Backend> {
     execution: &'w Execution<'w, B>,
@@ -103,7 +123,8 @@ impl<B: Backend> Writer<'_, B> {
 
     #[cold]
     fn fail(&mut self, error: &FieldError, nullable: bool, field: &FieldPlan, path: &Path<'_>) -> Written {
-        self.errors.add(error, field.location, Some(path));
+        let locations = self.locations(field);
+        self.errors.add(error, &locations, Some(path));
         if nullable {
             self.out.extend_from_slice(b"null");
             Ok(())
@@ -112,25 +133,30 @@ impl<B: Backend> Writer<'_, B> {
         }
     }
 
-    fn object(
-        &mut self,
-        plan: &ObjectPlan,
-        bound: &BoundObject<B>,
-        index: usize,
-        place: Option<(&FieldPlan, &Path<'_>)>,
-    ) -> Written {
+    /// Where the document has a field, for these variables.
+    fn locations(&self, field: &FieldPlan) -> Vec<Location> {
+        let counts = field.locations.iter();
+        let counts = counts.filter(|(condition, _)| self.execution.holds(*condition));
+        counts.map(|(_, place)| *place).collect()
+    }
+
+    fn object(&mut self, set: Set<'_, B>, index: usize, place: Option<(&FieldPlan, &Path<'_>)>) -> Written {
         if self.out.len() > self.execution.options.max_response_bytes {
             self.is_full = true;
             return Err(Null);
         }
-        let variant = match bound.variant(plan, index) {
-            Ok(variant) => variant,
-            Err(error) => {
-                let location = place.and_then(|(field, _)| field.location);
-                self.errors.add(&error, location, place.map(|(_, path)| path));
-                return Err(Null);
-            }
+        let Set { plan, bound, view } = set;
+        let Some(kind) = bound.kinds.of(&bound.source, index) else {
+            let error = bound.kinds.unknown(plan, &bound.source, index);
+            let locations = place.map(|(field, _)| self.locations(field));
+            self.errors.add(
+                &error,
+                &locations.unwrap_or_default(),
+                place.map(|(_, path)| path),
+            );
+            return Err(Null);
         };
+        let variant = plan.variant(view, kind);
         let (Some(variant), Some(bounds)) = (plan.variants.get(variant), bound.variants.get(variant)) else {
             return Err(Null);
         };
@@ -155,7 +181,7 @@ impl<B: Backend> Writer<'_, B> {
                 parent: place.map(|(_, path)| path),
                 step: Step::Key(&field.key),
             };
-            self.field(field, &bounds.fields[number], bound, index, &path)?;
+            self.field(field, &bounds.fields[number], set, index, &path)?;
         }
         self.out.push(b'}');
         Ok(())
@@ -164,12 +190,12 @@ impl<B: Backend> Writer<'_, B> {
     fn field(
         &mut self,
         field: &FieldPlan,
-        bound: &Bound<B>,
-        owner: &BoundObject<B>,
+        bound: &Bound,
+        owners: Set<'_, B>,
         index: usize,
         path: &Path<'_>,
     ) -> Written {
-        match (bound, &owner.source) {
+        match (bound, &owners.bound.source) {
             (Bound::Cell { column, writer }, Objects::Rows(rows)) => {
                 self.cell(rows.cell(index, *column), writer, &field.shape, field, path)
             }
@@ -183,7 +209,6 @@ impl<B: Backend> Writer<'_, B> {
                     .extend_from_slice(found.map_or(b"null", |(_, json)| json));
                 Ok(())
             }
-            (Bound::Layer(layer), _) => self.layer(field, layer, layer.positions.get(index), path),
             (Bound::Values { column }, Objects::Table(table)) => {
                 let value = table
                     .values(*column)
@@ -191,49 +216,88 @@ impl<B: Backend> Writer<'_, B> {
                     .unwrap_or(&Value::Null);
                 self.value(value, &field.shape, field, path)
             }
-            (Bound::Nested { column, object }, Objects::Table(table)) => {
-                let slot = match table.columns.get(*column) {
-                    Some(Column::Objects(nested)) => nested.slots.get(index).unwrap_or(&Slot::Null),
-                    _ => &Slot::Null,
-                };
-                self.slot(slot, object, &field.shape, field, path)
-            }
+            (Bound::Child, _) => self.child(field, owners, index, path),
             (Bound::Failed(error), _) => self.fail(error, field.shape.nullable(), field, path),
             _ => self.null(field.shape.nullable(), field, path),
         }
     }
 
-    fn layer(&mut self, field: &FieldPlan, layer: &Layer<B>, position: usize, path: &Path<'_>) -> Written {
+    fn child(&mut self, field: &FieldPlan, owners: Set<'_, B>, index: usize, path: &Path<'_>) -> Written {
+        let nullable = field.shape.nullable();
+        let Source::Child { number, view } = field.source else {
+            return self.null(nullable, field, path);
+        };
+        let plan = owners.plan.children[number].output.object();
+        match (&owners.bound.children[number], &owners.bound.source) {
+            (BoundChild::Layer(layer), _) => {
+                self.layer(field, layer, (plan, view), layer.positions.get(index), path)
+            }
+            (BoundChild::Nested { column, object }, Objects::Table(table)) => {
+                let slot = match table.columns.get(*column) {
+                    Some(Column::Objects(nested)) => nested.slots.get(index).unwrap_or(&Slot::Null),
+                    _ => &Slot::Null,
+                };
+                match plan {
+                    Some(plan) => {
+                        let bound = &**object;
+                        self.slot(slot, Set { plan, bound, view }, &field.shape, field, path)
+                    }
+                    None => Err(Null),
+                }
+            }
+            (BoundChild::Failed(error), _) => self.fail(error, nullable, field, path),
+            _ => self.null(nullable, field, path),
+        }
+    }
+
+    fn layer(
+        &mut self,
+        field: &FieldPlan,
+        layer: &Layer<B>,
+        (plan, view): (Option<&ObjectPlan>, usize),
+        position: usize,
+        path: &Path<'_>,
+    ) -> Written {
         let place = |spread: &Spread| if *spread == Spread::Shared { 0 } else { position };
-        match &layer.data {
-            LayerData::Values { values, spread } => self.value(
+        match (&layer.data, plan) {
+            (LayerData::Values { values, spread }, _) => self.value(
                 values.get(place(spread)).unwrap_or(&Value::Null),
                 &field.shape,
                 field,
                 path,
             ),
-            LayerData::Objects {
-                slots,
-                spread,
-                object,
-            } => {
+            (
+                LayerData::Objects {
+                    slots,
+                    spread,
+                    object: bound,
+                },
+                Some(plan),
+            ) => {
                 let slot = slots.get(place(spread)).unwrap_or(&Slot::Null);
-                self.slot(slot, object, &field.shape, field, path)
+                self.slot(slot, Set { plan, bound, view }, &field.shape, field, path)
             }
-            LayerData::Rows { grouping, object } => {
-                let Some(plan) = field.output.object() else {
-                    return Err(Null);
-                };
+            (
+                LayerData::Rows {
+                    grouping,
+                    object: bound,
+                },
+                Some(plan),
+            ) => {
+                let set = Set { plan, bound, view };
                 self.rows(grouping.rows(position), field, path, |writer, row, path| {
-                    writer.object(plan, object, row, Some((field, path)))
+                    writer.object(set, row, Some((field, path)))
                 })
             }
-            LayerData::Column {
-                rows,
-                grouping,
-                column,
-                writer: cells,
-            } => {
+            (
+                LayerData::Column {
+                    rows,
+                    grouping,
+                    column,
+                    writer: cells,
+                },
+                _,
+            ) => {
                 let shape = match &field.shape {
                     Shape::List { item, .. } => item,
                     one => one,
@@ -242,6 +306,7 @@ impl<B: Backend> Writer<'_, B> {
                     writer.cell(rows.cell(row, *column), cells, shape, field, path)
                 })
             }
+            (_, None) => Err(Null),
         }
     }
 
@@ -294,34 +359,31 @@ impl<B: Backend> Writer<'_, B> {
     fn slot(
         &mut self,
         slot: &Slot,
-        object: &BoundObject<B>,
+        objects: Set<'_, B>,
         shape: &Shape,
         field: &FieldPlan,
         path: &Path<'_>,
     ) -> Written {
         let nullable = shape.nullable();
-        let Some(plan) = field.output.object() else {
-            return Err(Null);
-        };
         match (slot, shape) {
             (Slot::Null, _) => self.null(nullable, field, path),
             (Slot::Error(error), _) => self.fail(error, nullable, field, path),
             (Slot::Object(index), Shape::One { .. }) => self.guarded(nullable, |writer| {
-                writer.object(plan, object, *index as usize, Some((field, path)))
+                writer.object(objects, *index as usize, Some((field, path)))
             }),
             (Slot::Range { start, end }, Shape::List { item, .. }) if item.list_depth() == 0 => {
                 self.guarded(nullable, |writer| {
                     writer.list((end - start) as usize, path, |writer, place, path| {
                         let index = *start as usize + place;
                         writer.guarded(item.nullable(), |writer| {
-                            writer.object(plan, object, index, Some((field, path)))
+                            writer.object(objects, index, Some((field, path)))
                         })
                     })
                 })
             }
             (Slot::List(items), Shape::List { item, .. }) => self.guarded(nullable, |writer| {
                 writer.list(items.len(), path, |writer, place, path| {
-                    writer.slot(&items[place], object, item, field, path)
+                    writer.slot(&items[place], objects, item, field, path)
                 })
             }),
             (Slot::Object(_), Shape::List { .. }) => {
@@ -364,7 +426,7 @@ impl<B: Backend> Writer<'_, B> {
             (Value::Json(text), Shape::List { .. }) => self.parsed(text.as_bytes(), shape, field, path),
             (_, Shape::List { .. }) => self.mismatch(field, "a list", "a single value", shape, path),
             (_, Shape::One { .. }) => {
-                let Output::Leaf(leaf) = &field.output else {
+                let Some(leaf) = &field.leaf else {
                     return Err(Null);
                 };
                 match leaf_value(&mut self.out, leaf, value) {
@@ -388,7 +450,7 @@ impl<B: Backend> Writer<'_, B> {
         let Some(text) = text else {
             return self.null(nullable, field, path);
         };
-        let Output::Leaf(leaf) = &field.output else {
+        let Some(leaf) = &field.leaf else {
             return Err(Null);
         };
         match writer {

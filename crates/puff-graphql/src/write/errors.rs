@@ -39,7 +39,7 @@ impl FieldErrors {
         self.count
     }
 
-    pub(crate) fn add(&mut self, error: &FieldError, location: Option<Location>, path: Option<&Path<'_>>) {
+    pub(crate) fn add(&mut self, error: &FieldError, places: &[Location], path: Option<&Path<'_>>) {
         self.count += 1;
         if self.count > self.max {
             return;
@@ -50,7 +50,7 @@ impl FieldErrors {
         }
         out.extend_from_slice(b"{\"message\":");
         json_string(out, error.message.as_bytes());
-        locations(out, location.as_slice());
+        locations(out, places);
         if let Some(path) = path {
             out.extend_from_slice(b",\"path\":[");
             write_path(out, path);
@@ -79,7 +79,7 @@ impl FieldErrors {
         if self.count > self.max {
             let message = format!("{} more errors are not listed", self.count - self.max);
             (self.count, self.max) = (0, 1);
-            self.add(&FieldError::new("ERRORS_OMITTED", message), None, None);
+            self.add(&FieldError::new("ERRORS_OMITTED", message), &[], None);
         }
         out.extend_from_slice(b",\"errors\":[");
         out.extend_from_slice(&self.encoded);

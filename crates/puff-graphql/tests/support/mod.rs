@@ -122,6 +122,19 @@ impl World {
         self.field(field, ResolverKind::Call(id))
     }
 
+    /// One resolver that several types inherit.
+    pub fn inherited(
+        mut self,
+        fields: &[&str],
+        resolver: impl Fn(Call<Memory>) -> Result<Resolved<Memory>, FieldError> + Send + Sync + 'static,
+    ) -> Self {
+        self.resolvers.push(Box::new(resolver));
+        let id = ResolverId(self.resolvers.len() as u32 - 1);
+        fields
+            .iter()
+            .fold(self, |world, field| world.field(field, ResolverKind::Call(id)))
+    }
+
     pub fn constant(self, field: &str, sql: &str, params: Vec<SqlParam>, join: Option<Join>) -> Self {
         self.field(
             field,
@@ -295,14 +308,19 @@ pub mod host {
     }
 
     fn table(wanted: &WantedObjects, objects: Vec<Json>) -> Table<Memory> {
-        let type_of = |object: &Json| object["__typename"].as_str().map(Arc::<str>::from);
+        let type_of = |object: &Json| {
+            let name = object["__typename"].as_str().unwrap_or("nothing");
+            let number = wanted.types.iter().position(|known| **known == *name);
+            let error = || FieldError::new("HOST", format!("{name} is no {}", wanted.type_name));
+            number.ok_or_else(|| Box::new(error()))
+        };
         let columns = wanted
             .fields
             .iter()
             .map(|field| {
                 let read = |object: &Json| {
-                    let ours = !wanted.is_abstract
-                        || type_of(object).is_some_and(|name| field.types.contains(&name));
+                    let ours =
+                        !wanted.is_abstract || type_of(object).is_ok_and(|kind| field.types.contains(&kind));
                     if ours {
                         object[&*field.attribute].clone()
                     } else {
@@ -320,7 +338,7 @@ pub mod host {
             })
             .collect();
         let types = if wanted.is_abstract {
-            objects.iter().filter_map(type_of).collect()
+            objects.iter().map(type_of).collect()
         } else {
             Vec::new()
         };

@@ -137,10 +137,25 @@ fn table(
     objects: Vec<Bound<'_, PyAny>>,
     wanted: &WantedObjects,
 ) -> PyResult<Table<PythonBackend>> {
+    let types = match wanted.is_abstract {
+        true => object_types(&objects, wanted)?,
+        false => Vec::new(),
+    };
     let mut columns = Vec::with_capacity(wanted.fields.len());
     for field in &wanted.fields {
         let name = PyString::intern(py, &field.attribute);
-        let values = objects.iter().map(|object| attribute(object, &name));
+        let has = |number: usize| match types.get(number) {
+            Some(Ok(kind)) => field.types.contains(kind),
+            Some(Err(_)) => false,
+            None => true,
+        };
+        let values = objects
+            .iter()
+            .enumerate()
+            .map(|(number, object)| match has(number) {
+                true => attribute(object, &name),
+                false => Ok(py.None().into_bound(py)),
+            });
         columns.push(match &field.value.kind {
             WantedKind::Leaf { .. } => Column::Values(
                 values
@@ -153,12 +168,6 @@ fn table(
             WantedKind::Objects(inner) => Column::Objects(column(py, values, &field.value, inner)?),
         });
     }
-    let types = if wanted.is_abstract {
-        let name = |object: &Bound<'_, PyAny>| Ok(object.get_type().name()?.to_str()?.into());
-        objects.iter().map(name).collect::<PyResult<_>>()?
-    } else {
-        Vec::new()
-    };
     let len = objects.len();
     let objects = wanted
         .keep_objects
@@ -169,6 +178,44 @@ fn table(
         objects,
         types,
     })
+}
+
+/// The object types of objects whose declared type is abstract: those of their classes, or what a dict says
+/// in its item `__typename`.
+fn object_types(
+    objects: &[Bound<'_, PyAny>],
+    wanted: &WantedObjects,
+) -> PyResult<Vec<Result<usize, Box<FieldError>>>> {
+    let of = |object: &Bound<'_, PyAny>| {
+        let name = match object.cast::<PyDict>() {
+            Ok(dict) => match dict.get_item("__typename")? {
+                Some(name) => name.str()?.to_string(),
+                None => {
+                    let message = format!(
+                        "a dict that stands for `{}` needs an item `__typename` ({})",
+                        wanted.type_name,
+                        wanted.types.join(", ")
+                    );
+                    return Ok(Err(Box::new(FieldError::new("BAD_TYPENAME", message))));
+                }
+            },
+            Err(_) => object.get_type().name()?.to_string(),
+        };
+        Ok(match wanted.types.iter().position(|known| **known == *name) {
+            Some(kind) => Ok(kind),
+            None => Err(Box::new(bad_typename(wanted, &name))),
+        })
+    };
+    objects.iter().map(of).collect()
+}
+
+fn bad_typename(wanted: &WantedObjects, name: &str) -> FieldError {
+    let message = format!(
+        "`{name}` is not an object type of `{}` ({})",
+        wanted.type_name,
+        wanted.types.join(", ")
+    );
+    FieldError::new("BAD_TYPENAME", message)
 }
 
 /// An attribute that holds objects; one that cannot be read is its owner's error.

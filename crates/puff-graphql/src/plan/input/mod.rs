@@ -21,12 +21,14 @@ use crate::write::leaf::json_value;
 pub(crate) type Variables = Vec<Option<Value>>;
 
 /// The arguments of one field.
+#[derive(PartialEq)]
 pub(crate) enum ArgumentsPlan {
     Constant(Arguments),
     Dynamic(Vec<Input>),
 }
 
 /// One argument or input field.
+#[derive(PartialEq)]
 pub(crate) struct Input {
     name: Arc<str>,
     /// What the document gives.
@@ -36,6 +38,7 @@ pub(crate) struct Input {
 }
 
 /// A value of a document, with the places of variables in it.
+#[derive(PartialEq)]
 pub(crate) enum Template {
     Constant(Value),
     Variable(usize),
