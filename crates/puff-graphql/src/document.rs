@@ -37,17 +37,40 @@ impl TypeSystem {
 
     pub(crate) fn check_field(&self, type_name: &str, field_name: &str) -> Result<(), SchemaError> {
         let (type_owned, field_owned) = (type_name.to_owned(), field_name.to_owned());
-        match self.schema.get_object(type_name) {
+        let fields = match self.schema.types.get(type_name) {
+            Some(ExtendedType::Object(object)) => Some(&object.fields),
+            Some(ExtendedType::Interface(interface)) => Some(&interface.fields),
+            _ => None,
+        };
+        match fields {
             None => Err(SchemaError::UnknownType {
                 type_name: type_owned,
                 field_name: field_owned,
             }),
-            Some(object) if !object.fields.contains_key(field_name) => Err(SchemaError::UnknownField {
+            Some(fields) if !fields.contains_key(field_name) => Err(SchemaError::UnknownField {
                 type_name: type_owned,
                 field_name: field_owned,
             }),
             Some(_) => Ok(()),
         }
+    }
+
+    /// The enums with their values.
+    pub(crate) fn enums(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &str>)> {
+        self.schema.types.iter().filter_map(|(name, found)| match found {
+            ExtendedType::Enum(found) => {
+                Some((name.as_str(), found.values.keys().map(|value| value.as_str())))
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether a scalar is declared in the schema and not one of GraphQL's own.
+    pub(crate) fn is_own_scalar(&self, name: &str) -> bool {
+        self.schema
+            .types
+            .get(name)
+            .is_some_and(|found| found.is_scalar() && !found.is_built_in())
     }
 
     pub(crate) fn check_sql(

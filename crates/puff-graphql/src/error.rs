@@ -128,8 +128,14 @@ pub enum SchemaError {
     /// The SDL does not parse or is not a valid schema; the text lists each problem with its line.
     #[error("the schema is not valid:\n{0}")]
     Invalid(String),
-    /// A resolver names a type that the schema does not have, or that is not an object type.
-    #[error("resolver {type_name}.{field_name}: the schema has no object type `{type_name}`")]
+    /// A rule about leaves names no enum, a value that the enum does not have, or no scalar of the schema.
+    #[error("the rule about `{type_name}` does not fit the schema")]
+    BadRule {
+        /// The name of the type that the rule is about.
+        type_name: String,
+    },
+    /// A resolver names a type that the schema does not have, or that has no fields.
+    #[error("resolver {type_name}.{field_name}: the schema has no object type or interface `{type_name}`")]
     UnknownType {
         /// The type's name.
         type_name: String,

@@ -16,10 +16,13 @@
 //! | `Float` | numbers | the number as PostgreSQL prints it; `NaN` and the infinities are field errors |
 //! | `String`, `ID` | any | PostgreSQL's text as a string (`true` and `false` for `bool`) |
 //! | `Boolean` | `bool`, numbers | the truth value; a number is true unless zero |
-//! | an enum | text | the name, if the enum has it |
+//! | an enum | text, whole numbers | the value of this name; [`LeafRule::Enum`] adds other texts |
 //! | a scalar of the schema | numbers, `bool`, `json` | as they are, without a look at them |
+//! | a scalar of the schema | times, `interval`, `bytea` | ISO 8601 and base64, as strings |
 //! | a scalar of the schema | anything else | PostgreSQL's text as a string |
 //! | a list | arrays, `json` | a list; elements as above |
+//!
+//! [`CellRule`] has other rules for scalars.
 //!
 //! # Parents and joins
 //!
@@ -55,6 +58,6 @@ pub use explain::{LayerTrace, PlanDescription, PlannedLayer, Trace};
 pub use options::SchemaOptions;
 pub use request::{Outcome, Request, Response};
 pub use rows::{CellType, Rows, ScalarType};
-pub use schema::{FieldResolver, ResolverKind, Schema, SqlParam, SqlResolver};
+pub use schema::{CellRule, FieldResolver, LeafRule, ResolverKind, Schema, SqlParam, SqlResolver};
 pub use table::{Column, Nested, Shape, Slot, Table, Wanted, WantedField, WantedKind, WantedObjects};
 pub use value::{Arguments, Value};

@@ -34,12 +34,15 @@ pub(crate) struct SchemaInner {
     pub(crate) options: SchemaOptions,
     sdl: String,
     resolvers: HashMap<String, HashMap<String, ResolverKind>>,
+    /// The value of each enum that a text means.
+    enums: Enums,
+    cells: Cells,
 }
 
 /// Where the value of one field comes from. A field without one is the column or attribute of its name.
 #[derive(Debug, Clone)]
 pub struct FieldResolver {
-    /// An object type of the schema.
+    /// An object type or interface of the schema.
     pub type_name: String,
     /// A field of that type.
     pub field_name: String,
@@ -56,6 +59,38 @@ pub enum ResolverKind {
     Sql(SqlResolver),
     /// The column or attribute of this name, which is not the field's.
     Attribute(String),
+}
+
+/// What a schema says of the values of one of its enums or scalars, beyond its SDL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeafRule {
+    /// Texts that stand for values of an enum, beside the values' own names.
+    Enum {
+        /// The enum.
+        type_name: String,
+        /// Text and value. Whole numbers count by their digits. The first of several entries for a text counts.
+        texts: Vec<(String, String)>,
+    },
+    /// How the cells of SQL rows become values of a scalar.
+    Scalar {
+        /// The scalar, not one of GraphQL's own.
+        type_name: String,
+        /// The rule.
+        cells: CellRule,
+    },
+}
+
+/// How the cells of SQL rows become JSON, for a scalar that the schema declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CellRule {
+    /// Numbers, booleans and JSON as they are, timestamps, intervals and bytes in the formats of ISO 8601 and
+    /// base64, anything else as a string.
+    #[default]
+    Auto,
+    /// PostgreSQL's text as a string.
+    Text,
+    /// PostgreSQL's text as it is; a text that is no JSON is an error of its field.
+    Json,
 }
 
 /// A statement written down in the schema.
@@ -91,7 +126,21 @@ impl Schema {
         resolvers: Vec<FieldResolver>,
         options: SchemaOptions,
     ) -> Result<Self, SchemaError> {
+        Self::with_rules(sdl, resolvers, Vec::new(), options)
+    }
+
+    /// Builds a schema whose enums and scalars have rules of their own.
+    ///
+    /// # Errors
+    /// As [`Schema::build`], and when a rule speaks of a type or value that the SDL does not have.
+    pub fn with_rules(
+        sdl: &str,
+        resolvers: Vec<FieldResolver>,
+        rules: Vec<LeafRule>,
+        options: SchemaOptions,
+    ) -> Result<Self, SchemaError> {
         let types = TypeSystem::parse(sdl)?;
+        let (enums, cells) = leaves(&types, rules)?;
         let mut by_type: HashMap<String, HashMap<String, ResolverKind>> = HashMap::default();
         for FieldResolver {
             type_name,
@@ -128,6 +177,8 @@ impl Schema {
                 options,
                 sdl,
                 resolvers: by_type,
+                enums,
+                cells,
             }),
         })
     }
@@ -147,6 +198,58 @@ impl SchemaInner {
     pub(crate) fn resolver(&self, type_name: &str, field_name: &str) -> Option<&ResolverKind> {
         self.resolvers.get(type_name)?.get(field_name)
     }
+
+    /// The texts that mean values of an enum.
+    pub(crate) fn enum_texts(&self, type_name: &str) -> Arc<HashMap<Box<str>, Box<str>>> {
+        self.enums.get(type_name).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn cell_rule(&self, type_name: &str) -> CellRule {
+        self.cells.get(type_name).copied().unwrap_or_default()
+    }
+}
+
+type Enums = HashMap<String, Arc<HashMap<Box<str>, Box<str>>>>;
+type Cells = HashMap<String, CellRule>;
+
+/// What each text means for each enum, and the rules of scalars.
+fn leaves(types: &TypeSystem, rules: Vec<LeafRule>) -> Result<(Enums, Cells), SchemaError> {
+    let mut enums: HashMap<String, HashMap<Box<str>, Box<str>>> = types
+        .enums()
+        .map(|(name, values)| {
+            (
+                name.to_owned(),
+                values.map(|value| (value.into(), value.into())).collect(),
+            )
+        })
+        .collect();
+    let mut scalars = Cells::default();
+    for rule in rules {
+        match rule {
+            LeafRule::Enum { type_name, texts } => {
+                let Some(known) = enums.get_mut(&type_name) else {
+                    return Err(SchemaError::BadRule { type_name });
+                };
+                for (text, value) in texts {
+                    if known.get(&*value).is_none_or(|name| **name != *value) {
+                        return Err(SchemaError::BadRule { type_name });
+                    }
+                    known.entry(text.into()).or_insert_with(|| value.into());
+                }
+            }
+            LeafRule::Scalar { type_name, cells } => {
+                if !types.is_own_scalar(&type_name) {
+                    return Err(SchemaError::BadRule { type_name });
+                }
+                scalars.insert(type_name, cells);
+            }
+        }
+    }
+    let enums = enums
+        .into_iter()
+        .map(|(name, texts)| (name, Arc::new(texts)))
+        .collect();
+    Ok((enums, scalars))
 }
 
 impl std::fmt::Debug for Schema {

@@ -7,23 +7,34 @@ from __future__ import annotations
 
 from . import scalars
 from ._load import load_schema
-from ._objects import EmptyObject
+from ._objects import JSON, BigInt, EmptyObject
+from ._options import Private, enum, field, input, interface, type, union
 from ._resolvers import Resolver
 from ._schema import SchemaDefinition, build_schema
 from ._sql import ConstantSql, sql
 from .errors import ArgumentError, SchemaError
-from .scalars import ID
+from .scalars import ID, scalar
 
 __all__ = [
     "ID",
+    "JSON",
     "ArgumentError",
+    "BigInt",
     "ConstantSql",
     "EmptyObject",
+    "Private",
     "Resolver",
     "SchemaDefinition",
     "SchemaError",
     "build_schema",
+    "enum",
+    "field",
+    "input",
+    "interface",
     "load_schema",
+    "scalar",
     "scalars",
     "sql",
+    "type",
+    "union",
 ]

@@ -18,12 +18,19 @@ from ._annotations import (
     NullableForm,
     Returns,
     ScalarForm,
+    UnionForm,
+    bindings,
     parse,
+    parse_member,
     parse_return,
     parse_stream,
 )
-from ._members import constant_default, data_fields, declared_twice, description_of, place_of, resolver_names
+from ._docs import describe_class, describe_function
+from ._enums import read_enum
+from ._interfaces import implementations, interfaces_of, is_interface, owner_of
+from ._members import constant_default, data_fields, declared_twice, place_of, resolver_names
 from ._model import MISSING, Argument, Classes, Field, Source
+from ._options import field_options, type_options
 from ._scope import Scope, UnresolvedName
 from ._signature import read_signature
 from ._sql import ConstantSql
@@ -44,24 +51,29 @@ def collect(schema: type) -> Classes:
 class _Collector:
     """The walk. Each member of each class is a job; a job whose hint names an unknown class waits for others.
 
-    Waiting is what makes hints work across modules that import each other only for the type checker: the
-    class is found by another way and then known by its name.
+    Waiting is what makes hints work that name classes which only other modules know: the class is found by
+    another way and then known by its name.
     """
 
     def __init__(self, schema: type) -> None:
         self._classes = Classes(schema)
         self._known: dict[str, type] = {}
         self._jobs: deque[tuple[Where, Callable[[], None]]] = deque()
-        self._fields: dict[type, list[Field | None]] = {}
-        self._inputs: dict[type, list[Argument | None]] = {}
-        self._used_as_type: dict[type, Where] = {}
+        self._fields: dict[ClassForm, list[Field | None]] = {}
+        self._inputs: dict[ClassForm, list[Argument | None]] = {}
+        self._used_as_type: set[ClassForm] = set()
+        self._bindings: dict[ClassForm, dict[type, dict[Any, Form]]] = {}
+        self._resolvers: dict[tuple[ClassForm, str], Field] = {}
+        self._docs: dict[type, dict[str, str]] = {}
 
     def run(self) -> Classes:
         self._add_roots()
         self._work()
         classes = self._classes
-        classes.inputs = {cls: [item for item in items if item] for cls, items in self._inputs.items()}
-        classes.objects = {cls: [item for item in items if item] for cls, items in self._fields.items()}
+        classes.inputs = {form: [item for item in items if item] for form, items in self._inputs.items()}
+        for form, items in self._fields.items():
+            kind = classes.interfaces if is_interface(form.cls) else classes.objects
+            kind[form] = [item for item in items if item]
         self._drop_empty_roots()
         return classes
 
@@ -104,31 +116,32 @@ class _Collector:
                 except Problem as problem:
                     raise where.error(problem) from None
         # Only now that all roots are known: their members have rules of their own.
-        for cls in self._classes.roots.values():
-            self._add_object(cls)
+        for form in self._classes.roots.values():
+            self._add_type(form)
 
     def _add_root(self, kind: str, hint: Any, where: Where) -> None:
-        form = parse(hint, Scope.of_class(where.cls, self._known))
+        form = parse(hint, Scope(where.cls, self._known))
         if isinstance(form, NullableForm):
             form = form.inner
-        if not isinstance(form, ClassForm) or issubclass(form.cls, enum.Enum):
+        if not isinstance(form, ClassForm) or issubclass(form.cls, enum.Enum) or is_interface(form.cls):
             raise Problem(f"the {kind} of a schema must be a class with resolvers", "Name a @dataclass")
-        for other, cls in self._classes.roots.items():
-            if cls is form.cls and resolver_names(cls):
+        for other, root in self._classes.roots.items():
+            if root == form and resolver_names(root.cls):
                 raise Problem(
-                    f"{cls.__name__} is both the {other} and the {kind}", "Write one class for each of them"
+                    f"{root.cls.__name__} is both the {other} and the {kind}",
+                    "Write one class for each of them",
                 )
-        self._classes.roots[kind] = form.cls
+        self._classes.roots[kind] = form
 
     def _drop_empty_roots(self) -> None:
         classes = self._classes
-        for kind, cls in list(classes.roots.items()):
-            if kind != "query" and not classes.objects.get(cls) and cls not in self._used_as_type:
+        for kind, form in list(classes.roots.items()):
+            if kind != "query" and not classes.objects.get(form) and form not in self._used_as_type:
                 del classes.roots[kind]
-                classes.objects.pop(cls, None)
-        for cls, fields in classes.objects.items():
+                classes.objects.pop(form, None)
+        for form, fields in (*classes.objects.items(), *classes.interfaces.items()):
             if not fields:
-                raise Where(cls).error(
+                raise Where(form.cls).error(
                     Problem(
                         "the class has no fields, and GraphQL has no objects without",
                         "Add a field or a resolver",
@@ -137,32 +150,47 @@ class _Collector:
 
     # ---- classes
 
-    def _add_object(self, cls: type) -> None:
-        if cls in self._fields:
+    def _add_type(self, form: ClassForm) -> None:
+        """Take in an object type or an interface, its interfaces, and if it is one, who implements it."""
+        if form in self._fields:
             return
+        cls = form.cls
         self._know(cls)
-        slots = self._fields[cls] = []
+        slots = self._fields[form] = []
+        interfaces = interfaces_of(form, self._known)
+        if interfaces:
+            self._classes.implements[form] = interfaces
+        is_root = form in self._classes.roots.values()
         for name, field in data_fields(cls).items():
             where = place_of(cls, name)
             if isinstance(field.default, (types.FunctionType, types.MethodType, ConstantSql)):
                 raise where.error(declared_twice(name, field.default))
-            if cls in self._classes.roots.values():
-                raise where.error(
-                    Problem(
-                        "a data field needs a parent to be read from, and a root class has none",
-                        "Turn it into a resolver: a @classmethod that returns the value, or sql(...)",
-                    )
-                )
-            self._job(slots, where, self._data_field(name, field, where))
+            self._job(slots, where, self._data_field(form, name, field, where, is_root))
         for name in resolver_names(cls):
             where = place_of(cls, name)
-            self._job(slots, where, self._resolver_field(cls, name, where))
+            owner = owner_of(form, interfaces, name)
+            self._job(slots, where, self._resolver_field(owner, name, where))
+        for interface in interfaces:
+            self._add_type(interface)
+        if is_interface(cls):
+            self._jobs.append((Where(cls), lambda: self._add_implementations(form)))
 
-    def _add_input(self, cls: type, where: Where) -> None:
-        if cls in self._inputs:
+    def _add_implementations(self, interface: ClassForm) -> None:
+        for cls in implementations(interface.cls):
+            # Of a generic interface, other classes may implement it for other types.
+            if interface in interfaces_of(ClassForm(cls), self._known):
+                self._add_type(ClassForm(cls))
+
+    def _add_input(self, form: ClassForm, where: Where) -> None:
+        if form in self._inputs:
             return
+        cls = form.cls
+        if is_interface(cls):
+            raise Problem(
+                f"{cls.__name__} is an interface, and no client can send one", "Use a @dataclass that is none"
+            )
         self._know(cls)
-        slots = self._inputs[cls] = []
+        slots = self._inputs[form] = []
         fields = data_fields(cls, private=True)
         if not any(field.init and not name.startswith("_") for name, field in fields.items()):
             raise where.error(Problem(f"the input {cls.__name__} has no fields", "Add a field to it"))
@@ -170,15 +198,10 @@ class _Collector:
             place = place_of(cls, name)
             if not field.init:
                 continue
-            if not name.startswith("_"):
-                self._job(slots, place, self._input_field(name, field, place))
-            elif field.default is MISSING and field.default_factory is MISSING:
-                raise place.error(
-                    Problem(
-                        "the field is private and has no default, so no client can fill it",
-                        "Give it a default or a name without the leading underscore",
-                    )
-                )
+            if name.startswith("_"):
+                _check_private(field, place)
+            else:
+                self._job(slots, place, self._input_field(form, name, field, place))
 
     def _know(self, cls: type) -> None:
         self._known.setdefault(cls.__name__, cls)
@@ -193,87 +216,166 @@ class _Collector:
 
         self._jobs.append((where, job))
 
+    def _scope(self, form: ClassForm, where: Where, function: Callable[..., Any] | None = None) -> Scope:
+        """Return the scope of a member's hints, in the class that declares it."""
+        if form not in self._bindings:
+            self._bindings[form] = bindings(form, self._known)
+        return Scope(where.cls, self._known, self._bindings[form].get(where.cls), function)
+
     # ---- members
 
-    def _data_field(self, name: str, field: dataclasses.Field[Any], where: Where) -> Callable[[], Field]:
-        def read() -> Field:
-            form = parse(field.type, Scope.of_class(where.cls, self._known))
-            return Field(name, self._output(form, where), where)
-
-        return read
-
-    def _input_field(self, name: str, field: dataclasses.Field[Any], where: Where) -> Callable[[], Argument]:
-        def read() -> Argument:
-            form = parse(field.type, Scope.of_class(where.cls, self._known))
-            return Argument(name, self._input(form, where), where, constant_default(field))
-
-        return read
-
-    def _resolver_field(self, cls: type, name: str, where: Where) -> Callable[[], Field]:
-        raw = inspect.getattr_static(cls, name)
-        root = next((kind for kind, root in self._classes.roots.items() if root is cls), None)
-        if isinstance(raw, ConstantSql):
-            return lambda: self._constant(name, raw, root, where)
-
-        def read() -> Field:
-            if not isinstance(raw, (classmethod, staticmethod)):
+    def _data_field(
+        self, form: ClassForm, name: str, field: dataclasses.Field[Any], where: Where, is_root: bool
+    ) -> Callable[[], Field | None]:
+        def read() -> Field | None:
+            parsed, options = parse_member(field.type, self._scope(form, where))
+            if parsed is None:
+                return None
+            if is_root:
                 raise Problem(
-                    "it works on one object (self), and a resolver works on a whole layer",
-                    "Put @classmethod on top of it (above other decorators), or start its name with an "
-                    "underscore if it is no resolver",
+                    "a data field needs a parent to be read from, and a root class has none",
+                    "Turn it into a resolver: a @classmethod that returns the value, or sql(...)",
                 )
-            function = getattr(cls, name)
-            signature = read_signature(function)
-            scope = Scope.of_function(where.cls, function, self._known)
-            returns: Returns = "value"
-            if root == "subscription":
-                form = parse_stream(signature.returns, scope)
-            else:
-                form, returns = parse_return(signature.returns, scope)
-            arguments = tuple(
-                self._argument(argument, hint, default, scope, where.of_argument(argument))
-                for argument, hint, default in signature.parameters
-            )
-            source = Source(returns, function, signature.takes_parents)
-            return Field(name, self._output(form, where), where, description_of(function), arguments, source)
+            return Field(name, self._output(parsed), where, options, self._doc(options.description, where))
 
         return read
 
-    def _argument(self, name: str, hint: Any, default: Any, scope: Scope, where: Where) -> Argument:
+    def _input_field(
+        self, form: ClassForm, name: str, field: dataclasses.Field[Any], where: Where
+    ) -> Callable[[], Argument | None]:
+        options = type_options(form.cls, "input")
+        one_of = options is not None and options.one_of
+
+        def read() -> Argument | None:
+            parsed, options = parse_member(field.type, self._scope(form, where))
+            if parsed is None:
+                _check_private(field, where)
+                return None
+            default = constant_default(field)
+            if one_of:
+                if not isinstance(parsed, NullableForm) or default not in (None, MISSING):
+                    raise Problem(
+                        f"a client gives one field of {form.cls.__name__} (one_of) and not the others",
+                        f"Declare it as `{name}: ... | None = None`",
+                    )
+                default = MISSING
+            argument = Argument(
+                name,
+                self._input(parsed, where),
+                where,
+                options,
+                self._doc(options.description, where),
+                default,
+            )
+            _check_deprecated(argument)
+            return argument
+
+        return read
+
+    def _resolver_field(self, owner: ClassForm, name: str, where: Where) -> Callable[[], Field]:
+        """Return what reads a resolver; those who inherit it from an interface get the very same field."""
+        raw = inspect.getattr_static(owner.cls, name)
+        root = next((kind for kind, root in self._classes.roots.items() if root == owner), None)
+
+        def read() -> Field:
+            found = self._resolvers.get((owner, name))
+            if found is None:
+                if isinstance(raw, ConstantSql):
+                    found = self._constant(owner, name, raw, root, where)
+                else:
+                    found = self._resolver(owner, name, raw, root, where)
+                self._resolvers[owner, name] = found
+            return found
+
+        return read
+
+    def _resolver(self, owner: ClassForm, name: str, raw: Any, root: str | None, where: Where) -> Field:
+        if not isinstance(raw, (classmethod, staticmethod)):
+            raise Problem(
+                "it works on one object (self), and a resolver works on a whole layer",
+                "Put @classmethod on top of it (above other decorators), or start its name with an "
+                "underscore if it is no resolver",
+            )
+        function = getattr(owner.cls, name)
+        signature = read_signature(function)
+        scope = self._scope(owner, where, function)
+        returns: Returns = "value"
+        if root == "subscription":
+            form = parse_stream(signature.returns, scope)
+        else:
+            form, returns = parse_return(signature.returns, scope)
+        description, texts = describe_function(function)
+        options = field_options(raw)
+        arguments = tuple(
+            self._argument(argument, hint, default, scope, where.of_argument(argument), texts)
+            for argument, hint, default in signature.parameters
+        )
+        description = description if options.description is None else options.description
+        source = Source(returns, function, signature.takes_parents)
+        return Field(name, self._output(form), where, options, description, arguments, source)
+
+    def _argument(
+        self, name: str, hint: Any, default: Any, scope: Scope, where: Where, texts: dict[str, str]
+    ) -> Argument:
         try:
             if hint is None:
                 raise Problem("the parameter has no type hint", "Add one, for example `limit: int`")
-            return Argument(name, self._input(parse(hint, scope), where), where, default)
+            form, options = parse_member(hint, scope)
+            if form is None:
+                raise Problem(
+                    "a parameter cannot be private by its hint", "Start its name with an underscore"
+                )
+            description = texts.get(name, "") if options.description is None else options.description
+            argument = Argument(name, self._input(form, where), where, options, description, default)
+            _check_deprecated(argument)
         except Problem as problem:
             problem.where = where
             raise
+        return argument
 
-    def _constant(self, name: str, constant: ConstantSql, root: str | None, where: Where) -> Field:
+    def _constant(
+        self, owner: ClassForm, name: str, constant: ConstantSql, root: str | None, where: Where
+    ) -> Field:
         if root == "subscription":
             raise Problem("a subscription cannot be constant SQL", "Write a generator that yields its events")
         if root is not None and constant.parent_keys:
             raise Problem("a root class has no parents to join with", "Leave out parents= and children=")
-        form = parse(constant.returns, Scope.of_class(where.cls, self._known))
+        form = parse(constant.returns, self._scope(owner, where))
         source = Source("joined" if constant.parent_keys else "rows", constant)
-        return Field(name, self._output(form, where), where, source=source)
+        options = constant.options
+        description = self._doc(options.description, where)
+        return Field(name, self._output(form), where, options, description, source=source)
+
+    def _doc(self, given: str | None, where: Where) -> str:
+        """Return the description of a data field or SQL constant, from the class if none is given."""
+        if given is not None:
+            return given
+        if where.cls not in self._docs:
+            self._docs[where.cls] = describe_class(where.cls)[1]
+        return self._docs[where.cls].get(where.member or "", "")
 
     # ---- forms
 
-    def _output(self, form: Form, where: Where) -> Form:
+    def _output(self, form: Form) -> Form:
         """Take the classes in an output type into the schema."""
         leaf, depth = _leaf(form)
         if isinstance(leaf, ScalarForm):
             self._add_scalar(leaf.scalar)
-        elif issubclass(leaf.cls, enum.Enum):
-            self._add_enum(leaf.cls)
+            return form
+        if isinstance(leaf, ClassForm) and issubclass(leaf.cls, enum.Enum):
+            self._add_enum(leaf)
+            return form
+        if depth > 1:
+            name = leaf.name if isinstance(leaf, UnionForm) else leaf.cls.__name__
+            raise Problem(
+                f"lists of lists of {name} objects are not supported yet",
+                "Return one list, or a list of a @dataclass that holds the inner list",
+            )
+        if isinstance(leaf, UnionForm):
+            self._add_union(leaf)
         else:
-            if depth > 1:
-                raise Problem(
-                    f"lists of lists of {leaf.cls.__name__} objects are not supported yet",
-                    "Return one list, or a list of a @dataclass that holds the inner list",
-                )
-            self._used_as_type.setdefault(leaf.cls, where)
-            self._add_object(leaf.cls)
+            self._used_as_type.add(leaf)
+            self._add_type(leaf)
         return form
 
     def _input(self, form: Form, where: Where) -> Form:
@@ -281,24 +383,64 @@ class _Collector:
         leaf, _ = _leaf(form)
         if isinstance(leaf, ScalarForm):
             self._add_scalar(leaf.scalar)
+        elif isinstance(leaf, UnionForm):
+            raise Problem(
+                f"{leaf.name} is a union, and no client can send one",
+                "Use an input with one_of: a @dataclass with a field for each case",
+            )
         elif issubclass(leaf.cls, enum.Enum):
-            self._add_enum(leaf.cls)
+            self._add_enum(leaf)
         else:
-            self._add_input(leaf.cls, where)
+            self._add_input(leaf, where)
         return form
 
     def _add_scalar(self, scalar: scalars.Scalar) -> None:
-        if scalar.name not in scalars.BUILTIN:
-            self._classes.scalars.setdefault(scalar.name, scalar)
+        if scalar.name in scalars.BUILTIN and scalar.built_in:
+            return
+        known = self._classes.scalars.setdefault(scalar.name, scalar)
+        if known != scalar:
+            raise Problem(
+                f"there are two scalars called {scalar.name!r}",
+                "Make it once and use it everywhere, or name one of them differently",
+            )
 
-    def _add_enum(self, cls: type[enum.Enum]) -> None:
-        if not cls.__members__:
-            raise Where(cls).error(Problem("the enum has no members", "Add one"))
-        self._know(cls)
-        self._classes.enums.setdefault(cls)
+    def _add_enum(self, form: ClassForm) -> None:
+        if form not in self._classes.enums:
+            self._know(form.cls)
+            self._classes.enums[form] = read_enum(form.cls)
+
+    def _add_union(self, union: UnionForm) -> None:
+        known = self._classes.unions.setdefault(union.name, union)
+        # Python may hand out `A | B` where `B | A` is written.
+        if set(known.members) != set(union.members):
+            raise Problem(
+                f"there are two unions called {union.name!r}, of different types",
+                "Write it once and use it everywhere, or name one of them differently",
+            )
+        for member in union.members:
+            self._used_as_type.add(member)
+            self._add_type(member)
 
 
-def _leaf(form: Form) -> tuple[ScalarForm | ClassForm, int]:
+def _check_private(field: dataclasses.Field[Any], where: Where) -> None:
+    if field.default is MISSING and field.default_factory is MISSING:
+        raise where.error(
+            Problem(
+                "the field is private and has no default, so no client can fill it",
+                "Give it a default or make it public",
+            )
+        )
+
+
+def _check_deprecated(argument: Argument) -> None:
+    required = argument.default is MISSING and not isinstance(argument.form, NullableForm)
+    if argument.options.deprecated is not None and required:
+        raise Problem(
+            "it is deprecated, and clients have to give it all the same", "Give it a default or allow None"
+        )
+
+
+def _leaf(form: Form) -> tuple[ScalarForm | ClassForm | UnionForm, int]:
     """Return what is inside the lists and Optionals of a form, and how many lists there are."""
     depth = 0
     while isinstance(form, (ListForm, NullableForm)):

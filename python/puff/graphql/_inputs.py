@@ -9,7 +9,7 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ._annotations import ClassForm, Form, ListForm, NullableForm, ScalarForm
+from ._annotations import ClassForm, Form, ListForm, NullableForm, ScalarForm, UnionForm
 from ._model import MISSING, Argument, Classes
 from ._names import Names
 from .errors import ArgumentError
@@ -23,8 +23,9 @@ class Converters:
 
     def __init__(self, classes: Classes, names: Names) -> None:
         self._inputs = classes.inputs
+        self._enums = classes.enums
         self._names = names
-        self._made: dict[type, Converter] = {}
+        self._made: dict[ClassForm, Converter] = {}
 
     def of(self, form: Form) -> Converter | None:
         """Return the converter of values of this form."""
@@ -38,18 +39,20 @@ class Converters:
             if inner is None:
                 return tuple if form.as_tuple else None
             return _list(inner, tuple if form.as_tuple else list)
+        if isinstance(form, UnionForm):
+            raise TypeError("a union cannot be sent")
         return self._of_class(form)
 
     def _of_class(self, form: ClassForm) -> Converter:
-        if issubclass(form.cls, enum.Enum):
-            return _enum(form.cls)
-        made = self._made.get(form.cls)
+        if form in self._enums:
+            return _enum(form.cls.__name__, {value.name: value.member for value in self._enums[form]})
+        made = self._made.get(form)
         if made is None:
-            made = self._made[form.cls] = instance = _InputObject(form.cls)
+            made = self._made[form] = instance = _InputObject(form.cls)
             # Only now: the fields may lead back to this very class.
-            shape = instance.table, instance.missing = self.shape(self._inputs[form.cls])
+            shape = instance.table, instance.missing = self.shape(self._inputs[form])
             if is_plain(shape):
-                made = self._made[form.cls] = _plain_object(form.cls)
+                made = self._made[form] = _plain_object(form.cls)
         return made
 
     def shape(self, arguments: list[Argument] | tuple[Argument, ...]) -> Shape:
@@ -58,7 +61,7 @@ class Converters:
         The table maps each GraphQL name to the Python name and the converter. Only a nullable argument
         without default can be left out; Python then wants its ``None`` all the same.
         """
-        table = {self._names.member(item.name): (item.name, self.of(item.form)) for item in arguments}
+        table = {self._names.member(item): (item.name, self.of(item.form)) for item in arguments}
         missing = {
             item.name: None
             for item in arguments
@@ -130,13 +133,11 @@ def _list(inner: Converter, kind: type[list[Any]] | type[tuple[Any, ...]]) -> Co
     return convert_list
 
 
-def _enum(cls: type[enum.Enum]) -> Converter:
-    members = dict(cls.__members__)
-
-    def convert_enum(name: str) -> enum.Enum:
+def _enum(name: str, members: Mapping[str, enum.Enum]) -> Converter:
+    def convert_enum(value: str) -> enum.Enum:
         try:
-            return members[name]
+            return members[value]
         except (KeyError, TypeError):
-            raise ArgumentError(f"expected a value of {cls.__name__}, got {name!r}") from None
+            raise ArgumentError(f"expected a value of {name}, got {value!r}") from None
 
     return convert_enum

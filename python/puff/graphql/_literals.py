@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import scalars
-from ._annotations import ClassForm, Form, ListForm, NullableForm, ScalarForm
+from ._annotations import ClassForm, Form, ListForm, NullableForm, ScalarForm, UnionForm
 from ._model import MISSING, Argument, Classes
 from ._names import Names
+from ._options import type_options
 from ._where import Problem
 
-_PYTHON_TYPES = {scalar.name: cls for cls, scalar in scalars.BY_TYPE.items()}
+_PYTHON_TYPES = {scalar.name: cls for cls, scalar in scalars.BY_TYPE.items()} | {"BigInt": int}
 _NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]*", re.ASCII)
 _INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
 
@@ -25,6 +26,7 @@ class Literals:
 
     def __init__(self, classes: Classes, names: Names) -> None:
         self._inputs = classes.inputs
+        self._enums = classes.enums
         self._names = names
 
     def default(self, argument: Argument) -> str:
@@ -52,23 +54,41 @@ class Literals:
                 raise _misfit(value, "a list")
             return "[" + ", ".join(self._write(form.inner, item) for item in value) + "]"
         if isinstance(form, ClassForm):
-            return self._write_instance(form.cls, value)
+            return self._write_instance(form, value)
+        if isinstance(form, UnionForm):
+            raise TypeError("a union has no literals")
         return _scalar(form, value)
 
-    def _write_instance(self, cls: type, value: Any) -> str:
-        if not isinstance(value, cls):
-            raise _misfit(value, cls.__name__)
+    def _write_instance(self, form: ClassForm, value: Any) -> str:
+        if not isinstance(value, form.cls):
+            raise _misfit(value, form.cls.__name__)
         if isinstance(value, enum.Enum):
-            return value.name
-        fields = (
-            f"{self._names.member(field.name)}: {self._write(field.form, getattr(value, field.name))}"
-            for field in self._inputs[cls]
+            return next(known.name for known in self._enums[form] if known.member is value)
+        fields = [(field, getattr(value, field.name)) for field in self._inputs[form]]
+        options = type_options(form.cls, "input")
+        if options is not None and options.one_of:
+            fields = [(field, given) for field, given in fields if given is not None]
+            if len(fields) != 1:
+                raise Problem(
+                    f"the default {value!r} has {len(fields)} fields, and of a one_of there is exactly one",
+                    "Give it one",
+                )
+        written = (
+            f"{self._names.member(field)}: {self._write(field.form, given)}" for field, given in fields
         )
-        return "{" + ", ".join(fields) + "}"
+        return "{" + ", ".join(written) + "}"
 
 
 def _scalar(form: ScalarForm, value: Any) -> str:
-    name = form.scalar.name
+    name, encode = form.scalar.name, form.scalar.encode
+    if not form.scalar.built_in:
+        try:
+            return _json(encode(value) if encode is not None else value)
+        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+            raise Problem(
+                f"{name} cannot serialize the default {value!r} ({type(error).__name__}: {error})",
+                "Change the default, or the scalar",
+            ) from None
     if name == "JSON":
         return _json(value)
     expected = str if name == "ID" else _PYTHON_TYPES[name]
@@ -77,7 +97,7 @@ def _scalar(form: ScalarForm, value: Any) -> str:
     another = type(value) in scalars.BY_TYPE and type(value) not in accepted
     if another or not isinstance(value, accepted):
         raise _misfit(value, expected.__name__)
-    return _json(form.scalar.encode(value) if form.scalar.encode is not None else value)
+    return _json(encode(value) if encode is not None else value)
 
 
 def _json(value: Any) -> str:

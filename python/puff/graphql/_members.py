@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import types
-from collections.abc import Callable
 from typing import Any
 
 from ._model import MISSING
+from ._options import field_options
 from ._sql import ConstantSql
 from ._where import Problem, Where
 
@@ -30,7 +30,8 @@ def resolver_names(cls: type) -> list[str]:
             if not name.startswith("_") and name not in fields:
                 names.setdefault(name)
     kinds = (ConstantSql, classmethod, staticmethod, types.FunctionType, property)
-    return [name for name in names if isinstance(inspect.getattr_static(cls, name), kinds)]
+    found = ((name, inspect.getattr_static(cls, name)) for name in names)
+    return [name for name, raw in found if isinstance(raw, kinds) and not field_options(raw).private]
 
 
 def place_of(cls: type, name: str) -> Where:
@@ -71,7 +72,3 @@ def constant_default(field: dataclasses.Field[Any]) -> Any:
         "its default_factory may return something else each time, and a GraphQL default is a constant",
         "Use list, dict, tuple or an input dataclass as the factory, or make the field Optional",
     )
-
-
-def description_of(function: Callable[..., Any]) -> str:
-    return inspect.cleandoc(function.__doc__ or "")

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import scalars
-from ._annotations import Form, Returns
+from ._annotations import ClassForm, Form, Returns, UnionForm
+from ._options import NO_OPTIONS, FieldOptions
 from ._sql import ConstantSql
 from ._where import Where
 
@@ -18,18 +19,30 @@ MISSING = dataclasses.MISSING
 
 
 @dataclass(frozen=True)
-class Argument:
-    """A parameter of a resolver, or a field of an input object."""
+class Member:
+    """A field or an argument. ``description`` is that of the options or, without one, of a docstring."""
 
     name: str
     form: Form
     where: Where
-    default: Any = MISSING
+    options: FieldOptions = NO_OPTIONS
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Argument(Member):
+    """A parameter of a resolver, or a field of an input object."""
+
+    # By way of a factory: MISSING itself would mean that this field has no default.
+    default: Any = field(default_factory=lambda: MISSING)
 
 
 @dataclass(frozen=True)
 class Source:
-    """How a field with a resolver gets its data: a bound function, or constant SQL."""
+    """How a field with a resolver gets its data: a bound function, or constant SQL.
+
+    Types that inherit a resolver from an interface have the same one, and so the same ``Source``.
+    """
 
     returns: Returns
     behind: Callable[..., Any] | ConstantSql
@@ -37,15 +50,21 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Field:
+class Field(Member):
     """A field of an object type; without a source it is read from the parent's attribute or column."""
 
-    name: str
-    form: Form
-    where: Where
-    description: str = ""
     arguments: tuple[Argument, ...] = ()
     source: Source | None = None
+
+
+@dataclass(frozen=True)
+class EnumValue:
+    """A value of an enum by its GraphQL name."""
+
+    name: str
+    member: enum.Enum
+    description: str = ""
+    deprecated: str | None = None
 
 
 @dataclass
@@ -56,14 +75,20 @@ class Classes:
         schema: The class that names the roots.
         roots: Root classes by "query", "mutation" and "subscription"; those without fields are left out.
         objects: Fields of each object type, the roots included.
+        interfaces: Fields of each interface.
+        implements: The interfaces of each object type and interface that has any, the nearest first.
+        unions: The unions by name.
         inputs: Fields of each input object type.
-        enums: The enums, as keys.
+        enums: The values of each enum.
         scalars: Custom scalars by name.
     """
 
     schema: type
-    roots: dict[str, type] = field(default_factory=dict)
-    objects: dict[type, list[Field]] = field(default_factory=dict)
-    inputs: dict[type, list[Argument]] = field(default_factory=dict)
-    enums: dict[type[enum.Enum], None] = field(default_factory=dict)
+    roots: dict[str, ClassForm] = field(default_factory=dict)
+    objects: dict[ClassForm, list[Field]] = field(default_factory=dict)
+    interfaces: dict[ClassForm, list[Field]] = field(default_factory=dict)
+    implements: dict[ClassForm, tuple[ClassForm, ...]] = field(default_factory=dict)
+    unions: dict[str, UnionForm] = field(default_factory=dict)
+    inputs: dict[ClassForm, list[Argument]] = field(default_factory=dict)
+    enums: dict[ClassForm, list[EnumValue]] = field(default_factory=dict)
     scalars: dict[str, scalars.Scalar] = field(default_factory=dict)

@@ -1,8 +1,17 @@
-"""Ready-made classes for schemas."""
+"""Ready-made classes and types for schemas."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Any
+
+from . import scalars
+
+BigInt = Annotated[int, scalars.BIG_INT]
+"""A whole number of any size, which GraphQL's ``Int`` with its 32 bits cannot hold; text on the wire."""
+
+JSON = Annotated[Any, scalars.JSON]
+"""Any JSON value but null; ``Any`` alone may be null."""
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ._annotations import Returns
@@ -20,7 +20,8 @@ class Resolver:
     """One field of the schema that has a function or constant SQL behind it.
 
     Attributes:
-        type_name: GraphQL type that the field belongs to.
+        id: The same number means the same resolver, which several types inherit from an interface.
+        type_name: GraphQL type that the field belongs to: an object type or an interface.
         field_name: GraphQL name of the field.
         kind: ``"python"``: call ``call``. ``"sql"``: run ``sql``; Python is not needed.
         takes_parents: Whether the function wants the parents; if not, ``call`` ignores them.
@@ -37,6 +38,7 @@ class Resolver:
         child_keys: Columns of the rows that match ``parent_keys``, in the same order.
     """
 
+    id: int
     type_name: str
     field_name: str
     kind: Literal["python", "sql"]
@@ -54,24 +56,27 @@ def make_resolvers(classes: Classes, names: Names) -> tuple[Resolver, ...]:
     """Return a resolver for each field that has a source, in the order of the schema."""
     converters = Converters(classes, names)
     subscription = classes.roots.get("subscription")
-    return tuple(
-        _make(
-            names.output(cls), names.member(field.name), field, field.source, converters, cls is subscription
-        )
-        for cls, fields in classes.objects.items()
-        for field in fields
-        if field.source is not None
-    )
+    made: dict[int, Resolver] = {}
+    resolvers = []
+    for form, fields in (*classes.objects.items(), *classes.interfaces.items()):
+        for field in fields:
+            if field.source is None:
+                continue
+            known = made.get(id(field.source))
+            if known is None:
+                known = _make(len(made), names.member(field), field, field.source, converters)
+                known = made[id(field.source)] = replace(known, subscription=form == subscription)
+            resolvers.append(replace(known, type_name=names.output(form)))
+    return tuple(resolvers)
 
 
-def _make(
-    type_name: str, field_name: str, field: Field, source: Source, converters: Converters, subscription: bool
-) -> Resolver:
+def _make(number: int, name: str, field: Field, source: Source, converters: Converters) -> Resolver:
     behind = source.behind
     if isinstance(behind, ConstantSql):
         return Resolver(
-            type_name,
-            field_name,
+            number,
+            "",
+            name,
             kind="sql",
             takes_parents=False,
             subscription=False,
@@ -83,11 +88,12 @@ def _make(
             child_keys=behind.child_keys,
         )
     return Resolver(
-        type_name,
-        field_name,
+        number,
+        "",
+        name,
         kind="python",
         takes_parents=source.takes_parents,
-        subscription=subscription,
+        subscription=False,
         returns=source.returns,
         function=behind,
         call=_call(behind, source.takes_parents, converters.shape(field.arguments)),

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 
 from ._collect import collect
+from ._conformance import check_implementations
+from ._enums import other_texts
 from ._names import Names
 from ._resolvers import Resolver, make_resolvers
 from ._sdl import write_sdl
+from ._types import TypeNames
 from ._where import Problem, Where
 from .errors import SchemaError
+from .scalars import Scalar
 
 
 @dataclass(frozen=True)
@@ -16,14 +20,20 @@ class SchemaDefinition:
 
     Attributes:
         sdl: The schema's text; the same classes always give the same text.
-        resolvers: Every field with a resolver; the index is the resolver's id.
+        resolvers: Every field with a resolver; those with the same ``id`` are the same resolver.
         attributes: (GraphQL type, GraphQL field, Python attribute or column) of each field that is read from
             its parent, where the two names differ.
+        types: Which object type a Python object is.
+        enums: For each enum, texts beside the names of its values that stand for one: (enum, text, value).
+        scalars: The scalars whose values are not written by the usual rules.
     """
 
     sdl: str
     resolvers: tuple[Resolver, ...]
     attributes: tuple[tuple[str, str, str], ...]
+    types: TypeNames
+    enums: tuple[tuple[str, str, str], ...]
+    scalars: tuple[Scalar, ...]
 
 
 def build_schema(schema_class: type, *, camel_case: bool = False) -> SchemaDefinition:
@@ -57,13 +67,25 @@ def build_schema(schema_class: type, *, camel_case: bool = False) -> SchemaDefin
     classes = collect(schema_class)
     names = Names(classes, camel_case=camel_case)
     sdl = write_sdl(classes, names)
+    check_implementations(classes, names)
     attributes = tuple(
-        (names.output(cls), names.member(field.name), field.name)
-        for cls, fields in classes.objects.items()
+        (names.output(form), names.member(field), field.name)
+        for form, fields in (*classes.objects.items(), *classes.interfaces.items())
         for field in fields
-        if field.source is None and names.member(field.name) != field.name
+        if field.source is None and names.member(field) != field.name
     )
-    return SchemaDefinition(sdl, make_resolvers(classes, names), attributes)
+    enums = tuple(
+        (names.output(form), text, name)
+        for form, values in classes.enums.items()
+        for text, name in other_texts(values).items()
+    )
+    unusual = tuple(
+        scalar
+        for scalar in classes.scalars.values()
+        if scalar.cells != "auto" or (scalar.encode is not None and not scalar.built_in)
+    )
+    resolvers = make_resolvers(classes, names)
+    return SchemaDefinition(sdl, resolvers, attributes, TypeNames(classes, names), enums, unusual)
 
 
 def require_dataclass(schema_class: object) -> type:

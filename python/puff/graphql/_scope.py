@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import builtins
 import difflib
+import importlib
 import inspect
 import sys
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ._source import late_import
 from ._where import Problem
 
 
@@ -26,40 +28,64 @@ class UnresolvedName(Problem):
 class Scope(dict[str, Any]):
     """Where the names of one class's or one function's hints are looked up.
 
-    The order is Python's own (module, builtins) and then, so that forward references work, classes nested in
-    the owner, the owner itself, and the classes already found in the schema.
+    The order is Python's own (module, builtins) and then, so that forward references work, the type
+    parameters of the owner, classes nested in it, the owner itself, what the module imports for the type
+    checker only, and the classes already found in the schema.
+
+    Args:
+        owner: The class in which the hints stand.
+        known: Classes of the schema by name.
+        bound: What the type variables of the owner stand for.
+        function: The resolver, if the hints are its own.
     """
 
     # A dict only because `eval` wants one for its locals; `__missing__` does all the work.
 
-    def __init__(self, owner: type, module_globals: dict[str, Any], known: Mapping[str, type]) -> None:
+    def __init__(
+        self,
+        owner: type,
+        known: Mapping[str, type],
+        bound: Mapping[Any, Any] | None = None,
+        function: Callable[..., Any] | None = None,
+    ) -> None:
         super().__init__()
         self._owner = owner
-        self._globals = module_globals
         self._known = known
-
-    @classmethod
-    def of_class(cls, owner: type, known: Mapping[str, type]) -> Scope:
-        """Return the scope of hints that stand in the body of ``owner``."""
+        self.bound = bound or {}
         module = sys.modules.get(owner.__module__)
-        return cls(owner, vars(module) if module is not None else {}, known)
-
-    @classmethod
-    def of_function(cls, owner: type, function: Callable[..., Any], known: Mapping[str, type]) -> Scope:
-        """Return the scope of the hints of a method of ``owner``, below any well-behaved decorators."""
-        innermost = inspect.unwrap(getattr(function, "__func__", function))
-        return cls(owner, getattr(innermost, "__globals__", {}), known)
+        self._globals: dict[str, Any] = vars(module) if module is not None else {}
+        if function is not None:
+            # Below any well-behaved decorators.
+            innermost = inspect.unwrap(getattr(function, "__func__", function))
+            self._globals = getattr(innermost, "__globals__", {})
 
     def __missing__(self, name: str) -> Any:
         # `eval` asks its locals first: leave what Python itself would find to Python.
         if name in self._globals or hasattr(builtins, name):
             raise KeyError(name)
+        for parameter in getattr(self._owner, "__type_params__", ()):
+            if parameter.__name__ == name:
+                return parameter
         nested = vars(self._owner).get(name)
         if isinstance(nested, type):
             return nested
         if name == self._owner.__name__:
             return self._owner
-        return self._known[name]
+        late = late_import(self._globals, name)
+        return self._known[name] if late is None else self._import(name, *late)
+
+    def _import(self, name: str, module: str, attribute: str | None) -> Any:
+        try:
+            found = importlib.import_module(module, self._globals.get("__package__"))
+            if attribute == "":
+                return sys.modules[module.partition(".")[0]]
+            return found if attribute is None else getattr(found, attribute)
+        except Exception as error:
+            raise Problem(
+                f"the name {name!r} is imported for the type checker from {module!r}, and that fails "
+                f"({type(error).__name__}: {error})",
+                "Correct the import",
+            ) from None
 
     def evaluate(self, text: str) -> Any:
         """Return the object that the hint ``text`` means.
@@ -72,6 +98,8 @@ class Scope(dict[str, Any]):
             return eval(text.strip(), self._globals, self)
         except NameError as error:
             raise self._unresolved(error.name or text, text) from None
+        except Problem:
+            raise
         except Exception as error:
             raise Problem(
                 f"the type hint {text!r} cannot be evaluated ({type(error).__name__}: {error})",

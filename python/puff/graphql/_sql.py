@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ._options import NO_OPTIONS, FieldOptions
+
 
 @dataclass(frozen=True)
 class ConstantSql:
@@ -16,12 +18,14 @@ class ConstantSql:
         statement: The SQL text.
         parent_keys: Columns of the parents; the key set of the n-th one is the array parameter ``$n``.
         child_keys: Columns of the statement's rows that are matched with ``parent_keys``, in the same order.
+        options: The field's name, description and deprecation.
     """
 
     returns: Any
     statement: str
     parent_keys: tuple[str, ...] = ()
     child_keys: tuple[str, ...] = ()
+    options: FieldOptions = NO_OPTIONS
 
 
 def sql(
@@ -30,6 +34,9 @@ def sql(
     *,
     parents: str | Sequence[str] = (),
     children: str | Sequence[str] = (),
+    name: str | None = None,
+    description: str | None = None,
+    deprecated: str | None = None,
 ) -> ConstantSql:
     """Declare a field that is one constant SQL statement: at run time Rust answers it without Python.
 
@@ -44,6 +51,9 @@ def sql(
         statement: The SQL, with ``$1``, ``$2``... for the key arrays.
         parents: Column or columns of the parents, by their Python names.
         children: Column or columns of the rows that hold the same values. They need not be fields.
+        name: The GraphQL name, as with :func:`field`.
+        description: The description, instead of a text below the assignment.
+        deprecated: Why the field should not be used any more.
 
     Raises:
         ValueError: The statement is empty, or ``parents`` and ``children`` differ in number.
@@ -71,7 +81,8 @@ def sql(
             f"sql(): parents names {len(parent_keys)} column(s) and children {len(child_keys)}; "
             "name as many of one as of the other, in the same order"
         )
-    return ConstantSql(returns, statement, parent_keys, child_keys)
+    options = FieldOptions(name, description, deprecated)
+    return ConstantSql(returns, statement, parent_keys, child_keys, options)
 
 
 def _columns(names: str | Sequence[str]) -> tuple[str, ...]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import textwrap
 from dataclasses import dataclass
 
+from ._source import class_text
 from .errors import SchemaError
 
 
@@ -52,36 +50,12 @@ class Where:
 
     def source(self) -> tuple[str | None, int | None]:
         """Return file and line, each ``None`` when the class has no source to read."""
-        try:
-            file = inspect.getsourcefile(self.cls)
-            lines, first = inspect.getsourcelines(self.cls)
-        except (OSError, TypeError):
-            return None, None
-        return file, first + _offset(lines, self.member)
+        file, text = class_text(self.cls)
+        if text is None:
+            return file, None
+        return file, text.members.get(self.member or "", text.members[""])
 
     def __str__(self) -> str:
         file, line = self.source()
         name = f"{self.cls.__module__}.{self.cls.__qualname__}"
         return name if file is None else f"{name} ({file}:{line})"
-
-
-def _offset(lines: list[str], member: str | None) -> int:
-    """Return how many lines below the first one ``member`` (or the ``class`` line itself) stands."""
-    try:
-        body = ast.parse(textwrap.dedent("".join(lines))).body
-    except SyntaxError:
-        # An indented class with text that is not: a docstring that begins at the margin cannot be dedented.
-        return 0
-    for cls in body:
-        for node in getattr(cls, "body", []):
-            if member is not None and member in _names(node):
-                return int(node.lineno) - 1
-    # `lineno` of a class is its `class` line, below any decorators.
-    return body[0].lineno - 1
-
-
-def _names(node: ast.stmt) -> list[str]:
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return [node.name]
-    targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
-    return [target.id for target in targets if isinstance(target, ast.Name)]

@@ -1,38 +1,42 @@
-"""Scalars: which Python type stands for which GraphQL scalar, and how a client's value becomes Python.
+"""Scalars: which Python type stands for which GraphQL scalar, and how values travel.
 
 ``int``, ``float``, ``str`` and ``bool`` are GraphQL's own ``Int`` (32 bits), ``Float``, ``String`` and
 ``Boolean``. The others travel in JSON like this:
 
-=====================  ============  =============================================================
-Python                 GraphQL       in JSON
-=====================  ============  =============================================================
-``puff.graphql.ID``    ``ID``        a string
-``datetime.datetime``  ``DateTime``  ISO 8601 string, ``"2024-02-29T12:30:00+00:00"``
-``datetime.date``      ``Date``      ``"2024-02-29"``
-``datetime.time``      ``Time``      ``"12:30:00"``
-``decimal.Decimal``    ``Decimal``   sent by a client as a string or a number
-``uuid.UUID``          ``UUID``      ``"6fa459ea-ee8a-3ca4-894e-db77e160355e"``
-``bytes``              ``Bytes``     base64 string
-``dict``, ``Any``      ``JSON``      any JSON value (``Any`` may be null)
-=====================  ============  =============================================================
+======================  ============  =============================================================
+Python                  GraphQL       in JSON
+======================  ============  =============================================================
+``puff.graphql.ID``     ``ID``        a string
+``puff.graphql.BigInt`` ``BigInt``    a string of digits; a client may send a number as well
+``datetime.datetime``   ``DateTime``  ISO 8601 string, ``"2024-02-29T12:30:00+00:00"``
+``datetime.date``       ``Date``      ``"2024-02-29"``
+``datetime.time``       ``Time``      ``"12:30:00"``
+``datetime.timedelta``  ``Duration``  ISO 8601 duration, ``"P1DT2H30M"``
+``decimal.Decimal``     ``Decimal``   a number; sent by a client as a string or a number
+``uuid.UUID``           ``UUID``      ``"6fa459ea-ee8a-3ca4-894e-db77e160355e"``
+``bytes``               ``Bytes``     base64 string
+``dict``, ``Any``       ``JSON``      any JSON value (``Any`` may be null, ``puff.graphql.JSON`` not)
+======================  ============  =============================================================
 
-A custom scalar is declared in the schema only when some class uses it.
+:func:`scalar` makes others. A scalar is declared in the schema only when some class uses it.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime
 import decimal
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NewType
+from typing import Any, Literal, NewType
 
 from .errors import ArgumentError
 
-__all__ = ["BUILTIN", "BY_TYPE", "ID", "ID_SCALAR", "JSON", "Scalar"]
+__all__ = ["BIG_INT", "BUILTIN", "BY_TYPE", "ID", "ID_SCALAR", "JSON", "Scalar", "scalar"]
+
+Cells = Literal["auto", "text", "json"]
 
 ID = NewType("ID", str)
 """GraphQL's ``ID``: an identifier, always text on the wire. For a type checker it is a kind of ``str``.
@@ -45,14 +49,16 @@ Example:
 
 @dataclass(frozen=True)
 class Scalar:
-    """One GraphQL scalar.
+    """One GraphQL scalar; :func:`scalar` makes those of a program.
 
     Attributes:
         name: Name in the schema.
         description: Text for the schema; empty for the scalars that GraphQL defines itself.
         specified_by: Address of the format's specification, where one describes exactly what we send.
         parse: Turns a client's value into the Python type; ``None`` when it is that type already.
-        encode: Turns a Python default value into plain JSON data; ``None`` when it is plain already.
+        encode: Turns a Python value into plain JSON data; ``None`` when it is plain already.
+        cells: How values from SQL are written: by a rule, or by a function of the cell's value.
+        built_in: Whether the engine knows by itself how to write the Python values.
     """
 
     name: str
@@ -60,6 +66,67 @@ class Scalar:
     specified_by: str | None = None
     parse: Callable[[Any], Any] | None = None
     encode: Callable[[Any], Any] | None = None
+    cells: Cells | Callable[[Any], Any] = "auto"
+    built_in: bool = True
+
+
+def scalar(
+    name: str,
+    *,
+    parse: Callable[[Any], Any] | None = None,
+    serialize: Callable[[Any], Any] | None = None,
+    sql: Cells | Callable[[Any], Any] | None = None,
+    description: str = "",
+    specified_by: str | None = None,
+) -> Scalar:
+    """Make a scalar, for ``Annotated``: ``Email = Annotated[str, scalar("Email", parse=check_email)]``.
+
+    Args:
+        name: Name in the schema.
+        parse: Turns what a client sent (plain JSON data, never None) into the Python value. It raises
+            ``ValueError`` with what was expected to refuse it. Without it, resolvers get the data as it is.
+        serialize: Turns a Python value (never None) into JSON data: None, bool, int, float, str, or a list or
+            dict of these. Without it, values are JSON data, an Enum, a date or time, a Decimal or a UUID
+            already.
+        sql: How cells of an SQL result become JSON. ``"auto"``: numbers, booleans and JSON as they are,
+            timestamps in ISO 8601, anything else as a string. ``"text"``: PostgreSQL's text as a string.
+            ``"json"``: PostgreSQL's text as it is; it must be JSON. A function is called with each cell's
+            value as a Python object and returns JSON data. By default that is ``serialize`` if there is one,
+            else ``"auto"``. Functions cost: all values of the column enter Python, which text does not.
+        description: Text for the schema.
+        specified_by: Address of the specification of the format (``@specifiedBy``).
+
+    Example:
+        >>> import ipaddress
+        >>> Address = Annotated[
+        ...     ipaddress.IPv4Address,
+        ...     scalar("IPv4", parse=ipaddress.IPv4Address, serialize=str, sql="text"),
+        ... ]
+    """
+    return Scalar(
+        name,
+        description,
+        specified_by,
+        _refusing(name, parse) if parse is not None else None,
+        serialize,
+        sql if sql is not None else serialize or "auto",
+        built_in=False,
+    )
+
+
+def _refusing(name: str, parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return ``parse`` with its refusals as errors of the argument."""
+
+    def refusing(value: Any) -> Any:
+        try:
+            return parse(value)
+        except ArgumentError:
+            raise
+        except (ValueError, TypeError, ArithmeticError) as error:
+            reason = str(error) or type(error).__name__
+            raise ArgumentError(f"{_shorten(value)} is no {name}: {reason}") from error
+
+    return refusing
 
 
 def _parser(expected: str, convert: Callable[[Any], Any], *accepted: type) -> Callable[[Any], Any]:
@@ -69,7 +136,7 @@ def _parser(expected: str, convert: Callable[[Any], Any], *accepted: type) -> Ca
         if isinstance(value, accepted) and not isinstance(value, bool):
             try:
                 return convert(value)
-            except (ValueError, ArithmeticError, binascii.Error):
+            except (ValueError, TypeError, ArithmeticError):
                 pass
         raise ArgumentError(f"expected {expected}, got {_shorten(value)}")
 
@@ -102,11 +169,46 @@ def _base64(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
 
 
+_DURATION = re.compile(
+    r"(?P<sign>[+-])?P(?=.)(?:(?P<weeks>[+-]?[0-9.]+)W)?(?:(?P<days>[+-]?[0-9.]+)D)?"
+    r"(?:T(?=.)(?:(?P<hours>[+-]?[0-9.]+)H)?(?:(?P<minutes>[+-]?[0-9.]+)M)?(?:(?P<seconds>[+-]?[0-9.]+)S)?)?",
+    re.ASCII,
+)
+
+
+def _timedelta(text: str) -> datetime.timedelta:
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    parts = {name: float(part) for name, part in found.groupdict().items() if part and name != "sign"}
+    delta = datetime.timedelta(**parts)
+    return -delta if found["sign"] == "-" else delta
+
+
+def encode_timedelta(value: datetime.timedelta) -> str:
+    """Return an ISO 8601 duration of days and below; in a negative one, each part is negative.
+
+    Example:
+        >>> encode_timedelta(datetime.timedelta(days=1, hours=2, microseconds=500))
+        'P1DT2H0.0005S'
+    """
+    sign, value = ("-", -value) if value < datetime.timedelta() else ("", value)
+    minutes, seconds = divmod(value.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{value.microseconds:06}".rstrip("0") if value.microseconds else ""
+    days = f"{sign}{value.days}D" if value.days else ""
+    clock = "".join(f"{sign}{number}{unit}" for number, unit in ((hours, "H"), (minutes, "M")) if number)
+    if seconds or fraction or not (days or clock):
+        clock += f"{sign}{seconds}{fraction}S"
+    return f"P{days}" + (f"T{clock}" if clock else "")
+
+
 def _isoformat(value: datetime.date | datetime.time) -> str:
     return value.isoformat()
 
 
-def _encode_base64(value: bytes) -> str:
+def encode_bytes(value: bytes) -> str:
+    """Return bytes as base64 text."""
     return base64.b64encode(value).decode("ascii")
 
 
@@ -115,6 +217,14 @@ JSON = Scalar(
     "JSON",
     "Any JSON value: an object, a list, a string, a number, a boolean or null.",
     "https://www.rfc-editor.org/rfc/rfc8259",
+)
+
+BIG_INT = Scalar(
+    "BigInt",
+    "A whole number of any size, as text: many clients round large JSON numbers.",
+    parse=_parser("a whole number, as text or as a number", int, str, int),
+    encode=str,
+    cells="text",
 )
 
 BUILTIN = frozenset({"Int", "Float", "String", "Boolean", "ID"})
@@ -145,6 +255,12 @@ BY_TYPE: dict[type, Scalar] = {
         parse=_parser("an ISO 8601 time", _time, str),
         encode=_isoformat,
     ),
+    datetime.timedelta: Scalar(
+        "Duration",
+        "A length of time in ISO 8601 format, such as P1DT2H30M.",
+        parse=_parser("an ISO 8601 duration of days, hours, minutes and seconds", _timedelta, str),
+        encode=encode_timedelta,
+    ),
     decimal.Decimal: Scalar(
         "Decimal",
         "An exact decimal number of any precision.",
@@ -162,7 +278,7 @@ BY_TYPE: dict[type, Scalar] = {
         "Bytes",
         "Binary data as base64 text.",
         parse=_parser("base64 text", _base64, str),
-        encode=_encode_base64,
+        encode=encode_bytes,
     ),
 }
 """Scalar of each Python type; exact types only, a subclass of ``str`` is not a ``String`` by itself."""

@@ -68,8 +68,9 @@ CASES: dict[str, tuple[str, str, str]] = {
     "set": (
         query(THING, "@dataclass\nclass Thing:\n    tags: set[str]  # HERE"),
         "Thing.tags",
-        "set[str] is not a type that GraphQL knows. Use int, float, str, bool, ID, datetime, date, time, Decimal, UUID,"
-        " bytes, dict, Any, an Enum, a @dataclass, or a list or Optional of these",
+        "set[str] is not a type that GraphQL knows. Use int, float, str, bool, ID, BigInt, datetime, date, time, "
+        "timedelta, Decimal, UUID, bytes, dict, Any, an Enum, a @dataclass, graphql.scalar(...), or a list or "
+        "Optional of these",
     ),
     "plain class": (
         query("@classmethod\ndef f(cls, context, /) -> Plain: ...  # HERE", "class Plain:\n    x: int"),
@@ -89,7 +90,8 @@ CASES: dict[str, tuple[str, str, str]] = {
     "type variable": (
         query("@classmethod\ndef f(cls, context, /) -> T: ...  # HERE", "T = TypeVar('T')"),
         "Query.f",
-        "~T is not a type that GraphQL knows",
+        "the type variable ~T stands for no type here. Inherit from Generic[...] with it, and say what it is where the "
+        "class is used: Page[Post]",
     ),
     "flag": (
         query(
@@ -109,7 +111,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "union": (
         query("@classmethod\ndef f(cls, context, /) -> int | str | None: ...  # HERE"),
         "Query.f",
-        "the union int | str | None has no GraphQL type. Only unions with None (Optional) are supported; choose one "
+        "the union int | str | None has no GraphQL type. A union is made of object types (a @dataclass each); choose one "
         "type, or a @dataclass for the cases",
     ),
     "bare list": (
@@ -371,8 +373,7 @@ CASES: dict[str, tuple[str, str, str]] = {
             "@dataclass\nclass Thing:\n    a: int\n    _b: int  # HERE",
         ),
         "Thing._b",
-        "the field is private and has no default, so no client can fill it. Give it a default or a name without the "
-        "leading underscore",
+        "the field is private and has no default, so no client can fill it. Give it a default or make it public",
     ),
     "input that contains itself": (
         query(

@@ -420,15 +420,15 @@ impl<'d> Builder<'d> {
                 "String" => Leaf::String,
                 "Boolean" => Leaf::Boolean,
                 "ID" => Leaf::Id,
-                _ => Leaf::Custom,
-            },
-            ExtendedType::Enum(found) => {
-                let values = found.values.keys().map(|value| value.as_str().into()).collect();
-                Leaf::Enum {
+                _ => Leaf::Custom {
                     name: self.name(type_name),
-                    values,
-                }
-            }
+                    cells: self.schema.cell_rule(type_name),
+                },
+            },
+            ExtendedType::Enum(_) => Leaf::Enum {
+                name: self.name(type_name),
+                texts: self.schema.enum_texts(type_name),
+            },
             _ => return None,
         })
     }

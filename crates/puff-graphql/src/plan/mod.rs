@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use apollo_compiler::executable::Operation;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Node};
+use hashbrown::HashMap;
 
 pub(crate) use self::input::{ArgumentsPlan, VariablePlan};
 use crate::backend::{FieldName, ResolverId};
 use crate::error::Location;
-use crate::schema::SqlResolver;
+use crate::schema::{CellRule, SqlResolver};
 use crate::table::{Shape, Wanted};
 
 /// A planned operation. It holds for any variables: `@skip` and `@include` are conditions in it.
@@ -164,10 +165,25 @@ pub(crate) enum Leaf {
     Id,
     Enum {
         name: Arc<str>,
-        values: Arc<[Box<str>]>,
+        /// The value that is meant by each text: its own name and others.
+        texts: Arc<HashMap<Box<str>, Box<str>>>,
     },
-    /// A scalar that the schema declares: numbers, truth values and JSON as they are, the rest as strings.
-    Custom,
+    /// A scalar that the schema declares: numbers, truth values and JSON as they are, the rest as strings,
+    /// unless there is another rule for the cells of rows.
+    Custom {
+        name: Arc<str>,
+        cells: CellRule,
+    },
+}
+
+impl Leaf {
+    /// The value of the enum that `text` means.
+    pub(crate) fn enum_value(&self, text: &str) -> Option<&str> {
+        match self {
+            Self::Enum { texts, .. } => texts.get(text).map(|value| &**value),
+            _ => None,
+        }
+    }
 }
 
 impl Plan {

@@ -1,10 +1,12 @@
 //! Cells of SQL rows as leaves: how is chosen once per column, not per cell.
 
 use super::leaf::{bad_value, int};
+use super::moment::{base64, duration, moment};
 use super::string::json_string;
 use crate::error::FieldError;
 use crate::plan::Leaf;
 use crate::rows::{CellType, ScalarType};
+use crate::schema::CellRule;
 use crate::table::Shape;
 
 /// How the cells of one column become a field's values.
@@ -33,6 +35,12 @@ pub(crate) enum ScalarWriter {
     Text,
     /// A time or timestamp in ISO 8601, as a string.
     Moment,
+    /// An interval as a duration in ISO 8601, as a string.
+    Duration,
+    /// Bytes in base64, as a string.
+    Base64,
+    /// As it is, if it is JSON.
+    Json,
     /// `t` and `f`.
     Bool,
     /// `t` and `f` as strings.
@@ -55,7 +63,7 @@ impl CellWriter {
         match kind {
             CellType::Scalar(ScalarType::Json) if is_list || !takes_json(leaf) => Ok(Self::Parsed),
             CellType::Scalar(kind) if !is_list => Ok(Self::One(ScalarWriter::new(leaf, kind))),
-            CellType::Array(kind) if is_list || matches!(leaf, Leaf::Custom) => {
+            CellType::Array(kind) if is_list || matches!(leaf, Leaf::Custom { .. }) => {
                 Ok(Self::Array(ScalarWriter::new(leaf, kind)))
             }
             CellType::Array(_) if matches!(leaf, Leaf::String | Leaf::Id) => {
@@ -72,7 +80,7 @@ impl CellWriter {
 
 /// Whether JSON text is written without a look at it.
 fn takes_json(leaf: &Leaf) -> bool {
-    matches!(leaf, Leaf::Custom | Leaf::String | Leaf::Id)
+    matches!(leaf, Leaf::Custom { .. } | Leaf::String | Leaf::Id)
 }
 
 impl ScalarWriter {
@@ -83,18 +91,26 @@ impl ScalarWriter {
         match leaf {
             Leaf::Int if matches!(kind, S::Int2 | S::Int4) => Self::Verbatim,
             Leaf::Int => Self::Int,
-            Leaf::Float | Leaf::Custom if is_whole => Self::Verbatim,
+            Leaf::Float if is_whole => Self::Verbatim,
             Leaf::Float => Self::Number,
-            Leaf::Custom if is_number => Self::Number,
-            Leaf::Custom if kind == S::Bool => Self::Bool,
-            Leaf::Custom if kind == S::Json => Self::Verbatim,
             Leaf::Boolean if kind == S::Bool => Self::Bool,
             Leaf::Boolean if is_number => Self::Truth,
             Leaf::Boolean => Self::Never,
             Leaf::Enum { .. } => Self::Enum,
-            // A field declared as text shows PostgreSQL's; scalars such as `DateTime` promise ISO 8601.
-            Leaf::Custom if matches!(kind, S::Time | S::Timestamp | S::TimestampTz) => Self::Moment,
-            Leaf::String | Leaf::Id | Leaf::Custom => match kind {
+            Leaf::Custom { cells, .. } if *cells != CellRule::Text => match kind {
+                _ if is_whole => Self::Verbatim,
+                _ if is_number => Self::Number,
+                S::Bool => Self::Bool,
+                S::Json => Self::Verbatim,
+                _ if *cells == CellRule::Json => Self::Json,
+                // A field declared as text shows PostgreSQL's; scalars such as `DateTime` promise a format.
+                S::Time | S::Timestamp | S::TimestampTz => Self::Moment,
+                S::Interval => Self::Duration,
+                S::Bytea => Self::Base64,
+                S::Uuid | S::Date => Self::Quoted,
+                _ => Self::Text,
+            },
+            Leaf::String | Leaf::Id | Leaf::Custom { .. } => match kind {
                 S::Bool => Self::BoolText,
                 S::Uuid | S::Date | S::Time | S::Timestamp | S::TimestampTz => Self::Quoted,
                 _ if is_number => Self::Quoted,
@@ -116,6 +132,11 @@ impl ScalarWriter {
                 out.push(b'"');
             }
             Self::Moment => moment(out, text),
+            Self::Duration => duration(out, text),
+            Self::Base64 => return base64(out, text).ok_or_else(|| wrong(leaf, text)),
+            Self::Json if serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok() => {
+                out.extend_from_slice(text);
+            }
             Self::Bool => out.extend_from_slice(if text == b"t" { b"true" } else { b"false" }),
             Self::BoolText => out.extend_from_slice(if text == b"t" { b"\"true\"" } else { b"\"false\"" }),
             Self::Number if is_json_number(text) => out.extend_from_slice(text),
@@ -127,13 +148,11 @@ impl ScalarWriter {
                 Some(number) => out.extend_from_slice(if number == 0.0 { b"false" } else { b"true" }),
                 None => return Err(wrong(leaf, text)),
             },
-            Self::Enum => match leaf {
-                Leaf::Enum { values, .. } if values.iter().any(|value| value.as_bytes() == text) => {
-                    json_string(out, text);
-                }
-                _ => return Err(wrong(leaf, text)),
+            Self::Enum => match leaf.enum_value(str::from_utf8(text).unwrap_or_default()) {
+                Some(value) => json_string(out, value.as_bytes()),
+                None => return Err(wrong(leaf, text)),
             },
-            Self::Number | Self::Never => return Err(wrong(leaf, text)),
+            Self::Number | Self::Json | Self::Never => return Err(wrong(leaf, text)),
         }
         Ok(())
     }
@@ -142,27 +161,6 @@ impl ScalarWriter {
 #[cold]
 fn wrong(leaf: &Leaf, text: &[u8]) -> FieldError {
     bad_value(leaf, &String::from_utf8_lossy(text))
-}
-
-/// `2024-02-29 12:30:00+00` as `"2024-02-29T12:30:00+00:00"`. What ISO 8601 cannot say (`infinity`, years BC)
-/// stays as it is.
-fn moment(out: &mut Vec<u8>, text: &[u8]) {
-    out.reserve(text.len() + 5);
-    out.push(b'"');
-    let is_iso = text.first().is_some_and(u8::is_ascii_digit) && !text.ends_with(b"BC");
-    match text.iter().position(|&byte| byte == b' ') {
-        Some(space) if is_iso => {
-            out.extend_from_slice(&text[..space]);
-            out.push(b'T');
-            out.extend_from_slice(&text[space + 1..]);
-        }
-        _ => out.extend_from_slice(text),
-    }
-    // PostgreSQL leaves out the minutes of most offsets.
-    if is_iso && matches!(text, [.., b'+' | b'-', _, _]) {
-        out.extend_from_slice(b":00");
-    }
-    out.push(b'"');
 }
 
 fn checked_int(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
@@ -215,26 +213,7 @@ fn is_json_number(text: &[u8]) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{is_json_number, moment};
-
-    #[test]
-    fn moments_are_iso_8601() {
-        for (text, expected) in [
-            ("2024-02-29 12:30:00+00", "2024-02-29T12:30:00+00:00"),
-            ("2024-02-29 12:30:00.25-03", "2024-02-29T12:30:00.25-03:00"),
-            ("2024-02-29 12:30:00+05:30", "2024-02-29T12:30:00+05:30"),
-            ("2024-02-29 12:30:00", "2024-02-29T12:30:00"),
-            ("12:30:00", "12:30:00"),
-            ("12:30:00+01", "12:30:00+01:00"),
-            ("infinity", "infinity"),
-            ("-infinity", "-infinity"),
-            ("0044-03-15 12:00:00 BC", "0044-03-15 12:00:00 BC"),
-        ] {
-            let mut out = Vec::new();
-            moment(&mut out, text.as_bytes());
-            assert_eq!(String::from_utf8(out).unwrap(), format!("\"{expected}\""));
-        }
-    }
+    use super::is_json_number;
 
     proptest! {
         #[test]

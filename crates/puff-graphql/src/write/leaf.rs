@@ -16,8 +16,7 @@ pub(super) fn bad_value(leaf: &Leaf, shown: &str) -> FieldError {
         Leaf::String => "String",
         Leaf::Boolean => "Boolean",
         Leaf::Id => "ID",
-        Leaf::Enum { name, .. } => name,
-        Leaf::Custom => "the scalar",
+        Leaf::Enum { name, .. } | Leaf::Custom { name, .. } => name,
     };
     let end = (0..=MAX_SHOWN.min(shown.len()))
         .rev()
@@ -83,11 +82,15 @@ pub(super) fn leaf_value(out: &mut Vec<u8>, leaf: &Leaf, value: &Value) -> Resul
             }
             _ => Err(wrong()),
         },
-        Leaf::Enum { values, .. } => match value {
-            Value::Str(text) if values.contains(text) => quoted(out, text),
-            _ => Err(wrong()),
-        },
-        Leaf::Custom => {
+        Leaf::Enum { .. } => {
+            let found = match value {
+                Value::Str(text) => leaf.enum_value(text),
+                Value::Int(number) => leaf.enum_value(itoa::Buffer::new().format(*number)),
+                _ => None,
+            };
+            quoted(out, found.ok_or_else(wrong)?)
+        }
+        Leaf::Custom { .. } => {
             let start = out.len();
             json_value(out, value).inspect_err(|_| out.truncate(start))
         }

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use puff_graphql::{
-    Backend, Call, CellType, Engine, FieldError, FieldResolver, Join, Request, Resolved, ResolverId,
-    ResolverKind, Response, Rows, ScalarType, Schema, SchemaOptions, Spread, SqlParam, SqlResolver,
-    SqlResult, Statement, Value,
+    Backend, Call, CellRule, CellType, Engine, FieldError, FieldResolver, Join, LeafRule, Request, Resolved,
+    ResolverId, ResolverKind, Response, Rows, ScalarType, Schema, SchemaOptions, Spread, SqlParam,
+    SqlResolver, SqlResult, Statement, Value,
 };
 use serde_json::Value as Json;
 
@@ -81,6 +81,7 @@ impl Backend for Memory {
 pub struct World {
     sdl: String,
     options: SchemaOptions,
+    rules: Vec<LeafRule>,
     fields: Vec<FieldResolver>,
     resolvers: Vec<Resolver>,
     loaders: HashMap<String, Loader>,
@@ -91,6 +92,7 @@ impl World {
         Self {
             sdl: sdl.into(),
             options: SchemaOptions::default(),
+            rules: Vec::new(),
             fields: Vec::new(),
             resolvers: Vec::new(),
             loaders: HashMap::new(),
@@ -99,6 +101,25 @@ impl World {
 
     pub fn options(mut self, options: SchemaOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    pub fn cells(mut self, scalar: &str, cells: CellRule) -> Self {
+        self.rules.push(LeafRule::Scalar {
+            type_name: scalar.into(),
+            cells,
+        });
+        self
+    }
+
+    pub fn texts(mut self, enumeration: &str, texts: &[(&str, &str)]) -> Self {
+        self.rules.push(LeafRule::Enum {
+            type_name: enumeration.into(),
+            texts: texts
+                .iter()
+                .map(|(text, value)| (text.to_string(), value.to_string()))
+                .collect(),
+        });
         self
     }
 
@@ -165,7 +186,7 @@ impl World {
     }
 
     pub fn engine(self) -> Engine<Memory> {
-        let schema = Schema::build(&self.sdl, self.fields, self.options).unwrap();
+        let schema = Schema::with_rules(&self.sdl, self.fields, self.rules, self.options).unwrap();
         let backend = Memory {
             resolvers: self.resolvers,
             loaders: self.loaders,
@@ -191,6 +212,9 @@ pub fn rows(columns: &str, cells: &[&[&str]]) -> MemoryRows {
             "numeric" => ScalarType::Numeric,
             "json" => ScalarType::Json,
             "uuid" => ScalarType::Uuid,
+            "bytea" => ScalarType::Bytea,
+            "interval" => ScalarType::Interval,
+            "date" => ScalarType::Date,
             "bpchar" => ScalarType::Bpchar,
             "timestamptz" => ScalarType::TimestampTz,
             "text" => ScalarType::Text,

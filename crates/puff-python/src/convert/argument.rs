@@ -4,7 +4,7 @@ use puff_graphql::Value;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 
 use super::types;
 
@@ -97,9 +97,15 @@ pub(crate) fn object_to_value(object: &Bound<'_, PyAny>) -> PyResult<Value> {
     if object.is_instance(types::uuid(py)?)? {
         return Ok(Value::str(object.str()?.extract::<String>()?));
     }
+    if object.is_instance(types::timedelta(py)?)? {
+        return Ok(Value::str(types::encoded(object, "encode_timedelta")?));
+    }
+    if object.is_instance_of::<PyBytes>() {
+        return Ok(Value::str(types::encoded(object, "encode_bytes")?));
+    }
     Err(PyTypeError::new_err(format!(
         "a {} has no JSON form; return None, bool, int, float, str, an Enum member, Decimal, UUID, a date or \
-         time, or a list or dict of these",
+         time, a timedelta, bytes, or a list or dict of these",
         object.get_type().qualname()?
     )))
 }

@@ -34,6 +34,17 @@ pub(super) fn json_dumps(object: &Bound<'_, PyAny>) -> PyResult<String> {
         .extract()
 }
 
+/// What a function of `puff.graphql.scalars` makes of an object.
+pub(super) fn encoded(object: &Bound<'_, PyAny>, function: &str) -> PyResult<String> {
+    static SCALARS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let py = object.py();
+    SCALARS
+        .get_or_try_init(py, || Ok::<_, PyErr>(py.import("puff.graphql.scalars")?.unbind()))?
+        .bind(py)
+        .call_method1(function, (object,))?
+        .extract()
+}
+
 /// `json.loads(text)`.
 pub(super) fn json_loads<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use puff_graphql::{
-    FieldResolver, Join, ResolverId, ResolverKind, Schema, SchemaError, SchemaOptions, SqlParam, SqlResolver,
+    CellRule, FieldResolver, Join, LeafRule, ResolverId, ResolverKind, Schema, SchemaError, SchemaOptions,
+    SqlParam, SqlResolver,
 };
 use pyo3::prelude::*;
 use thiserror::Error;
@@ -91,11 +92,14 @@ pub(super) fn build(
     let mut fields = Vec::new();
     for entry in definition.getattr("resolvers")?.try_iter()? {
         let entry = entry?;
-        let id = ResolverId(resolvers.len() as u32);
-        resolvers.push(Resolver {
-            call: entry.getattr("call")?.unbind(),
-            takes_parents: entry.getattr("takes_parents")?.extract()?,
-        });
+        // Types that inherit a resolver from an interface have the same one, under the same number.
+        let id = ResolverId(entry.getattr("id")?.extract()?);
+        if id.0 as usize == resolvers.len() {
+            resolvers.push(Resolver {
+                call: entry.getattr("call")?.unbind(),
+                takes_parents: entry.getattr("takes_parents")?.extract()?,
+            });
+        }
         fields.push(FieldResolver {
             type_name: entry.getattr("type_name")?.extract()?,
             field_name: entry.getattr("field_name")?.extract()?,
@@ -110,7 +114,33 @@ pub(super) fn build(
             kind: ResolverKind::Attribute(attribute),
         });
     }
-    Ok((Schema::build(&sdl, fields, options.schema)?, resolvers))
+    let schema = Schema::with_rules(&sdl, fields, rules(&definition)?, options.schema)?;
+    Ok((schema, resolvers))
+}
+
+/// What the definition says about the values of enums and scalars.
+fn rules(definition: &Bound<'_, PyAny>) -> PyResult<Vec<LeafRule>> {
+    let mut rules = Vec::new();
+    for entry in definition.getattr("enums")?.try_iter()? {
+        let (type_name, text, value) = entry?.extract()?;
+        rules.push(LeafRule::Enum {
+            type_name,
+            texts: vec![(text, value)],
+        });
+    }
+    for scalar in definition.getattr("scalars")?.try_iter()? {
+        let scalar = scalar?;
+        let cells = match scalar.getattr("cells")?.extract::<String>().as_deref() {
+            Ok("text") => CellRule::Text,
+            Ok("json") => CellRule::Json,
+            _ => CellRule::Auto,
+        };
+        rules.push(LeafRule::Scalar {
+            type_name: scalar.getattr("name")?.extract()?,
+            cells,
+        });
+    }
+    Ok(rules)
 }
 
 /// A Python function, or a statement that is written down in the schema.

@@ -1,0 +1,240 @@
+"""What authors say beyond type hints: ``field`` and the decorators of classes, and how it is read back."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from dataclasses import field as data_field
+from typing import Annotated, Any, Literal, TypeVar, overload
+
+_MARK = "__puff_graphql__"
+
+Kind = Literal["type", "input", "interface", "enum"]
+T = TypeVar("T")
+Class = TypeVar("Class", bound="builtins.type[Any]")
+
+
+@dataclass(frozen=True)
+class FieldOptions:
+    """What :func:`field` was given. In ``Annotated`` it belongs to the hint; called, it marks a resolver."""
+
+    name: str | None = None
+    description: str | None = None
+    deprecated: str | None = None
+    private: bool = False
+
+    def __call__(self, resolver: T) -> T:
+        """Mark a resolver: a function, or a class method or static method of one."""
+        setattr(getattr(resolver, "__func__", resolver), _MARK, self)
+        return resolver
+
+
+NO_OPTIONS = FieldOptions()
+
+
+def field(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    deprecated: str | None = None,
+    private: bool = False,
+) -> FieldOptions:
+    """Say more about a field, an argument or an input field than its type hint does.
+
+    Of a data field, an argument or a field of an input it goes into ``Annotated``; of a resolver it is a
+    decorator, below ``@classmethod``.
+
+    Args:
+        name: The GraphQL name, taken as it is, also with camelCase on.
+        description: The description, instead of one from a docstring.
+        deprecated: Why the field should not be used any more, and what to use instead.
+        private: Whether it is no part of the schema. A name with a leading underscore says the same.
+
+    Example:
+        >>> @dataclass
+        ... class Post:
+        ...     id: int
+        ...     text: Annotated[str, field(name="body", description="In Markdown.")]
+        ...
+        ...     @classmethod
+        ...     @field(deprecated="Use `body`.")
+        ...     def summary(cls, parents, context, /) -> str:
+        ...         return [post.text[:40] for post in parents]
+    """
+    return FieldOptions(name, description, deprecated, private)
+
+
+Private = Annotated[T, FieldOptions(private=True)]
+"""A data field that is no part of the schema: ``password: Private[str]``."""
+
+
+@dataclass(frozen=True)
+class TypeOptions:
+    """What a decorator of a class was given."""
+
+    name: str | None = None
+    description: str | None = None
+    one_of: bool = False
+    values: Mapping[str, str] = data_field(default_factory=dict)
+    deprecated: Mapping[str, str] = data_field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UnionOptions:
+    """What :func:`union` was given."""
+
+    name: str
+    description: str = ""
+
+
+@overload
+def type(cls: Class, /) -> Class: ...
+@overload
+def type(*, name: str | None = ..., description: str | None = ...) -> Callable[[Class], Class]: ...
+def type(cls: Any = None, /, *, name: str | None = None, description: str | None = None) -> Any:
+    """Say how a dataclass appears as an object type. Without it, it appears under its own name.
+
+    Args:
+        name: The GraphQL name. In that of a generic class, ``{T}`` stands for the name of what ``T`` is.
+        description: The description, instead of the docstring.
+
+    Example:
+        >>> @type(name="Person")
+        ... @dataclass
+        ... class PersonRow:
+        ...     name: str
+    """
+    return _marker(cls, "type", TypeOptions(name, description))
+
+
+@overload
+def interface(cls: Class, /) -> Class: ...
+@overload
+def interface(*, name: str | None = ..., description: str | None = ...) -> Callable[[Class], Class]: ...
+def interface(cls: Any = None, /, *, name: str | None = None, description: str | None = None) -> Any:
+    """Make a dataclass an interface. The dataclasses that inherit from it implement it.
+
+    They have its fields and its resolvers. A resolver that they do not override is called once for a layer,
+    whatever types are in it; its ``cls`` is the interface. All dataclasses that inherit from it and have been
+    imported when the schema is built belong to the schema.
+
+    Args:
+        name: The GraphQL name, instead of that of the class.
+        description: The description, instead of the docstring.
+
+    Example:
+        >>> @interface
+        ... @dataclass
+        ... class Node:
+        ...     id: int
+        >>> @dataclass
+        ... class Photo(Node):
+        ...     url: str
+    """
+    return _marker(cls, "interface", TypeOptions(name, description))
+
+
+@overload
+def input(cls: Class, /) -> Class: ...
+@overload
+def input(
+    *, name: str | None = ..., description: str | None = ..., one_of: bool = ...
+) -> Callable[[Class], Class]: ...
+def input(
+    cls: Any = None, /, *, name: str | None = None, description: str | None = None, one_of: bool = False
+) -> Any:
+    """Say how a dataclass appears as an input object, that is, as the type of an argument.
+
+    Args:
+        name: The GraphQL name. Without it, that of the class; with ``Input`` behind it if the class is the
+            type of a field as well.
+        description: The description, instead of the docstring.
+        one_of: Whether a client gives exactly one of the fields (``@oneOf``). All of them are ``T | None``
+            then, with None as their default.
+
+    Example:
+        >>> @input(one_of=True)
+        ... @dataclass
+        ... class UserBy:
+        ...     id: int | None = None
+        ...     email: str | None = None
+    """
+    return _marker(cls, "input", TypeOptions(name, description, one_of))
+
+
+@overload
+def enum(cls: Class, /) -> Class: ...
+@overload
+def enum(
+    *,
+    name: str | None = ...,
+    description: str | None = ...,
+    values: Mapping[str, str] = ...,
+    deprecated: Mapping[str, str] = ...,
+) -> Callable[[Class], Class]: ...
+def enum(
+    cls: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    values: Mapping[str, str] | None = None,
+    deprecated: Mapping[str, str] | None = None,
+) -> Any:
+    """Say how an ``Enum`` appears in the schema. Without it, it appears under its own name with its members'.
+
+    Args:
+        name: The GraphQL name, instead of that of the class.
+        description: The description, instead of the docstring.
+        values: GraphQL names of members, by the members' names.
+        deprecated: Why members should not be used any more, by their names.
+
+    Example:
+        >>> from enum import Enum
+        >>> @enum(values={"RED": "CRIMSON"}, deprecated={"PINK": "Use CRIMSON."})
+        ... class Color(Enum):
+        ...     RED = 1
+        ...     PINK = 2
+    """
+    return _marker(cls, "enum", TypeOptions(name, description, False, values or {}, deprecated or {}))
+
+
+def union(name: str, *, description: str = "") -> UnionOptions:
+    """Name a union of object types, in ``Annotated``.
+
+    Args:
+        name: The GraphQL name.
+        description: The description.
+
+    Example:
+        >>> @dataclass
+        ... class Book:
+        ...     title: str
+        >>> @dataclass
+        ... class Author:
+        ...     name: str
+        >>> Found = Annotated[Book | Author, union("Found")]
+    """
+    return UnionOptions(name, description)
+
+
+def _marker(cls: Any, kind: Kind, options: TypeOptions) -> Any:
+    def mark(cls: Any) -> Any:
+        # In the class's own dictionary: what inherits from an interface is none by that.
+        setattr(cls, _MARK, {**vars(cls).get(_MARK, {}), kind: options})
+        return cls
+
+    return mark if cls is None else mark(cls)
+
+
+def type_options(cls: builtins.type, kind: Kind) -> TypeOptions | None:
+    """Return what the decorator ``kind`` of the class was given, or ``None`` if the class has none."""
+    found: Mapping[str, TypeOptions] = vars(cls).get(_MARK, {})
+    return found.get(kind)
+
+
+def field_options(resolver: Any) -> FieldOptions:
+    """Return what ``field`` says about a resolver."""
+    found = getattr(getattr(resolver, "__func__", resolver), _MARK, None)
+    return found if isinstance(found, FieldOptions) else NO_OPTIONS
