@@ -1,150 +1,129 @@
-"""The playground in a real browser: what a newcomer sees after `make demo`."""
+"""The playground in a real browser: what a newcomer sees after `make demo`, or with a schema of their own."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from browsing import EDITOR, RUN, Visit, chromium, visiting
+from playwright.sync_api import Browser, expect
+from stack import Serve, Server
 
-if TYPE_CHECKING:
-    from playwright.sync_api import ConsoleMessage, Request, Response
+OWN = '''
+from dataclasses import dataclass
+from decimal import Decimal
 
-SCREENSHOTS = Path(__file__).parents[1] / "target" / "screenshots"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE_MS = 20_000
-QUIET = (
-    # No graphics card, and no talk with the browser's makers: a request to another host is a bug of ours.
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+import puff
 
-EDITOR = ".graphiql-query-editor"
-RESULT = ".graphiql-response"
-RUN = "button.graphiql-execute-button"
+ENDED: list[str] = []
 
 
 @dataclass
-class Visit:
-    """A browser's page on the demo, and what must not happen there."""
+class Book:
+    """Something to read."""
 
-    page: Page
-    url: str
-    strangers: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-    tolerated: str | None = None
-
-    def watch(self) -> None:
-        """Notes every request to another host and every error of the page's scripts."""
-        self.page.on("request", self._on_request)
-        self.page.on("console", self._on_console)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def open(self, path: str) -> None:
-        """Goes to a page of the demo."""
-        self.page.goto(self.url + path)
-
-    def write(self, query: str) -> None:
-        """Replaces what is in the query editor."""
-        self.page.click(f"{EDITOR} .view-lines")
-        self.page.keyboard.press("ControlOrMeta+A")
-        self.page.keyboard.press("Delete")
-        self.page.keyboard.insert_text(query)
-
-    def run(self) -> dict[str, Any]:
-        """Presses the run button; the answer as it went over the wire."""
-        with self.page.expect_response(_answers_an_operation) as waiting:
-            self.page.click(RUN)
-        answer: dict[str, Any] = waiting.value.json()
-        return answer
-
-    def shown(self) -> Any:
-        """The result pane's text, read as JSON."""
-        # The editor draws only the lines in sight, each indented with no-break spaces.
-        text = self.page.locator(f"{RESULT} .view-lines").inner_text()
-        return json.loads(text.replace("\N{NO-BREAK SPACE}", " "))
-
-    def screenshot(self, name: str) -> None:
-        """Keeps a picture for whoever wants to look."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
-
-    def _on_request(self, request: Request) -> None:
-        address = urlsplit(request.url)
-        if address.scheme not in ("data", "blob") and address.netloc != urlsplit(self.url).netloc:
-            self.strangers.append(request.url)
-
-    def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not (self.tolerated and self.tolerated in message.text):
-            self.complaints.append(message.text)
+    title: str
+    price: Decimal
 
 
-def _answers_an_operation(response: Response) -> bool:
-    """Whether this is the answer to what a user runs, not to GraphiQL's own question for the schema."""
-    asked = response.request.post_data or ""
-    return urlsplit(response.url).path == "/graphql" and "IntrospectionQuery" not in asked
+@dataclass
+class Query:
+    @classmethod
+    def needs(cls, context, /, word: str) -> str:
+        return word
+
+    @classmethod
+    def shelf(cls, context, /, first: int = 100) -> tuple[list[Book], list[Book]]:
+        """What is on the shelf."""
+        return ..., [Book("Ulysses", Decimal("0.12345678901234567890"))][:first]
+
+    @classmethod
+    def header(cls, context, /, name: str) -> str | None:
+        return context.headers.get(name)
+
+    @classmethod
+    def slow(cls, context, /) -> int:
+        try:
+            puff.sleep(60)
+        finally:
+            ENDED.append("slow")
+        return 1
+
+    @classmethod
+    def ended(cls, context, /) -> list[str]:
+        return list(ENDED)
+
+    @classmethod
+    def broken(cls, context, /) -> int | None:
+        raise ValueError("out of ink")
+
+
+@dataclass
+class Schema:
+    query: Query
+'''
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium, the machine's own."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        reason = f"no Chromium on PATH (looked for {', '.join(BROWSERS)})"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(QUIET))
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(params=["light", "dark"])
-def visit(request: pytest.FixtureRequest, browser: Browser, demo_server: Any) -> Iterator[Visit]:
-    """A fresh browser profile on the demo; fails the test for any request elsewhere and any script error."""
-    context = browser.new_context(color_scheme=request.param, viewport={"width": 1280, "height": 860})
-    context.set_default_timeout(PATIENCE_MS)
-    visit = Visit(context.new_page(), demo_server.url.rstrip("/"))
-    visit.watch()
-    yield visit
-    context.close()
-    assert visit.strangers == []
-    assert visit.complaints == []
+def scheme(request: pytest.FixtureRequest) -> Any:
+    return request.param
 
 
-def test_a_typed_query_shows_its_answer(visit: Visit, request: pytest.FixtureRequest) -> None:
-    visit.open("/playground")
-    expect(visit.page).to_have_title("Puff playground")
-    visit.write('{ airport(icao: "BIKF") { name city country_code } }')
-    answer = visit.run()
+@pytest.fixture
+def demo(browser: Browser, demo_server: Server, scheme: str) -> Iterator[Visit]:
+    """The demo, which has a WSGI application at `/`."""
+    with visiting(browser, demo_server.url, "/playground", scheme) as visit:
+        yield visit
+
+
+@pytest.fixture(scope="module")
+def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "own.py").write_text(OWN)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def own_server(own_folder: Path, serve: Serve) -> Iterator[Server]:
+    with serve("--graphql", "own:Schema", cwd=own_folder) as server:
+        yield server
+
+
+@pytest.fixture
+def own(browser: Browser, own_server: Server) -> Iterator[Visit]:
+    """A schema without a WSGI application: the playground is at `/`."""
+    with visiting(browser, own_server.url, "/") as visit:
+        yield visit
+
+
+def test_a_typed_query_shows_its_answer(demo: Visit, scheme: str, tmp_path: Path) -> None:
+    demo.open()
+    expect(demo.page).to_have_title("Puff playground")
+    demo.write('{ airport(icao: "BIKF") { name city country_code } }')
+    answer = demo.run()
 
     keflavik = {"name": "Keflavik International Airport", "city": "Reykjavik", "country_code": "IS"}
-    assert answer == {"data": {"airport": keflavik}}
-    expect(visit.page.locator(RESULT)).to_contain_text("Keflavik")
-    assert visit.shown() == answer
-    visit.screenshot(f"playground-{request.node.callspec.params['visit']}")
+    assert answer["data"] == {"airport": keflavik}
+    expect(demo.result).to_contain_text("Keflavik")
+    # The trace that came with it is for the plan panel.
+    assert demo.shown() == {"data": answer["data"]}
+    demo.page.screenshot(path=tmp_path / f"answer-{scheme}.png")
 
 
-def test_the_start_page_leads_to_a_query_three_levels_deep(
-    visit: Visit, request: pytest.FixtureRequest
-) -> None:
-    visit.open("/")
-    visit.screenshot(f"start-{request.node.callspec.params['visit']}")
-    visit.page.get_by_role("link", name="Open in the playground").first.click()
-    expect(visit.page.locator(EDITOR)).to_contain_text("ThreeLevels")
-    answer = visit.run()
+def test_the_start_page_leads_to_a_query_three_levels_deep(demo: Visit, scheme: str, tmp_path: Path) -> None:
+    demo.page.goto(demo.url + "/")
+    demo.page.screenshot(path=tmp_path / f"start-{scheme}.png")
+    demo.page.get_by_role("link", name="Open in the playground").first.click()
+    expect(demo.page.locator(EDITOR)).to_contain_text("ThreeLevels")
+    answer = demo.run()
 
     assert "errors" not in answer
     countries = answer["data"]["countries"]
@@ -154,25 +133,113 @@ def test_the_start_page_leads_to_a_query_three_levels_deep(
     adrar = next(subdivision for subdivision in algeria["subdivisions"] if subdivision["name"] == "Adrar")
     assert adrar["kind"] == "Province"
     assert [airport["icao"][:2] for airport in adrar["airports"]] == ["DA", "DA", "DA"]
-    expect(visit.page.locator(RESULT)).to_contain_text("Afghanistan")
-    visit.screenshot(f"three-levels-{request.node.callspec.params['visit']}")
+    expect(demo.result).to_contain_text("Afghanistan")
+    demo.page.screenshot(path=tmp_path / f"three-levels-{scheme}.png")
 
 
-def test_the_editor_knows_the_schema(visit: Visit) -> None:
-    visit.open("/playground")
-    visit.page.click("button[aria-label='Show Documentation Explorer']")
-    expect(visit.page.locator(".graphiql-doc-explorer-content")).to_contain_text("Mutation")
+def test_the_documentation_leads_to_a_type(own: Visit) -> None:
+    own.open()
+    docs = own.show("Documentation Explorer")
+    docs.get_by_role("link", name="Query").click()
+    expect(docs).to_contain_text("What is on the shelf.")
+    docs.get_by_role("link", name="Book").click()
+    expect(docs).to_contain_text("Something to read.")
+    expect(docs.get_by_role("link", name="price")).to_be_visible()
+
+
+def test_the_editor_knows_the_schema(own: Visit) -> None:
+    own.open("{ no_such_field }")
     # The query is checked in a background worker: a mark under the field proves that it runs.
-    visit.write("{ no_such_field }")
-    expect(visit.page.locator(f"{EDITOR} .squiggly-error").first).to_be_visible()
+    expect(own.page.locator(f"{EDITOR} .squiggly-error").first).to_be_visible()
 
 
-def test_a_wrong_query_shows_an_error_with_its_place(visit: Visit) -> None:
+def test_a_new_page_has_a_query_made_from_the_schema(own: Visit) -> None:
+    own.open()
+    # Of the root fields that can be asked without knowing more, the first that is a list of objects.
+    expect(own.page.locator(EDITOR)).to_contain_text("price")
+    assert own.run()["data"] == {"shelf": [{"title": "Ulysses", "price": pytest.approx(0.1234567890123)}]}
+
+
+def test_numbers_are_shown_as_the_server_wrote_them(own: Visit) -> None:
+    own.open("{ shelf { price } }")
+    own.run()
+    expect(own.result).to_contain_text('"price": 0.12345678901234567890')
+
+
+def test_headers_reach_the_server(own: Visit) -> None:
+    own.open('query { header(name: "x-shop") }')
+    own.write_headers({"X-Shop": "north"})
+    assert own.run()["data"] == {"header": "north"}
+
+
+def test_a_link_may_bring_variables(own: Visit) -> None:
+    own.open("query Say($word: String!) { needs(word: $word) }", variables='{"word": "hello"}')
+    assert own.run()["data"] == {"needs": "hello"}
+
+
+def test_what_was_run_is_in_the_history(own: Visit) -> None:
+    own.open("query Shelved { shelf { title } }")
+    own.run()
+    expect(own.show("History").get_by_text("Shelved").first).to_be_visible()
+
+
+def test_a_wrong_query_shows_an_error_with_its_place(own: Visit) -> None:
     # GraphQL over HTTP answers a document that cannot run with 400; browsers put that on the console.
-    visit.tolerated = "status of 400"
-    visit.open("/playground")
-    visit.write("{ no_such_field }")
-    [error] = visit.run()["errors"]
+    own.tolerated = "status of 400"
+    own.open()
+    own.write("{ no_such_field }")
+    [error] = own.run()["errors"]
     assert "no_such_field" in error["message"]
     assert error["locations"] == [{"line": 1, "column": 3}]
-    expect(visit.page.locator(RESULT)).to_contain_text("no_such_field")
+    expect(own.result).to_contain_text("no_such_field")
+
+
+def test_a_running_query_can_be_stopped(own: Visit) -> None:
+    own.open("{ slow }")
+    own.page.click(RUN)
+    stop = own.page.get_by_role("button", name="Stop query")
+    expect(stop).to_be_visible()
+    stop.click()
+    expect(own.page.get_by_role("button", name="Execute query")).to_be_visible()
+    # The server ends the greenlet of a client that is gone.
+    own.write("{ ended }")
+    own.page.wait_for_function(
+        """async () => {
+            const body = JSON.stringify({ query: '{ ended }' });
+            const headers = { 'Content-Type': 'application/json' };
+            const answer = await (await fetch('/graphql', { method: 'POST', headers, body })).json();
+            return answer.data.ended.includes('slow');
+        }"""
+    )
+
+
+def test_a_server_that_is_gone_is_named(browser: Browser, own_folder: Path, serve: Serve) -> None:
+    with (
+        serve("--graphql", "own:Schema", cwd=own_folder) as server,
+        visiting(browser, server.url, "/") as visit,
+    ):
+        visit.tolerated = "ERR_CONNECTION_REFUSED"
+        visit.open("{ shelf { title } }")
+        expect(visit.result).to_be_visible()
+        visit.run()
+        server.stop()
+        visit.page.click(RUN)
+        expect(visit.result).to_contain_text("Is the server running?")
+
+
+def test_an_answer_that_is_not_json_is_shown(own: Visit) -> None:
+    own.tolerated = "status of 502"
+    own.open("{ shelf { title } }")
+    # What a proxy says whose server is gone.
+    own.page.route(
+        "**/graphql", lambda route: route.fulfill(status=502, content_type="text/html", body="<h1>Oh no</h1>")
+    )
+    own.page.click(RUN)
+    expect(own.result).to_contain_text("The server answered 502 Bad Gateway with text/html, not with JSON.")
+    expect(own.result).to_contain_text("<h1>Oh no</h1>")
+
+
+def test_the_page_may_load_nothing_from_elsewhere(own_server: Server) -> None:
+    policy = own_server.get("/").headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'; ")
+    assert policy.endswith("; connect-src 'self'")

@@ -1,36 +1,44 @@
-/** The playground: GraphiQL, wired to the server that served this page. */
+/** The playground: GraphiQL, wired to the server that served this page, with a panel for what the server did. */
 
 import './workers.js';
 
-import { createGraphiQLFetcher } from '@graphiql/toolkit';
-import { GraphiQL } from 'graphiql';
+import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { createRoot } from 'react-dom/client';
 
+import { FirstQuery, GREETING } from './first-query.js';
+import { PlanLine, planPlugin } from './plan.jsx';
+import { Runs } from './runs.js';
 import { readSettings } from './settings.js';
+import { createFetcher } from './transport.js';
 
-function Playground({ settings }) {
-  const fetcher = createGraphiQLFetcher({
-    url: settings.endpoint,
-    subscriptionUrl: settings.subscriptions || undefined,
-    // One JSON document per answer: the server sends no multipart parts, and one code path fewer reads it.
-    enableIncrementalDelivery: false,
-  });
-  return (
+function start(place) {
+  const settings = readSettings();
+  const runs = new Runs();
+  // Made once: GraphiQL begins anew with each new fetcher or list of plugins.
+  const fetcher = createFetcher(settings, runs);
+  const plugins = [planPlugin(runs), HISTORY_PLUGIN];
+  createRoot(place).render(
     <GraphiQL
       fetcher={fetcher}
-      defaultQuery={settings.defaultQuery}
+      plugins={plugins}
+      onTabChange={(tabs) => runs.follow(tabs)}
+      defaultQuery={settings.defaultQuery ?? GREETING}
       initialQuery={settings.query}
       initialVariables={settings.variables}
       defaultEditorToolsVisibility={settings.variables ? 'variables' : undefined}
     >
       <GraphiQL.Logo>Puff playground</GraphiQL.Logo>
-    </GraphiQL>
+      <GraphiQL.Footer>
+        <PlanLine runs={runs} />
+      </GraphiQL.Footer>
+      <FirstQuery />
+    </GraphiQL>,
   );
 }
 
 const place = document.getElementById('playground');
 try {
-  createRoot(place).render(<Playground settings={readSettings()} />);
+  start(place);
 } catch (error) {
   place.innerHTML = '<p class="notice"></p>';
   place.firstChild.textContent = `The playground cannot start: ${error.message}`;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use url::{Position, Url};
 
 use super::body::text_response;
 use super::coding::{Accepted, Coding, vary};
@@ -62,6 +63,9 @@ impl PlaygroundAssets {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if let Ok(policy) = HeaderValue::try_from(content_policy([endpoint, subscriptions])) {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
         response
     }
 
@@ -91,6 +95,19 @@ impl PlaygroundAssets {
         }
         response
     }
+}
+
+/// What the page may load and connect to: this host, and the hosts of the two addresses if they are elsewhere.
+fn content_policy(addresses: [&str; 2]) -> String {
+    let mut policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+        object-src 'none'; base-uri 'none'; frame-ancestors 'self'; connect-src 'self'"
+        .to_owned();
+    // Paths are no URLs and need nothing beside 'self', which covers the WebSockets of this host.
+    for url in addresses.iter().filter_map(|address| Url::parse(address).ok()) {
+        policy.push(' ');
+        policy.push_str(&url[..Position::BeforePath]);
+    }
+    policy
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Response {
@@ -167,6 +184,20 @@ mod tests {
         let (_dir, assets) = assets();
         let page = text(assets.page("/graphql", "</script>\"", "").await).await;
         assert_eq!(page, r#"<script>a("/graphql", "\u003c/script\u003e\"")</script>"#);
+    }
+
+    #[tokio::test]
+    async fn the_page_may_reach_this_host_and_the_ones_it_was_given() {
+        let (_dir, assets) = assets();
+        let page = assets
+            .page("/graphql", "wss://events.example:444/all?a=1", "")
+            .await;
+        let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'self'; "), "{policy}");
+        assert!(
+            policy.ends_with("; connect-src 'self' wss://events.example:444"),
+            "{policy}"
+        );
     }
 
     #[tokio::test]

@@ -1,0 +1,157 @@
+/**
+ * How operations reach the server and answers come back: over HTTP, and over a WebSocket for subscriptions.
+ *
+ * In place of GraphiQL's own fetcher: this one asks for the trace and keeps it out of the answer, can be stopped, shows
+ * numbers as the server wrote them, and says in words what went wrong on the way.
+ */
+
+import { getOperationAST } from 'graphql';
+import { createClient } from 'graphql-ws';
+
+/** Asks the server for `extensions.puff`. A WebSocket has no headers for each operation; there, a part of the operation asks. */
+const TRACE_HEADER = { 'Puff-Trace': '1' };
+const TRACE_EXTENSION = { puff: { trace: true } };
+
+const ACCEPT = 'application/graphql-response+json, application/json;q=0.9';
+
+/** Of an answer that is not JSON, so many characters are shown. */
+const GLIMPSE = 500;
+
+/**
+ * What went wrong on the way, in the form of an answer: the result pane shows it like any other.
+ *
+ * @typedef {{errors: {message: string, body?: string}[]}} Failure
+ */
+
+/**
+ * Makes the function that GraphiQL calls to run an operation.
+ *
+ * @param {import('./settings.js').Settings} settings
+ * @param {import('./runs.js').Runs} runs  told of what the user runs; not of GraphiQL's question for the schema
+ */
+export function createFetcher(settings, runs) {
+  return (params, { headers, documentAST } = {}) => {
+    if (!documentAST && params.operationName === 'IntrospectionQuery') {
+      return ask(settings.endpoint, params, headers);
+    }
+    const operation = documentAST && getOperationAST(documentAST, params.operationName);
+    const kind = operation?.operation ?? 'query';
+    const name = operation?.name?.value ?? '';
+    return {
+      subscribe(sink) {
+        const run = runs.begin(kind, name);
+        const seen = {
+          next: (answer) => sink.next(run.answered(answer)),
+          complete() {
+            run.ended();
+            sink.complete();
+          },
+        };
+        const stop =
+          kind === 'subscription' ? listen(settings, params, headers, seen) : askOnce(settings, params, headers, seen);
+        return {
+          unsubscribe() {
+            run.ended();
+            stop();
+          },
+        };
+      },
+    };
+  };
+}
+
+/** Runs an operation by HTTP; returns what stops it. The server ends the work of a client that is gone. */
+function askOnce(settings, params, headers, sink) {
+  const abort = new AbortController();
+  ask(settings.endpoint, params, { ...TRACE_HEADER, ...headers }, abort.signal).then((answer) => {
+    if (!abort.signal.aborted) {
+      sink.next(answer);
+      sink.complete();
+    }
+  });
+  return () => abort.abort();
+}
+
+/**
+ * Posts an operation. Never rejects: what went wrong is the answer.
+ *
+ * @returns {Promise<object | Failure>}
+ */
+async function ask(url, params, headers, signal) {
+  let response;
+  let text;
+  try {
+    response = await fetch(url, {
+      method: 'POST',
+      headers: { Accept: ACCEPT, 'Content-Type': 'application/json', ...headers },
+      body: JSON.stringify(params),
+      signal,
+    });
+    text = await response.text();
+  } catch (error) {
+    return failure(`No answer from ${url}: ${error.message}. Is the server running?`);
+  }
+  try {
+    return parse(text);
+  } catch {
+    const type = response.headers.get('Content-Type')?.split(';')[0] || 'no content type';
+    const status = `${response.status} ${response.statusText}`.trim();
+    return failure(`The server answered ${status} with ${type}, not with JSON.`, text.slice(0, GLIMPSE));
+  }
+}
+
+/** Subscribes over a WebSocket of its own; the headers are its init payload. Returns what ends the subscription. */
+function listen(settings, params, headers, sink) {
+  if (!settings.subscriptions) {
+    sink.next(failure('This page was given no address for subscriptions.'));
+    sink.complete();
+    return () => {};
+  }
+  const client = createClient({
+    url: settings.subscriptions,
+    connectionParams: headers,
+    jsonMessageReviver: exactly,
+    // A new connection would begin the stream anew and pass over what came between: the user decides.
+    retryAttempts: 0,
+  });
+  const stop = client.subscribe({ ...params, extensions: TRACE_EXTENSION }, {
+    next: sink.next,
+    complete: sink.complete,
+    error(error) {
+      sink.next(Array.isArray(error) ? { errors: error } : failure(whyClosed(error, settings.subscriptions)));
+      sink.complete();
+    },
+  });
+  return () => {
+    stop();
+    client.dispose();
+  };
+}
+
+function whyClosed(error, url) {
+  if (!(error instanceof CloseEvent)) {
+    return `No connection to ${url}: ${error?.message ?? 'the browser does not say why'}.`;
+  }
+  // 1006 is the browser's own word for a connection that broke or never came about.
+  return error.code === 1006
+    ? `The connection to ${url} broke, or never came about. Is the server running?`
+    : `The server closed the connection: ${error.code} ${error.reason}`.trim();
+}
+
+/** @returns {Failure} */
+function failure(message, body) {
+  return { errors: [body ? { message, body } : { message }] };
+}
+
+function parse(text) {
+  return JSON.parse(text, exactly);
+}
+
+/**
+ * Keeps a number that JavaScript cannot hold as the server wrote it: long decimals, integers beyond 2 to the 53rd.
+ * Browsers without `JSON.rawJSON` round them, as they always did.
+ */
+function exactly(_key, value, context) {
+  const source = typeof value === 'number' && JSON.rawJSON ? context?.source : undefined;
+  return source === undefined || source === String(value) ? value : JSON.rawJSON(source);
+}
