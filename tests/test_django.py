@@ -15,6 +15,8 @@ from stack import Run, Serve, clean_environment
 from tools import packages, tools
 
 SETTINGS = """
+import os
+
 import puff
 import puff.contrib.django.postgresql
 
@@ -26,6 +28,7 @@ DATABASES = {
     "default": {
         "ENGINE": "puff.contrib.django.postgresql",
         "OPTIONS": {"application_name": "shop"},
+        "CONN_MAX_AGE": int(os.environ.get("MAX_AGE", "0")),
         **_server,
     }
 }
@@ -337,6 +340,33 @@ def test_requests_have_connections_of_their_own_and_close_them(project: Path, se
             check=False,
         )
         assert left.stdout.strip() == "0", left.stderr
+
+
+def test_an_age_keeps_connections_for_the_next_greenlet(program: Callable[..., str]) -> None:
+    printed = program(
+        """
+        from django.conf import settings
+        settings.DATABASES["default"]["CONN_MAX_AGE"] = 2
+
+        def main():
+            # One after the other they share a connection; it may come back a moment after its greenlet's end.
+            assert len({puff.spawn(pid, 0).join() for _ in range(20)}) <= 3
+            greenlets = [puff.spawn(pid, 0.3) for _ in range(15)]
+            assert len(set(puff.join_all(greenlets))) == 15
+            assert pid(0) and opened() == 15, opened()
+            assert connection.pool.status()["in_use"] == 1, connection.pool.status()
+            connection.close()
+            assert eventually(lambda: opened() == 0), opened()
+            print("kept")
+        """
+    )
+    assert printed == "kept\n"
+
+
+def test_an_age_keeps_connections_for_the_next_request(project: Path, serve: Serve) -> None:
+    environ = {**environment(), "MAX_AGE": "60"}
+    with serve("--wsgi", "wsgi:application", cwd=project, env=environ) as server:
+        assert len({server.get("/pid").json()["pid"] for _ in range(5)}) == 1
 
 
 def test_contrib_postgres(program: Callable[..., str]) -> None:

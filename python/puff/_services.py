@@ -77,6 +77,23 @@ class Postgres:
         """
         return current_hub().wait_for(partial(native.postgres_status, self._name))  # type: ignore[no-any-return]
 
+    def dsn(self) -> str:
+        """What another driver connects with to the same database: libpq's `key=value` pairs, the password
+        among them. Starts the private server if there is no URL.
+
+        Raises:
+            puff.ServiceError: the program has no such pool, or the private server does not start.
+
+        Example:
+            >>> import puff
+            >>> from puff import postgres
+            >>> connection = postgres.connect(puff.global_postgres().dsn())
+            >>> connection.info.dbname
+            'puff'
+            >>> connection.close()
+        """
+        return current_hub().wait_for(partial(native.postgres_dsn, self._name))  # type: ignore[no-any-return]
+
 
 class Redis:
     """The program's Redis pool."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import puff
+from puff import postgres
 from puff.pubsub import Message
 
 Run = Callable[..., Any]
@@ -50,6 +51,19 @@ def test_values_come_back_as_they_went(run: Run, kind: str, value: Any) -> None:
     rows = run(POSTGRES.query, f"SELECT $1::{kind} AS value", [value])
     assert rows == [{"value": value}]
     assert type(rows[0]["value"]) is type(value)
+
+
+def test_drivers_connect_to_the_same_database(run: Run) -> None:
+    dsn = run(POSTGRES.dsn)
+    connection = postgres.connect(dsn)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_database(), current_user, pg_postmaster_start_time()::text")
+        found = cursor.fetchone()
+    connection.close()
+    sql = "SELECT current_database()::text, current_user::text, pg_postmaster_start_time()::text"
+    assert tuple(POSTGRES.query(sql)[0].values()) == found
+    with pytest.raises(puff.ServiceError, match="nowhere"):
+        run(puff.global_postgres("nowhere").dsn)
 
 
 def test_what_python_cannot_hold_stays_text() -> None:

@@ -26,14 +26,14 @@ _DJANGO_NEEDS += ["Pillow", "pymemcache", "PyYAML", "redis", "tblib", "tzdata"]
 _PUFF_NEEDS = ["greenlet>=3.2", "tomli>=2; python_version < '3.11'"]
 
 
-def environment(driver: str) -> Path:
-    """The Python of an environment with the suites' packages and one driver.
+def environment(driver: str, django: str) -> Path:
+    """The Python of an environment with the suites' packages, one driver, and that version of Django.
 
     The candidate's holds neither psycopg2 nor psycopg, so that nothing can fall back on them unseen. The
     package itself is the checkout's, found as an editable install would be.
     """
     packages = [*_DJANGO_NEEDS, *(_PUFF_NEEDS if driver == "puff" else [f"psycopg2-binary=={PSYCOPG2}"])]
-    folder = WORK / f"venv-{driver}-{sys.version_info.major}.{sys.version_info.minor}"
+    folder = WORK / f"venv-{driver}-django-{django}-{sys.version_info.major}.{sys.version_info.minor}"
     python = folder / "bin" / "python"
     complete = folder / "packages.txt"
     with locked(folder.name):
@@ -44,7 +44,7 @@ def environment(driver: str) -> Path:
             complete.write_text("\n".join(packages))
         paths = [
             SUITE,
-            source("Django", DJANGO, python),
+            source("Django", django, python),
             source("dbapi-compliance", DBAPI_COMPLIANCE, python),
         ]
         if driver == "puff":

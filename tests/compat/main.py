@@ -38,6 +38,8 @@ def main() -> int:
     parser.add_argument("--host", choices=["puff", "python"], default="puff", help=where)
     engine = "Puff's database backend (default), or Django's own with our driver as psycopg2"
     parser.add_argument("--engine", choices=["puff", "stock"], default="puff", help=engine)
+    django = f"another version than {environments.DJANGO}; runs the baseline as well"
+    parser.add_argument("--django", metavar="VERSION", default=environments.DJANGO, help=django)
     fresh = "run the baseline as well, instead of comparing with the recorded one"
     parser.add_argument("--fresh-baseline", action="store_true", help=fresh)
     parser.add_argument("--test-seconds", type=int, default=180, help="bound on one test")
@@ -49,7 +51,8 @@ def main() -> int:
         print(outcomes.counts(run.tests()))
         return 0
     candidate = run.tests()
-    baseline = Run(options, "psycopg2").tests() if options.fresh_baseline else recorded(options.what)
+    recorded_one = options.django == environments.DJANGO and not options.fresh_baseline
+    baseline = recorded(options.what) if recorded_one else Run(options, "psycopg2").tests()
     meant = outcomes.read_reasons(BASELINE / f"differences-{options.engine}.tsv")
     return 1 if outcomes.compare(baseline, candidate, meant) else 0
 
@@ -70,12 +73,14 @@ class Run:
         self.driver = driver
         self.host = options.host if driver == "puff" else "python"
         self.engine = options.engine if driver == "puff" else "stock"
+        self.django: str = options.django
         self.test_seconds: int = options.test_seconds
         self.seconds: int = options.seconds
         suite = (
             self.what[0] if len(self.what) == 1 and self.what[0] in ("core", "full", "dbapi20") else "labels"
         )
-        self.name = "-".join([suite, driver] + ([self.host, self.engine] if driver == "puff" else []))
+        other = [] if self.django == environments.DJANGO else [f"django{self.django}"]
+        self.name = "-".join([suite, driver, *([self.host, self.engine] if driver == "puff" else []), *other])
 
     def tests(self) -> outcomes.Results:
         """Runs it; also written to `target/compat/results`."""
@@ -83,7 +88,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         record, log = folder / f"{self.name}.record", folder / f"{self.name}.log"
         record.write_text("")
-        python = environments.environment(self.driver)
+        python = environments.environment(self.driver, self.django)
         started = time.monotonic()
         with server.server() as clients, log.open("wb") as output:
             environment = self._environment(python, clients, record)
@@ -128,7 +133,7 @@ class Run:
         if self.what == ["dbapi20"]:
             folder, arguments = environments.SUITE, ["compat_unittest.py"]
         else:
-            folder = environments.source("Django", environments.DJANGO, python) / "tests"
+            folder = environments.source("Django", self.django, python) / "tests"
             labels = {"core": CORE, "full": []}.get(self.what[0], self.what)
             settings = ["--settings=compat_settings", "--noinput", "--parallel=1", "--verbosity=1"]
             arguments = ["runtests.py", *settings, *labels]

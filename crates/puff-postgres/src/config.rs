@@ -136,26 +136,23 @@ impl Config {
         settings::Settings::gather(parse::pairs(text)?, ambient)?.finish()
     }
 
-    /// The keys and values that a connection string writes, as it writes them; a URL's parts under their
-    /// keys. Values are not judged, and nothing is added.
+    /// What other clients of PostgreSQL connect with: a key-value string of libpq's keys, with the password.
+    /// Without `timezone`, `statement_cache_size` and `pgbouncer`, which are this client's own.
     ///
     /// ```
-    /// let pairs = puff_postgres::Config::parse_pairs("postgres://ada@a,b:2/shop")?;
-    /// let text = puff_postgres::Config::write_pairs(&pairs);
-    /// assert_eq!(text, "user=ada host=a,b port=,2 dbname=shop");
+    /// let config: puff_postgres::Config = "postgres://ada:it's%20me@a,b:2/shop?timezone=UTC".parse()?;
+    /// assert_eq!(config.dsn(), r"user=ada host=a,b port=5432,2 dbname=shop password='it\'s me'");
     /// # Ok::<(), puff_postgres::ConfigError>(())
     /// ```
-    ///
-    /// # Errors
-    /// [`ConfigError`] for what is no connection string, and for unknown keys.
-    pub fn parse_pairs(text: &str) -> Result<Vec<(String, String)>, ConfigError> {
-        parse::pairs(text)
-    }
-
-    /// Writes a key-value string, with quotes where they are needed. It contains the password, if the pairs
-    /// do.
-    pub fn write_pairs(pairs: &[(String, String)]) -> String {
-        parse::write(pairs)
+    pub fn dsn(&self) -> String {
+        let mut pairs = parse::pairs(&self.to_string()).expect("what is printed can be read");
+        pairs.retain(|(key, _)| !parameter::OURS.contains(&key.as_str()));
+        pairs.extend(
+            self.password
+                .clone()
+                .map(|password| ("password".to_owned(), password)),
+        );
+        parse::write(&pairs)
     }
 
     /// The addresses for people, separated by commas: `host:port`, or the path of the socket.

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from . import _exceptions
 from ._adapters import encodings
-from ._dsn import masked_dsn
+from ._dsn import as_pairs, masked_dsn
 from ._exceptions import (
     DatabaseError,
     InterfaceError,
@@ -79,7 +79,7 @@ class connection(Transactions):
         if kwargs:
             raise TypeError(f"connection() got an unexpected keyword argument {next(iter(kwargs))!r}")
         try:
-            session = Session.open(dsn)
+            session = Session.open(as_pairs(dsn))
         except DatabaseError as error:
             raise _cannot_connect(error) from None
         self._attach(session, dsn)

@@ -1,7 +1,7 @@
 """Connection strings: ``key=value`` pairs and URLs, as libpq reads them.
 
-What is parsed here is only looked at (parameters of `make_dsn`, the mask over the password); the Rust half
-reads the string itself when it connects.
+With psycopg2's words for what is wrong with them. The Rust half, whose own parser is for Puff's settings, is
+lenient where libpq is not, and repeats nothing that may be a password, gets what was understood here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from ._exceptions import ProgrammingError
 
-__all__ = ["make_dsn", "masked_dsn", "parse_dsn"]
+__all__ = ["as_pairs", "make_dsn", "masked_dsn", "parse_dsn"]
 
 # libpq's names, in the order in which it lists them.
 _OPTIONS = """
@@ -71,6 +71,11 @@ def make_dsn(dsn: str | None = None, **kwargs: Any) -> str:
     made = _join(given)
     parse_dsn(made)
     return made
+
+
+def as_pairs(dsn: str) -> str:
+    """The string in the form that leaves nothing to interpret. ProgrammingError if it is not valid."""
+    return _join(parse_dsn(dsn))
 
 
 def masked_dsn(dsn: str) -> str:

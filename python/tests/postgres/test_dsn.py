@@ -97,6 +97,14 @@ def test_what_is_made_can_be_read(parameters: dict[str, str]) -> None:
     assert ours.parse_dsn(ours.make_dsn(**parameters)) == parameters
 
 
+def test_one_reading_for_all() -> None:
+    """The first @ ends the password, as in libpq, however the string is handed over."""
+    dsn = "postgres://u:p@ss@nowhere.invalid/x"
+    for parameters in ({}, {"application_name": "a"}):
+        with pytest.raises(postgres.OperationalError, match="ss@nowhere.invalid"):
+            postgres.connect(dsn, **parameters)
+
+
 def test_the_password_is_masked() -> None:
     assert ours.masked_dsn("dbname=x") == "dbname=x"
     assert ours.masked_dsn("dbname=x password=secret") == "password=xxx dbname=x"

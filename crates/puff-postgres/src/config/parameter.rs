@@ -91,6 +91,9 @@ const ALL: &[Parameter] = &[
     key("pgbouncer", None, Some("false")),
 ];
 
+/// The keys that libpq does not have.
+pub(super) const OURS: &[&str] = &["timezone", "statement_cache_size", "pgbouncer"];
+
 impl Parameter {
     /// All keys, libpq's own in its order, then `timezone`, `statement_cache_size` and `pgbouncer`.
     pub fn all() -> &'static [Parameter] {

@@ -347,7 +347,21 @@ mod properties {
         fn pairs_survive_writing(values in prop::collection::vec("[^\\x00]{0,12}", 4)) {
             let keys = ["user", "password", "dbname", "options"].map(str::to_owned);
             let pairs: Vec<_> = keys.into_iter().zip(values).collect();
-            prop_assert_eq!(Config::parse_pairs(&Config::write_pairs(&pairs)), Ok(pairs));
+            prop_assert_eq!(parse::pairs(&parse::write(&pairs)), Ok(pairs));
+        }
+
+        #[test]
+        fn a_dsn_leads_to_the_same_place(config in configs(), password in prop::option::of("[^\\x00]{1,12}")) {
+            let config = Config { password, ..config };
+            let dsn = config.dsn();
+            let defaults = Config::new("");
+            let expected = Config {
+                time_zone: None,
+                statement_cache_size: defaults.statement_cache_size,
+                pgbouncer: false,
+                ..config
+            };
+            prop_assert_eq!(dsn.parse::<Config>(), Ok(expected), "{}", dsn);
         }
 
         #[test]

@@ -226,6 +226,18 @@ fn somebody_else_at_the_address() {
     });
 }
 
+#[test]
+fn a_server_that_is_too_old() {
+    run(async {
+        let words = b"R\0\0\0\x08\0\0\0\0S\0\0\0\x1aserver_version\x009.6.24\0Z\0\0\0\x05I";
+        let port = stranger(Some(words)).await;
+        let text = format!("postgres://ada@127.0.0.1:{port}/shop?sslmode=disable");
+        let error = Connection::connect(&text.parse().unwrap()).await.unwrap_err();
+        let expected = "its version is 9.6.24; PostgreSQL 10 is the oldest that is supported";
+        assert!(error.to_string().ends_with(expected), "{error}");
+    });
+}
+
 /// Valkey waits for the end of a line, and there is none in what PostgreSQL's clients say.
 #[test]
 fn a_redis_at_the_address() {

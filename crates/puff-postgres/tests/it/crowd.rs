@@ -12,9 +12,9 @@ use puff_postgres::{Config, Connection, Error, Pool, PoolConfig, SqlState};
 use tokio::net::UnixListener;
 use tokio::time::{sleep, timeout};
 
-use crate::support::{config, connect, eventually, number, run, sessions};
+use crate::support::{config, connect, eventually, number, run, run_within, sessions};
 
-/// How long the crowd works; `PUFF_TEST_CROWD_SECONDS=50` makes it a long test (60 s end any test).
+/// How long the crowd works; `PUFF_TEST_CROWD_SECONDS=60` makes it a long test.
 fn duration() -> Duration {
     let seconds = std::env::var("PUFF_TEST_CROWD_SECONDS").ok();
     Duration::from_secs(seconds.and_then(|text| text.parse().ok()).unwrap_or(4))
@@ -22,7 +22,7 @@ fn duration() -> Duration {
 
 #[test]
 fn nobody_of_five_hundred_starves_on_ten_connections() {
-    run(async {
+    run_within(duration() + Duration::from_secs(60), async {
         let observer = connect().await;
         let pool = Pool::new(config(), PoolConfig::default());
         let (stop, total) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -62,6 +62,10 @@ fn nobody_of_five_hundred_starves_on_ten_connections() {
         }
         assert!((5..=10).contains(&highest), "{highest}");
         let (least, most) = (patient.iter().min().unwrap(), patient.iter().max().unwrap());
+        println!(
+            "{least} to {most} turns each, at most {highest} sessions, {:?}",
+            pool.metrics()
+        );
         assert!(*least > 0 && *most <= 3 * least + 10, "{least} to {most}");
         eventually("all came back", || async { pool.status().in_use == 0 }).await;
         let metrics = pool.metrics();

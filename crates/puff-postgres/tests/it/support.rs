@@ -14,14 +14,17 @@ static SERVER: OnceLock<Throwaway> = OnceLock::new();
 
 /// Runs a test on two threads and ends it when it hangs.
 pub(crate) fn run(test: impl Future<Output = ()>) {
+    run_within(Duration::from_secs(60), test);
+}
+
+/// As [`run`], with another limit.
+pub(crate) fn run_within(limit: Duration, test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build();
     runtime.unwrap().block_on(async {
-        tokio::time::timeout(Duration::from_secs(60), test)
-            .await
-            .expect("the test hangs");
+        tokio::time::timeout(limit, test).await.expect("the test hangs");
     });
 }
 

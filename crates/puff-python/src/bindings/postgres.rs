@@ -179,9 +179,20 @@ fn postgres_status(name: Option<String>, waiter: Py<Waiter>) -> PyResult<()> {
     Ok(())
 }
 
+#[pyfunction]
+fn postgres_dsn(name: Option<String>, waiter: Py<Waiter>) -> PyResult<()> {
+    let runtime = Runtime::current()?;
+    start(
+        waiter,
+        async move { Ok(pool(&runtime, name).await?.server().dsn()) },
+    );
+    Ok(())
+}
+
 pub(super) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(postgres_query, module)?)?;
     module.add_function(wrap_pyfunction!(postgres_execute, module)?)?;
     module.add_function(wrap_pyfunction!(postgres_script, module)?)?;
-    module.add_function(wrap_pyfunction!(postgres_status, module)?)
+    module.add_function(wrap_pyfunction!(postgres_status, module)?)?;
+    module.add_function(wrap_pyfunction!(postgres_dsn, module)?)
 }

@@ -1,4 +1,4 @@
-//! The native half of `puff.postgres._session_pool.SessionPool`.
+//! The native half of the pool in `puff.contrib.django.postgresql`.
 
 use std::time::Duration;
 

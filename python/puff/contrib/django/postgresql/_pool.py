@@ -1,4 +1,4 @@
-"""The pool behind `OPTIONS["pool"]`: sessions in Rust, under the names that Django's backend calls."""
+"""The pool behind `OPTIONS["pool"]` and `CONN_MAX_AGE`: in Rust, with the names that Django calls."""
 
 from __future__ import annotations
 
@@ -55,12 +55,7 @@ class Pool:
         """
         connection = PooledConnection(Session.lease(self._native), self._dsn)
         connection.cursor_factory = self._cursor_factory
-        connection._pool = self
         return connection
-
-    def putconn(self, connection: PooledConnection) -> None:
-        """Gives the connection's session back."""
-        connection.close()
 
     def close(self) -> None:
         """Ends all sessions that are not in use, and the others when they come back."""
@@ -73,9 +68,7 @@ class Pool:
 
 
 class PooledConnection(extensions.connection):
-    """A connection whose session belongs to a pool."""
-
-    _pool: Pool
+    """A connection whose session belongs to a pool; `close` gives it back."""
 
     def __init__(self, session: Session, dsn: str) -> None:
         # Not super's, which opens a session.
@@ -97,6 +90,8 @@ def _limits(options: dict[str, Any]) -> dict[str, Any]:
             raise ImproperlyConfigured(f"OPTIONS['pool'][{name!r}] has to be a number of connections")
     for name in ("timeout", "max_lifetime", "max_idle"):
         limit = limits[name]
+        if limit is None and name != "timeout":
+            continue  # no limit
         if not isinstance(limit, (int, float)) or isinstance(limit, bool) or not 0 < limit < float("inf"):
             raise ImproperlyConfigured(f"OPTIONS['pool'][{name!r}] has to be a number of seconds")
     if not max(1, limits["min_size"]) <= limits["max_size"]:

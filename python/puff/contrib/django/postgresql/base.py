@@ -21,12 +21,17 @@ from django.db.backends.postgresql import base  # noqa: E402  (with psycopg2 for
 
 __all__ = ["DatabaseWrapper"]
 
+_POOLS = hasattr(base.DatabaseWrapper, "pool")
+"""Whether Django's own backend, which ours is built upon, knows pools."""
+_KEPT = 10_000
+"""How many sessions `CONN_MAX_AGE` keeps at most: Django sets no limit there, and the server has its own."""
+
 
 class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     """A greenlet's connection to one database, opened on first use.
 
-    It is closed at the end of the request or of the greenlet, whichever comes first. A thread that is not the
-    hub has its own as well.
+    It is closed at the end of the request or of the greenlet, whichever comes first; where there is a pool,
+    that gives the session back. A thread that is not the hub has its own as well.
     """
 
     def __init__(self, settings_dict: dict[str, Any], alias: str = "default") -> None:
@@ -53,7 +58,10 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
 
     @property
     def pool(self) -> Pool | None:
-        """The pool of this alias, made on first use; None without `OPTIONS["pool"]`.
+        """The pool of this alias, made on first use; None if sessions end with the request.
+
+        There is one with `OPTIONS["pool"]`, and with `CONN_MAX_AGE`: who could keep a session for the next
+        request is another greenlet, so a pool keeps it.
 
         Raises:
             ImproperlyConfigured: options that make no sense, or `CONN_MAX_AGE` beside a pool.
@@ -69,8 +77,6 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         pool = self._connection_pools.get(self.alias)
         if pool is not None and (pool.parameters, pool.options) == (parameters, options):
             return pool
-        if self.settings_dict.get("CONN_MAX_AGE", 0) != 0:
-            raise ImproperlyConfigured("Pooling doesn't support persistent connections.")
         # Another database or time zone than before, as in tests: nobody takes from the old one any more.
         self.close_pool()
         return self._connection_pools.setdefault(self.alias, Pool(parameters, options))
@@ -82,7 +88,16 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
             pool.close()
 
     def _pool_options(self) -> Any:
-        return None if self.alias == NO_DB_ALIAS else self.settings_dict["OPTIONS"].get("pool")
+        if self.alias == NO_DB_ALIAS:
+            return None
+        pool, age = self.settings_dict["OPTIONS"].get("pool"), self.settings_dict.get("CONN_MAX_AGE", 0)
+        if pool and not _POOLS:
+            raise ImproperlyConfigured("OPTIONS['pool'] needs Django 5.1 or a later one.")
+        if pool and age != 0:
+            raise ImproperlyConfigured("Pooling doesn't support persistent connections.")
+        if not pool and _POOLS and (age is None or age > 0):
+            return {"max_size": _KEPT, "max_lifetime": age}
+        return pool
 
     def get_connection_params(self) -> dict[str, Any]:
         """What to connect with, as Django's own; that refuses a pool where the driver is not psycopg 3."""
@@ -102,9 +117,15 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
             self.connection.commit()
 
     def close_if_health_check_failed(self) -> None:
-        """Nothing with a pool, which hands out connections that work."""
-        if not self._pool_options():
-            super().close_if_health_check_failed()
+        """Nothing with `OPTIONS["pool"]`, which hands out connections that work; else as Django does it."""
+        if not self.settings_dict["OPTIONS"].get("pool"):
+            # Past Django's own backend, which has just this one question, and `pool` for the answer.
+            super(base.DatabaseWrapper, self).close_if_health_check_failed()
+
+    def _close(self) -> None:
+        """Closes the connection, which gives a pooled one back."""
+        # Past Django's own backend, whose pool takes connections itself.
+        super(base.DatabaseWrapper, self)._close()
 
     # ---------------------------------------------------------------- connections
 
