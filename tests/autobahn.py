@@ -1,7 +1,7 @@
-"""Runs Autobahn's cases 1 to 7 against a server: `python autobahn.py ws://...` prints the verdict of each as JSON.
+"""Runs Autobahn's cases 1 to 7 against a server: `python autobahn.py ws://...` prints each verdict as JSON.
 
-A program of its own, because kosoku brings stand-ins for `pkg_resources` and other modules, which everything else
-that runs in the same process, pytest to begin with, would get as well.
+A program of its own, because kosoku brings stand-ins for `pkg_resources` and other modules, which everything
+else that runs in the same process, pytest to begin with, would get as well.
 """
 
 from __future__ import annotations

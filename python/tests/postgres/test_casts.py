@@ -364,6 +364,34 @@ def test_types_that_must_be_looked_up(ours: Any, theirs: Any) -> None:
     assert found[:half] == found[half:]
 
 
+# Like PostGIS's: a base type of an extension, whose text is hex.
+GEOMETRY = """
+    DROP TYPE IF EXISTS geometry CASCADE;
+    CREATE TYPE geometry;
+    CREATE FUNCTION geometry_in(cstring) RETURNS geometry LANGUAGE internal IMMUTABLE STRICT AS 'byteain';
+    CREATE FUNCTION geometry_out(geometry) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'byteaout';
+    CREATE TYPE geometry (INPUT = geometry_in, OUTPUT = geometry_out, LIKE = bytea);
+"""
+
+
+def test_strangers_are_text_until_somebody_casts_them(ours: Any, theirs: Any) -> None:
+    theirs.cursor().execute(GEOMETRY)
+    sql = r"SELECT '\x0101'::geometry, null::geometry, array['\x02'::geometry, null], 2 AS beside"
+    found = []
+    for connection, module in ((ours, extensions), (theirs, psycopg2.extensions)):
+        oid, many = _one(connection, "SELECT oid, typarray FROM pg_type WHERE typname = 'geometry'")
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            assert [column.type_code for column in cursor.description] == [oid, oid, many, 23]
+        before = rows(connection, sql)
+        caster = module.new_type((oid,), "GEOMETRY", lambda text, _: text and bytes.fromhex(text[2:]))
+        module.register_type(caster, connection)
+        module.register_type(module.new_array_type((many,), "GEOMETRY[]", caster), connection)
+        found.append((before, rows(connection, sql)))
+    assert found[0] == found[1]
+    assert _one(ours, sql) == (b"\1\1", None, [b"\2", None], 2)
+
+
 def _one(connection: Any, sql: str) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(sql)

@@ -101,7 +101,7 @@ def test_one_reading_for_all() -> None:
     """The first @ ends the password, as in libpq, however the string is handed over."""
     dsn = "postgres://u:p@ss@nowhere.invalid/x"
     for parameters in ({}, {"application_name": "a"}):
-        with pytest.raises(postgres.OperationalError, match="ss@nowhere.invalid"):
+        with pytest.raises(postgres.OperationalError, match=r"ss@nowhere\.invalid"):
             postgres.connect(dsn, **parameters)
 
 
