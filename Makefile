@@ -18,7 +18,7 @@ RUST := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs' -o
 FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*')
 CARGO_TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --all-targets")
 
-.PHONY: help demo build wheel test test-rust test-python test-compat test-pythons compat frameworks lint format bench clean
+.PHONY: help demo build wheel test test-rust test-python test-compat test-pythons compat frameworks soak lint format bench clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -69,6 +69,10 @@ test-python: $(VENV)/.package
 
 compat: $(VENV)/.package ## Django's own tests on our driver, next to psycopg2; COMPAT=full for all of them
 	@tests/compat/run $(or $(COMPAT),core)
+
+soak: $(VENV)/.package ## half an hour of mixed traffic, then 300 stops under load; shows figures
+	PUFF_SOAK=$(or $(SOAK),1800) PUFF_SIGTERMS=$(or $(SIGTERMS),150) $(BIN)/pytest -rP \
+		tests/test_soak.py tests/test_workers.py::test_stops_under_load_lose_no_request_in_work
 
 frameworks: $(VENV)/.package ## live-server tests of Flask, Werkzeug, Django, waitress on our server
 	@tests/frameworks/run $(SUITES)

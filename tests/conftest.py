@@ -33,6 +33,32 @@ def stop_services() -> Callable[[Path], None]:
     return end_services
 
 
+@pytest.fixture(scope="module")
+def folder(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    stop_services: Callable[[Path], None],
+) -> Iterator[Path]:
+    """A project: the module's `APP` as app.py, which puff.toml names; its `SCHEMA`, if any, as schema.py."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "app.py").write_text(request.module.APP)
+    (folder / "puff.toml").write_text('wsgi = "app:app"\n')
+    schema = getattr(request.module, "SCHEMA", None)
+    if schema is None:
+        yield folder
+    else:
+        (folder / "schema.py").write_text(schema)
+        yield folder
+        stop_services(folder)
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path, serve: Serve) -> Iterator[Server]:
+    """The project, serving as it does by default."""
+    with serve(cwd=folder) as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def demo_folder(
     tmp_path_factory: pytest.TempPathFactory, puff: Run, stop_services: Callable[[Path], None]

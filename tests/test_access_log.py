@@ -277,6 +277,7 @@ def test_an_exception_is_logged_once_with_its_request(folder: Path, serve: Serve
     assert found["path"] == "/wrong"
     assert found["request_id"] == answer.headers["x-request-id"]
     assert found["exception"].endswith("RuntimeError: no such luck")
+    assert "_wsgi.py" not in found["exception"]
 
 
 def test_resolvers_log_the_id_as_well(folder: Path, serve: Serve) -> None:

@@ -18,6 +18,8 @@ MODULES = {
     "awaited": "async def app(scope, receive, send):\n    pass\n",
     "object": "class App:\n    async def __call__(self, *args):\n        pass\n\napp = App()\n",
     "factory": "def app():\n    return lambda environ, start_response: []\n",
+    "makes": "import good, puff\n\ndef app():\n    puff.sleep(0.01)\n    return good.app\n\n"
+    "def number():\n    return 42\n\ndef fails():\n    raise RuntimeError('no app')\n",
     "good": "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'good']\n",
 }
 
@@ -37,14 +39,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("missing", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
         ("raises", "RuntimeError: no database today"),
         ("deep", "RuntimeError: no database today"),
+        ("makes:fails()", "RuntimeError: no app"),
     ],
 )
 def test_a_module_that_does_not_import(folder: Path, puff: Run, module: str, cause: str) -> None:
     """With the traceback of the user's code, and a last line that names the application."""
-    ended = puff("runserver", "--bind", "127.0.0.1:0", "--wsgi", f"{module}:app", cwd=folder)
+    path = module if ":" in module else f"{module}:app"
+    ended = puff("runserver", "--bind", "127.0.0.1:0", "--wsgi", path, cwd=folder)
     assert ended.returncode == 2
     lines = ended.stderr.splitlines()
-    assert lines[-1] == f"puff: error: the import of {module}:app failed"
+    assert lines[-1] == f"puff: error: the import of {path} failed"
     assert lines[-2].startswith(cause)
     assert "File" in ended.stderr
     assert "/puff/" not in ended.stderr
@@ -57,6 +61,11 @@ def test_a_module_that_does_not_import(folder: Path, puff: Run, module: str, cau
         ("awaited:app", "awaited:app: this is an ASGI application, the server speaks WSGI"),
         ("object:app", "object:app: this is an ASGI application, the server speaks WSGI"),
         ("good:nothing", 'module "good" has no attribute "nothing" (from "good:nothing")'),
+        ("good:nothing()", 'module "good" has no attribute "nothing" (from "good:nothing")'),
+        ("number:app()", "number:app(): a factory is a function, not int"),
+        ("makes:number()", "makes:number(): a WSGI application is a callable, not int"),
+        ("good.py:app", '"good.py:app" is a file: write its module, as in pkg.module:attribute'),
+        ("./good:app", '"./good:app" is a file: write its module, as in pkg.module:attribute'),
     ],
 )
 def test_what_is_no_application(folder: Path, puff: Run, path: str, message: str) -> None:
@@ -71,6 +80,13 @@ def test_a_port_in_use_is_told_before_anything_is_imported(folder: Path, puff: R
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"puff: error: cannot listen on {address}: address already in use")
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_factory_makes_an_application(folder: Path, serve: Serve) -> None:
+    """In a greenlet, so that it may wait; with workers in each of them."""
+    for more in ((), ("--workers", "1")):
+        with serve("--wsgi", "makes:app()", *more, cwd=folder) as server:
+            assert server.get("/").body == b"good"
 
 
 def test_a_factory_is_no_application(folder: Path, serve: Serve) -> None:

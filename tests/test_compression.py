@@ -9,7 +9,7 @@ import http.client
 import importlib
 import socket
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -112,18 +112,9 @@ class Schema:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, stop_services: Callable[[Path], None]) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("compression")
-    (folder / "app.py").write_text(APP)
-    (folder / "schema.py").write_text(SCHEMA)
+def server(folder: Path, serve: Serve) -> Iterator[Server]:
     (folder / "public").mkdir()
     (folder / "public" / "site.css").write_bytes(TEXT)
-    yield folder
-    stop_services(folder)
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path, serve: Serve) -> Iterator[Server]:
     arguments = ("--wsgi", "app:app", "--compression=auto", "--static=/static=public")
     with serve(*arguments, cwd=folder) as server:
         yield server

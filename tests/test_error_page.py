@@ -98,6 +98,7 @@ def test_curl_gets_text(server: Server) -> None:
     assert "  api_key: ********" in lines
     assert "  Authorization: ********" in lines
     assert "  Cookie: ********" in lines
+    assert "_wsgi.py" not in answer.text  # it begins in the application
     assert "sesame" not in answer.text
     assert "swordfish" not in answer.text.replace('secret = "swordfish"', "")
 

@@ -166,27 +166,16 @@ class Schema:
 
 
 @pytest.fixture(scope="module")
-def project(
-    tmp_path_factory: pytest.TempPathFactory, stop_services: Callable[[Path], None]
-) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("gone")
-    (folder / "app.py").write_text(APP)
-    (folder / "schema.py").write_text(SCHEMA)
-    yield folder
-    stop_services(folder)
-
-
-@pytest.fixture(scope="module")
-def killing(project: Path, serve: Serve) -> Iterator[Server]:
+def killing(folder: Path, serve: Serve) -> Iterator[Server]:
     """Ends what its clients leave."""
-    with serve("--wsgi", "app:app", "--kill-gone", "true", cwd=project) as server:
+    with serve("--wsgi", "app:app", "--kill-gone", "true", cwd=folder) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def patient(project: Path, serve: Serve) -> Iterator[Server]:
+def patient(folder: Path, serve: Serve) -> Iterator[Server]:
     """Does not, but for GraphQL's queries."""
-    with serve("--wsgi", "app:app", "--graphql", "schema:Schema", cwd=project) as server:
+    with serve("--wsgi", "app:app", "--graphql", "schema:Schema", cwd=folder) as server:
         yield server
 
 
@@ -318,7 +307,7 @@ def test_a_mutation_finishes(patient: Server) -> None:
     assert seen(patient, "mutation") == {"begun": 1, "finished": 1, "cleaned": 1}
 
 
-def test_a_value_that_is_no_truth_is_refused(project: Path, puff: Callable[..., object]) -> None:
-    ended = puff("runserver", "--wsgi", "app:app", "--kill-gone", "perhaps", cwd=project)
+def test_a_value_that_is_no_truth_is_refused(folder: Path, puff: Callable[..., object]) -> None:
+    ended = puff("runserver", "--wsgi", "app:app", "--kill-gone", "perhaps", cwd=folder)
     assert getattr(ended, "returncode", None) == 2
     assert "kill-gone" in getattr(ended, "stderr", "").replace("_", "-")

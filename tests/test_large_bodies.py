@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import test_wsgi_bodies
 from http2 import Http2, http2
 from stack import Line, Serve, Server, peak
 from test_transport import Authority
+from test_wsgi_bodies import APP  # noqa: F401  of the fixture `folder`
 
 MEGABYTES = int(os.environ.get("PUFF_TEST_LARGE_MB", "256"))
 """How large the bodies below are; 1024 for the full size."""
@@ -22,13 +22,6 @@ MEGABYTES = int(os.environ.get("PUFF_TEST_LARGE_MB", "256"))
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="reads /proc for a process's memory"
 )
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("large")
-    (folder / "app.py").write_text(test_wsgi_bodies.APP)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from http2 import http2
-from stack import Serve, Server, exchange, until_end
+from stack import PUFF, Serve, Server, exchange, until_end
+from support import eventually
 
 APP = """
 import puff
@@ -49,20 +50,6 @@ def slowly():
 
 HOST = b"Host: a\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("limits")
-    (folder / "app.py").write_text(APP)
-    (folder / "puff.toml").write_text('wsgi = "app:app"\n')
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path, serve: Serve) -> Iterator[Server]:
-    with serve(cwd=folder) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +210,21 @@ def test_a_request_that_takes_too_long_is_ended(hasty: Server) -> None:
     connection.request("GET", "/sleep/0.1")
     assert connection.getresponse().read() == b"GreenletExit"
     connection.close()
+
+
+# ---------------------------------------------------------------------------- files
+
+
+def test_connections_beyond_the_limit_of_files_wait(folder: Path, serve: Serve) -> None:
+    """They are accepted when others end; the log says so once, not with every try."""
+    few = ("sh", "-c", 'ulimit -n 80; exec "$@"', "sh", str(PUFF), "runserver")
+    with serve(cwd=folder, command=few) as server, contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(connect(server)) for _ in range(120)]
+        assert eventually(lambda: "cannot accept connections" in server.log.read_text())
+        crowd[-1].sendall(GET)
+        time.sleep(1)
+        for connection in crowd[:60]:
+            connection.close()
+        assert crowd[-1].recv(1000).startswith(b"HTTP/1.1 200 ")
+        assert server.get("/").status == 200
+        assert server.log.read_text().count("cannot accept connections") < 5

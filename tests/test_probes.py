@@ -19,6 +19,7 @@ row right. Where a row has tests of its own elsewhere, they are named.
 | two Cookie headers, or crumbs | joined with `; ` | test_wsgi |
 | gunicorn's corpus | none of 70 accepted | test_wsgi_corpus |
 | the application says `Connection: close` | heard | test_wsgi |
+| spaces around a response's value, as Django sends them | not sent | |
 | `exc_info` | the new headers, once | test_wsgi |
 | a header of 100 KB | 431 | test_limits, test_http2 |
 | SIGTERM, one request running, one connection idle | answered, `Connection: close`; idle closed | test_wsgi |
@@ -32,15 +33,14 @@ import http.client
 import json
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import test_wsgi
 from http2 import http2
-from stack import Line, Serve, Server, until_end
+from stack import Line, Serve, Server, exchange, until_end
 from support import eventually
+from test_wsgi import APP  # noqa: F401  of the fixture `folder`
 
 
 @dataclasses.dataclass
@@ -92,19 +92,6 @@ def on_http2(
         reply = client.reply(client.send(*encoded, method=method, path=path, body=body))
         assert client.answer(client.send(path="/plain?again")) == (200, b"plain again")
         return Got(reply.status, None, reply.headers, reply.body, reply.ended, False)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("probes")
-    (folder / "app.py").write_text(test_wsgi.APP)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path, serve: Serve) -> Iterator[Server]:
-    with serve("--wsgi", "app:app", cwd=folder) as server:
-        yield server
 
 
 both = pytest.mark.parametrize("ask", [on_http1, on_http2], ids=["1.1", "2"])
@@ -172,6 +159,16 @@ def test_an_application_may_close(server: Server, ask: Any) -> None:
     got = ask(server, "/hop?close", [])
     assert (got.status, got.body) == (200, b"hop")
     assert (got["connection"], got.closed) == ((["close"], True) if ask is on_http1 else ([], False))
+
+
+@both
+def test_spaces_around_a_value_are_not_sent(server: Server, ask: Any) -> None:
+    """They are allowed on HTTP/1.1, and an error on HTTP/2, which its client raises."""
+    got = ask(server, "/cookies", [])
+    assert (got["set-cookie"], got["x-wide"]) == (["a=1", "b=2"], ["w de"])
+    assert b"set-cookie: a=1\r\n" in exchange(
+        server, b"GET /cookies HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    )
 
 
 @both

@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -90,28 +90,17 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def project(
-    tmp_path_factory: pytest.TempPathFactory, stop_services: Callable[[Path], None]
-) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("server")
-    (folder / "app.py").write_text(APP)
-    (folder / "schema.py").write_text(SCHEMA)
-    yield folder
-    stop_services(folder)
-
-
-@pytest.fixture(scope="module")
-def wsgi(project: Path, serve: Serve) -> Iterator[Server]:
+def wsgi(folder: Path, serve: Serve) -> Iterator[Server]:
     """A WSGI application alone, with tight limits."""
-    with serve("--wsgi", "app:app", "--max-body", "64KiB", "--body-timeout", "500ms", cwd=project) as server:
+    with serve("--wsgi", "app:app", "--max-body", "64KiB", "--body-timeout", "500ms", cwd=folder) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def both(project: Path, serve: Serve) -> Iterator[Server]:
+def both(folder: Path, serve: Serve) -> Iterator[Server]:
     """GraphQL beside a WSGI application."""
     with serve(
-        "--wsgi", "app:app", "--graphql", "schema:Schema", "--max-body", "64KiB", cwd=project
+        "--wsgi", "app:app", "--graphql", "schema:Schema", "--max-body", "64KiB", cwd=folder
     ) as server:
         yield server
 
@@ -181,8 +170,8 @@ def test_a_body_that_stalls_is_given_up(wsgi: Server) -> None:
     assert time.monotonic() - begin < 5
 
 
-def test_a_head_that_stalls_is_given_up(project: Path, serve: Serve) -> None:
-    with serve("--wsgi", "app:app", "--header-timeout", "300ms", cwd=project) as server:
+def test_a_head_that_stalls_is_given_up(folder: Path, serve: Serve) -> None:
+    with serve("--wsgi", "app:app", "--header-timeout", "300ms", cwd=folder) as server:
         begin = time.monotonic()
         exchange(server, b"GET / HTTP/1.1\r\nHo")
         # A connection without any request ends as well.
@@ -190,15 +179,24 @@ def test_a_head_that_stalls_is_given_up(project: Path, serve: Serve) -> None:
         assert time.monotonic() - begin < 5
 
 
-def test_requests_beyond_the_limit_wait_and_then_get_503(project: Path, serve: Serve) -> None:
+def test_requests_beyond_the_limit_wait_and_then_get_503(folder: Path, serve: Serve) -> None:
     with (
-        serve("--wsgi", "app:app", "--max-requests", "2", "--queue-timeout", "300ms", cwd=project) as server,
+        serve("--wsgi", "app:app", "--max-requests", "2", "--queue-timeout", "300ms", cwd=folder) as server,
         ThreadPoolExecutor(5) as pool,
     ):
         answers = list(pool.map(lambda _: server.get("/long"), range(5)))
         assert sorted(answer.status for answer in answers) == [200, 200, 503, 503, 503]
         assert next(a for a in answers if a.status == 503).headers["retry-after"] == "1"
         assert server.get("/").status == 200
+
+
+def test_those_who_wait_have_a_limit_too(folder: Path, serve: Serve) -> None:
+    few = ("--max-requests", "1", "--max-queue", "2", "--queue-timeout", "20s")
+    with serve("--wsgi", "app:app", *few, cwd=folder) as server, ThreadPoolExecutor(6) as pool:
+        assert server.get("/").status == 200  # the application is imported
+        asked = [pool.submit(server.get, "/long") for _ in range(6)]
+        # In the order in which they come: who is refused does not wait.
+        assert [done.result().status for done in as_completed(asked)] == [503] * 3 + [200] * 3
 
 
 def test_nonsense_is_400(wsgi: Server) -> None:
@@ -289,8 +287,8 @@ def test_the_playground_and_its_files(both: Server) -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_lets_running_requests_finish(project: Path, serve: Serve, signum: int) -> None:
-    with serve("--wsgi", "app:app", cwd=project) as server, ThreadPoolExecutor(1) as pool:
+def test_a_signal_lets_running_requests_finish(folder: Path, serve: Serve, signum: int) -> None:
+    with serve("--wsgi", "app:app", cwd=folder) as server, ThreadPoolExecutor(1) as pool:
         idle = socket.create_connection(("127.0.0.1", server.port), timeout=10)
         idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert idle.recv(1000)
@@ -315,9 +313,9 @@ def held(server: Server) -> Iterator[Line]:
         yield line
 
 
-def test_a_request_that_does_not_finish_is_cut_off(project: Path, serve: Serve) -> None:
+def test_a_request_that_does_not_finish_is_cut_off(folder: Path, serve: Serve) -> None:
     with (
-        serve("--wsgi", "app:app", "--shutdown-timeout", "100ms", cwd=project) as server,
+        serve("--wsgi", "app:app", "--shutdown-timeout", "100ms", cwd=folder) as server,
         held(server) as line,
     ):
         assert server.stop() == 0
@@ -325,8 +323,8 @@ def test_a_request_that_does_not_finish_is_cut_off(project: Path, serve: Serve) 
         assert "cutting off requests that did not finish in time" in server.log.read_text()
 
 
-def test_a_second_signal_ends_at_once(project: Path, serve: Serve) -> None:
-    with serve("--wsgi", "app:app", cwd=project) as server, held(server):
+def test_a_second_signal_ends_at_once(folder: Path, serve: Serve) -> None:
+    with serve("--wsgi", "app:app", cwd=folder) as server, held(server):
         server.process.send_signal(signal.SIGINT)
         assert eventually(lambda: "waiting for connections to finish" in server.log.read_text())
         assert server.stop(signal.SIGINT) == 130
@@ -336,17 +334,17 @@ def test_the_services_end_with_the_last_server(
     tmp_path: Path, serve: Serve, puff: Run, stop_services: Callable[[Path], None]
 ) -> None:
     """Two servers of one project share PostgreSQL; it is theirs while one of them lives."""
-    project = tmp_path
-    (project / "schema.py").write_text(SCHEMA)
-    with serve("--graphql", "schema:Schema", cwd=project) as first:
-        with serve("--graphql", "schema:Schema", cwd=project) as second:
+    folder = tmp_path
+    (folder / "schema.py").write_text(SCHEMA)
+    with serve("--graphql", "schema:Schema", cwd=folder) as first:
+        with serve("--graphql", "schema:Schema", cwd=folder) as second:
             assert first.graphql("{ hello }") == second.graphql("{ hello }") == {"data": {"hello": "hello"}}
-            assert "(in use)" in puff("db", "status", cwd=project).stdout
-        assert "(in use)" in puff("db", "status", cwd=project).stdout
+            assert "(in use)" in puff("db", "status", cwd=folder).stdout
+        assert "(in use)" in puff("db", "status", cwd=folder).stdout
         first.process.kill()
         first.process.wait()
     deadline = time.monotonic() + 10
-    while "PostgreSQL does not run" not in puff("db", "status", cwd=project).stdout:
+    while "PostgreSQL does not run" not in puff("db", "status", cwd=folder).stdout:
         assert time.monotonic() < deadline, "PostgreSQL still runs 10 s after its last user was killed"
         time.sleep(0.2)
-    stop_services(project)
+    stop_services(folder)

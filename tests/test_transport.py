@@ -9,7 +9,6 @@ import ssl
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,20 +32,6 @@ def app(environ, start_response):
 """
 
 OK = b"HTTP/1.1 200 OK\r\n"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("transport")
-    (folder / "app.py").write_text(APP)
-    (folder / "puff.toml").write_text('wsgi = "app:app"\n')
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path, serve: Serve) -> Iterator[Server]:
-    with serve(cwd=folder) as server:
-        yield server
 
 
 def status(received: bytes) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from http2 import http2
@@ -107,10 +108,8 @@ CHUNKED = b"5\r\nhello\r\n0\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("validators")
-    (folder / "app.py").write_text(APP)
-    with serve("--wsgi", "app:app", cwd=folder) as server:
+def server(folder: Path, serve: Serve) -> Iterator[Server]:
+    with serve(cwd=folder) as server:
         assert eventually(lambda: "Ctrl-C" in server.log.read_text())
         yield server
 

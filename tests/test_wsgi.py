@@ -214,7 +214,8 @@ def hop(environ, start_response):
 
 
 def cookies(environ, start_response):
-    headers = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("X-Caf", "\xe9")]
+    # The space is Django's.
+    headers = [("Set-Cookie", " a=1"), ("Set-Cookie", "b=2"), ("X-Caf", "\xe9"), ("X-Wide", " \tw de\t ")]
     return answer(start_response, b"", headers=headers)
 
 
@@ -334,18 +335,11 @@ LIMIT = 2 << 20
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wsgi")
-    (folder / "app.py").write_text(APP)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def server(folder: Path, serve: Serve) -> Iterator[Server]:
     # A thousand connections need more descriptors than some systems give at first; the server inherits them.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
-    with serve("--wsgi", "app:app", "--max-body", str(LIMIT), cwd=folder) as server:
+    with serve("--max-body", str(LIMIT), cwd=folder) as server:
         server.get("/plain")  # the application is imported
         yield server
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -403,7 +397,7 @@ def test_the_environ_is_what_pep_3333_asks_for(server: Server, line: Line) -> No
 
 
 def test_an_application_below_a_path(folder: Path, serve: Serve, puff: Run) -> None:
-    with serve("--wsgi", "app:app", "--mount", "/the/shop/", cwd=folder) as server:
+    with serve("--mount", "/the/shop/", cwd=folder) as server:
         text = server.get("/the/shop/environ/a?b").json()["text"]
         assert [text[key] for key in ("SCRIPT_NAME", "PATH_INFO", "RAW_URI")] == [
             "/the/shop",
@@ -713,7 +707,7 @@ def test_other_requests_go_on_while_one_fails(server: Server) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_running_request_finishes_before_the_server_stops(folder: Path, serve: Serve, signum: int) -> None:
-    with serve("--wsgi", "app:app", cwd=folder) as server, Line(server) as line, Line(server) as idle:
+    with serve(cwd=folder) as server, Line(server) as line, Line(server) as idle:
         idle.send("GET /plain?idle HTTP/1.1")
         assert idle.answer().read() == b"plain idle"
         line.send("GET /slow HTTP/1.1")

@@ -238,13 +238,6 @@ ROUTES = {name.rstrip("_"): value for name, value in list(globals().items()) if 
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bodies")
-    (folder / "app.py").write_text(APP)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def server(folder: Path, serve: Serve) -> Iterator[Server]:
     with serve("--wsgi", "app:app", "--max-body", "4GiB", cwd=folder) as server:
         server.get("/kind")  # the application is imported

@@ -16,11 +16,10 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stack import ROOT, Serve, Server
+from stack import ROOT, Server
 
 VERSION = "27.0.1"
 CACHE = ROOT / "target" / "test-cache" / f"gunicorn-{VERSION}"
@@ -109,14 +108,6 @@ def statuses(server: Server, data: bytes, most: int) -> list[int]:
             if not piece or len(re.findall(rb"HTTP/1\.[01] \d{3} ", received)) >= most:
                 break
     return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", received)]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("corpus")
-    (folder / "app.py").write_text(APP)
-    with serve("--wsgi", "app:app", cwd=folder) as server:
-        yield server
 
 
 def test_what_is_valid_is_answered(server: Server, corpus: Path) -> None:

@@ -47,6 +47,7 @@ def handler(
         except BaseException as error:
             # Also SystemExit: what a client can bring about must not end the server. After the headers the
             # abort cuts the connection, so that the client sees that the body is not whole.
+            _begin_at_users_code(error)
             if fail is None:
                 request.abort()
             else:
@@ -59,6 +60,15 @@ def handler(
             handle(request)
 
     return handle_while_wanted if kill_gone else handle
+
+
+def _begin_at_users_code(error: BaseException) -> None:
+    """Takes our frames off the beginning of the traceback, unless there are no others."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    if trace is not None:
+        error.__traceback__ = trace
 
 
 def _send(request: WsgiRequest, result: Any) -> None:

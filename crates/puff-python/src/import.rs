@@ -13,6 +13,12 @@ pub enum ResolveError {
         /// What was written.
         path: String,
     },
+    /// A file in place of a module.
+    #[error("{path:?} is a file: write its module, as in pkg.module:attribute")]
+    File {
+        /// What was written.
+        path: String,
+    },
     /// There is no such module.
     #[error(
         "no Python module {module:?} (from {path:?}): is it spelled right, and does its folder lie in the \
@@ -56,6 +62,11 @@ pub fn resolve<'py>(py: Python<'py>, path: &str) -> Result<Bound<'py, PyAny>, Re
         .split_once(':')
         .or_else(|| path.rsplit_once('.'))
         .ok_or_else(malformed)?;
+    if module.ends_with(".py") || module.contains('/') {
+        return Err(ResolveError::File {
+            path: path.to_owned(),
+        });
+    }
     let is_name = |part: &str| !part.is_empty() && !part.contains([' ', ':', '/']);
     if !module.split('.').all(is_name) || !attribute.split('.').all(is_name) {
         return Err(malformed());

@@ -11,7 +11,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::input::{RequestBody, WsgiInput};
-use super::{ConnectionInfo, path_below};
+use super::{ConnectionInfo, WsgiOptions, path_below};
 
 /// What all environs of an application share: the constant part and the interned keys.
 pub(super) struct EnvironBuilder {
@@ -86,15 +86,15 @@ const COMMON: [HeaderName; 24] = [
 ];
 
 impl EnvironBuilder {
-    pub(super) fn new(py: Python<'_>, mount: &str) -> PyResult<EnvironBuilder> {
+    pub(super) fn new(py: Python<'_>, options: &WsgiOptions) -> PyResult<EnvironBuilder> {
         let template = PyDict::new(py);
-        template.set_item("SCRIPT_NAME", mount)?;
+        template.set_item("SCRIPT_NAME", &options.mount)?;
         template.set_item("SERVER_SOFTWARE", concat!("puff/", env!("CARGO_PKG_VERSION")))?;
         template.set_item("GATEWAY_INTERFACE", "CGI/1.1")?;
         template.set_item("wsgi.version", (1, 0))?;
         template.set_item("wsgi.errors", py.import("sys")?.getattr("stderr")?)?;
         template.set_item("wsgi.multithread", false)?;
-        template.set_item("wsgi.multiprocess", false)?;
+        template.set_item("wsgi.multiprocess", options.multiprocess)?;
         template.set_item("wsgi.run_once", false)?;
         // The end of the stream is the end of the body, chunked or not.
         template.set_item("wsgi.input_terminated", true)?;
@@ -129,7 +129,7 @@ impl EnvironBuilder {
             template: template.unbind(),
             addresses: Mutex::default(),
             keys,
-            mount: mount.to_owned(),
+            mount: options.mount.clone(),
             input: half.getattr("Input")?.unbind(),
         })
     }

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use http::Request;
 use pyo3::prelude::*;
 
-use super::ConnectionInfo;
 use super::environ::EnvironBuilder;
 use super::input::RequestBody;
+use super::{ConnectionInfo, WsgiOptions};
 
 /// What of the environ is text, and the bytes that `wsgi.input` gives. Python is started if it does not run.
 ///
@@ -22,7 +22,7 @@ pub fn environ(request: Request<Bytes>) -> (Vec<(String, String)>, Vec<u8>) {
     Python::initialize();
     let read = Python::attach(|py| -> PyResult<_> {
         stand_in(py)?;
-        let environ = EnvironBuilder::new(py, "")?.build(py, &request, info)?;
+        let environ = EnvironBuilder::new(py, &WsgiOptions::default())?.build(py, &request, info)?;
         let mut texts = Vec::new();
         for (key, value) in environ.iter() {
             if let Ok(text) = value.extract::<String>() {

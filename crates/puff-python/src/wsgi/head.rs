@@ -115,7 +115,9 @@ fn asks_to_close(value: &HeaderValue) -> bool {
         .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
+/// Without the spaces around it, which belong to no value, and which HTTP/2 forbids to send (RFC 9113, 8.2.1).
 fn header_value(text: &str) -> Option<HeaderValue> {
+    let text = text.trim_matches([' ', '\t']);
     if text.is_ascii() {
         return HeaderValue::from_str(text).ok();
     }

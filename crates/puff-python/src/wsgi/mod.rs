@@ -71,6 +71,8 @@ pub struct WsgiOptions {
     pub request_id: Option<HeaderName>,
     /// Who is shown the traceback of an exception instead of a bare 500.
     pub error_page: ErrorPage,
+    /// Whether other processes serve the application as well: `wsgi.multiprocess`.
+    pub multiprocess: bool,
 }
 
 /// Who is shown the traceback of an exception that the application lets through.
@@ -130,7 +132,7 @@ impl WsgiApp {
             inner: Arc::new(Inner {
                 reactor: runtime.reactor().clone(),
                 handler: handler.unbind(),
-                environ: EnvironBuilder::new(py, &options.mount)?,
+                environ: EnvironBuilder::new(py, &options)?,
                 lifelines: can_end.then(|| Lifelines::with_deadline(runtime, options.kill_gone)),
                 time_limit: options.time_limit,
                 mount: options.mount,

@@ -7,6 +7,8 @@ query in a module's body), and a greenlet that is parked must have no native fra
 import atexit
 import contextlib
 import importlib
+import logging
+import os
 import signal
 import sys
 import threading
@@ -14,6 +16,8 @@ import traceback
 
 import puff
 from puff import _hub, _local, _logging, _reload, debug
+
+log = logging.getLogger("puff")
 
 
 def run(driver):
@@ -28,15 +32,18 @@ def run(driver):
     if driver.is_supervised():
         # That of the terminal, or of somebody who means the supervisor.
         signal.signal(signal.SIGHUP, lambda signum, frame: None)
+    elif driver.is_server():
+        _hear_hangup()
+    made = {}
     for path in driver.imports():
-        error = _import(path)
+        error = _import(path, made)
         if error is not None:
             _report(driver, error)
             return driver.import_failed(path)
     if not driver.load() or not _hub.current_hub().wait_for(driver.open_services):
         _report(driver)
         return driver.fail()
-    root = driver.start()
+    root = driver.start(made)
     if root is None:
         _report(driver)
         return driver.fail()
@@ -63,18 +70,39 @@ def _diagnose(seconds):
         debug.watch(_hub.current_hub(), seconds)
 
 
-def _import(path):
+def _hear_hangup():
+    """SIGHUP ends a server whose terminal has gone; else somebody wants a reload, and there is none here."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:
+        return  # started by nohup
+    terminal = os.isatty(0)
+
+    def on_hangup(signum, frame):
+        if terminal and not os.isatty(0):
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            log.warning("SIGHUP reloads servers that have workers (--workers); this one goes on as it is")
+
+    signal.signal(signal.SIGHUP, on_hangup)
+
+
+def _import(path, made):
     """Imports the module part of `path`; the error, which has been printed, if that failed.
 
-    That there is no such module is for the native half to say.
+    Of `pkg.mod:create_app()` the function is called as well, and what it returns goes to `made`. That it is
+    no name, that there is no such module, or nothing to call in it, is for the native half to say.
     """
+    whole, path = path, path.removesuffix("()")
     module, colon, attribute = path.partition(":")
     if not colon:
         module, _, attribute = path.rpartition(".")
+    if not module or "/" in module or module.startswith("."):
+        return None
     try:
-        if module and not hasattr(importlib.import_module(module), attribute.partition(".")[0]):
+        if not hasattr(importlib.import_module(module), attribute.partition(".")[0]):
             # `pkg.mod` may itself be the module whose well-known attribute is meant.
             importlib.import_module(path.replace(":", "."))
+        if path != whole and callable(factory := _found(module, attribute)):
+            made[whole] = factory()
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if not f"{path.replace(':', '.')}.".startswith(f"{missing}."):
@@ -84,6 +112,14 @@ def _import(path):
         _print(error)
         return error
     return None
+
+
+def _found(module, attribute):
+    """What `attribute`, which may have dots, is in a module that is imported; None if it is not there."""
+    found = sys.modules[module]
+    for name in attribute.split("."):
+        found = getattr(found, name, None)
+    return found
 
 
 def _report(driver, error=None):

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::ArgMatches;
 use puff_python::Runtime;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::errors::{BoxError, ProgramError};
 use crate::serve::{Seat, Supervisor};
@@ -68,6 +68,8 @@ pub struct Context {
     /// Where the program keeps its private services, and how they are run.
     pub(crate) embedded: puff_embedded::EmbeddedConfig,
     pub(crate) console: crate::runtime::Console,
+    /// What the factories have made that were to be imported, `pkg.mod:create_app()`.
+    pub(crate) made: Py<PyDict>,
 }
 
 /// What the main greenlet of a program does.

@@ -10,7 +10,7 @@ use puff_python::graphql::{GraphQl, GraphQlLoadError, GraphQlOptions, GraphQlSou
 use puff_python::import::ResolveError;
 use puff_python::{Runtime, greenlet_async};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 use tokio::sync::watch;
 
 use super::command::{Context, Prepared, Root};
@@ -66,7 +66,7 @@ impl Driver {
         Ok(())
     }
 
-    fn begin(&self, py: Python<'_>) -> Result<Root, ProgramError> {
+    fn begin(&self, py: Python<'_>, made: Py<PyDict>) -> Result<Root, ProgramError> {
         let prepared = self.prepared.lock().take();
         let prepared =
             prepared.ok_or_else(|| ProgramError::Failed("the program was started twice".into()))?;
@@ -74,6 +74,7 @@ impl Driver {
             runtime: self.runtime.clone(),
             embedded: self.embedded.clone(),
             console: self.console,
+            made,
         };
         (prepared.start)(py, context)
     }
@@ -150,8 +151,9 @@ impl Driver {
     }
 
     /// Starts the command: `(task, None, None)` for Rust, `(None, function, args)` for Python, None for an error.
-    fn start<'py>(&self, py: Python<'py>) -> PyResult<Option<Parts<'py>>> {
-        let Some(root) = self.checked(self.begin(py)) else {
+    /// `made` has what the functions have returned that the imports call.
+    fn start<'py>(&self, py: Python<'py>, made: Py<PyDict>) -> PyResult<Option<Parts<'py>>> {
+        let Some(root) = self.checked(self.begin(py, made)) else {
             return Ok(None);
         };
         Ok(Some(match root {
@@ -161,6 +163,14 @@ impl Driver {
                 (Some(Bound::new(py, task)?), None, None)
             }
         }))
+    }
+
+    /// Whether the command runs long; before `start`.
+    fn is_server(&self) -> bool {
+        self.prepared
+            .lock()
+            .as_ref()
+            .is_some_and(|prepared| prepared.server)
     }
 
     /// Whether a supervisor looks after this process.

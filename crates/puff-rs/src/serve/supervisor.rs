@@ -303,7 +303,8 @@ impl Watchman {
             self.crew.end_now(128 + signum);
             return;
         }
-        info!("stopping {} workers", self.workers.len());
+        let count = self.workers.len();
+        info!("stopping {count} worker{}", if count == 1 { "" } else { "s" });
         // Nobody is to wait in a queue that has no end any more. The workers take what is in it.
         (self.sockets, self.next_sockets, self.excuse) = (Sockets::default(), None, None);
         self.crew.end(0);

@@ -53,6 +53,12 @@ pub static SERVER_KEYS: &[Key] = &[
     )
     .default("4096"),
     key(
+        "max_queue",
+        "N",
+        "Most requests that wait for their turn; more get a 503 at once",
+    )
+    .default("16384"),
+    key(
         "queue_timeout",
         "TIME",
         "How long a request waits for its turn before it gets a 503",

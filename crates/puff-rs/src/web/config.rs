@@ -28,6 +28,8 @@ pub struct ServerConfig {
     pub proxy_protocol: bool,
     /// Most requests worked on at a time; the others wait their turn.
     pub max_requests: usize,
+    /// Most requests that wait; more are answered 503 at once.
+    pub max_queue: usize,
     /// How long a request waits for its turn before it is answered 503.
     pub queue_timeout: Duration,
     /// How long a client may take to send the head of a request, and from the connection to its first one.
@@ -107,6 +109,7 @@ impl Default for ServerConfig {
             trusted_proxies: TrustedProxies::default(),
             proxy_protocol: false,
             max_requests: 4096,
+            max_queue: 16_384,
             queue_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
@@ -151,6 +154,9 @@ impl ServerConfig {
             max_requests: settings
                 .get_or("max_requests", default.max_requests)?
                 .min(MOST_REQUESTS),
+            max_queue: settings
+                .get_or("max_queue", default.max_queue)?
+                .min(MOST_REQUESTS),
             queue_timeout: settings.get_or("queue_timeout", default.queue_timeout)?,
             header_timeout: settings.get_or("header_timeout", default.header_timeout)?,
             idle_timeout: settings.get_or("idle_timeout", default.idle_timeout)?,
@@ -176,6 +182,8 @@ impl ServerConfig {
                 mount: settings.get::<Mount>("mount")?.unwrap_or_default().0,
                 kill_gone: settings.get_or("kill_gone", default.wsgi.kill_gone)?,
                 time_limit: request_timeout,
+                // A worker learns from its supervisor whether it has company.
+                multiprocess: false,
             },
             compression: Compression::from_settings(settings)?,
             static_files: StaticFiles::from_settings(settings)?,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use hyper_util::rt::TokioTimer;
@@ -110,11 +110,7 @@ pub(crate) async fn serve_on_seat(
         // told at once.
         parting: matches!(app, Application::Wsgi(_) if !config.wsgi.kill_gone)
             .then_some(config.write_timeout),
-        turns: Turns::new(
-            config.max_requests,
-            config.queue_timeout,
-            config.observe.metrics.clone(),
-        ),
+        turns: Turns::new(&config),
         observe: config.observe.of_requests(),
         app,
         http,
@@ -251,7 +247,11 @@ impl Acceptor {
 /// As many connections as the system queues; who shares the socket with other processes takes no more.
 const MOST_LAST: usize = 2048;
 
+/// How often a listener says that it cannot accept.
+const REMINDER: Duration = Duration::from_secs(10);
+
 async fn accept(acceptor: Acceptor, shared: &Arc<Shared>, connections: &TaskTracker) {
+    let mut said: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -267,7 +267,10 @@ async fn accept(acceptor: Acceptor, shared: &Arc<Shared>, connections: &TaskTrac
             }
             Err(error) => {
                 // Out of descriptors or memory: closing connections free some; trying at once would spin.
-                warn!("cannot accept connections: {error}");
+                if said.is_none_or(|said| said.elapsed() > REMINDER) {
+                    warn!("cannot accept connections until others end: {error}");
+                    said = Some(Instant::now());
+                }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

@@ -232,6 +232,7 @@ fn supervise(
 const EXAMPLES: &str = "\
 Examples:
   puff runserver --wsgi blog.wsgi:application
+  puff runserver --wsgi 'shop:create_app()'
   puff runserver --graphql shop.schema:Schema --bind 0.0.0.0:8000
   PUFF_WSGI=app:app PUFF_MAX_BODY=64MiB puff runserver
 
@@ -294,7 +295,7 @@ impl Plan {
     /// Loads what would be served, and no more.
     fn check(self, py: Python<'_>, context: &Context, config: ServerConfig) -> Result<Root, ProgramError> {
         if let Some(path) = &self.wsgi {
-            load_wsgi(py, &context.runtime, path, config.wsgi)?;
+            load_wsgi(py, context, path, config.wsgi)?;
         }
         self.websockets.load(py, &context.runtime)?;
         Ok(Root::Future(Box::pin(async {
@@ -317,8 +318,9 @@ impl Plan {
             seat,
             pid_file,
         } = place;
+        config.wsgi.multiprocess = seat.as_ref().is_some_and(|seat| seat.workers() > 1);
         let wsgi = match &self.wsgi {
-            Some(path) => Some(load_wsgi(py, &context.runtime, path, config.wsgi.clone())?),
+            Some(path) => Some(load_wsgi(py, &context, path, config.wsgi.clone())?),
             None => None,
         };
         let (websockets, paths) = self.websockets.load(py, &context.runtime)?;
@@ -469,13 +471,26 @@ async fn answer_within(
 
 fn load_wsgi(
     py: Python<'_>,
-    runtime: &Runtime,
+    context: &Context,
     path: &str,
     options: WsgiOptions,
 ) -> Result<WsgiApp, ProgramError> {
-    let app = resolve(py, path).map_err(|error| resolve_error(py, error))?;
-    WsgiApp::new(runtime, &app, options)
-        .map_err(|error| ProgramError::Load(format!("{path}: {}", error.value(py))))
+    let failed = |error: PyErr| ProgramError::Load(format!("{path}: {}", error.value(py)));
+    let app = match context.made.bind(py).get_item(path).map_err(failed)? {
+        Some(made) => made,
+        None => {
+            let name = path.strip_suffix("()");
+            let found = resolve(py, name.unwrap_or(path)).map_err(|error| resolve_error(py, error))?;
+            if name.is_some() {
+                let kind = found.get_type().qualname().map_err(failed)?;
+                return Err(ProgramError::Load(format!(
+                    "{path}: a factory is a function, not {kind}"
+                )));
+            }
+            found
+        }
+    };
+    WsgiApp::new(&context.runtime, &app, options).map_err(failed)
 }
 
 /// Where the Python package has the playground's files.
