@@ -46,6 +46,7 @@ mod request;
 mod rows;
 mod schema;
 mod table;
+mod trace;
 mod value;
 mod write;
 
@@ -54,10 +55,11 @@ pub use backend::{
 };
 pub use engine::Engine;
 pub use error::{FieldError, Location, RequestError, RequestErrorCode, RequestProblem, SchemaError};
-pub use explain::{LayerTrace, PlanDescription, PlannedLayer, Trace};
+pub use explain::{PlanDescription, PlannedLayer};
 pub use options::SchemaOptions;
 pub use request::{Outcome, Request, Response};
 pub use rows::{CellType, Rows, ScalarType};
 pub use schema::{CellRule, FieldResolver, LeafRule, ResolverKind, Schema, SqlParam, SqlResolver};
 pub use table::{Column, Nested, Shape, Slot, Table, Wanted, WantedField, WantedKind, WantedObjects};
+pub use trace::{LayerTrace, Record, Times, Trace};
 pub use value::{Arguments, Value};

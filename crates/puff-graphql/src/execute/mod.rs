@@ -9,7 +9,6 @@ use std::future::Future;
 use std::pin::Pin;
 
 use futures_util::future::join_all;
-use parking_lot::Mutex;
 
 use self::bound::{
     Bound, BoundChild, BoundObject, BoundVariant, Kinds, Layer, LayerData, Objects, Positions,
@@ -19,11 +18,11 @@ use self::reach::{Live, Owners};
 use self::solve::Solved;
 use crate::backend::{Backend, Indexes};
 use crate::error::FieldError;
-use crate::explain::LayerTrace;
 use crate::options::SchemaOptions;
 use crate::plan::input::Variables;
 use crate::plan::{Child, FieldPlan, ObjectPlan, Origin, Output, Plan, ResolverPlan, Source, Variant};
 use crate::table::Column;
+use crate::trace::Recorder;
 use crate::value::Value;
 
 type Boxed<'x, T> = Pin<Box<dyn Future<Output = T> + Send + 'x>>;
@@ -37,7 +36,7 @@ pub(crate) struct Execution<'x, B: Backend> {
     pub(crate) variables: Variables,
     /// Whether each of the plan's conditions holds.
     pub(crate) flags: Vec<bool>,
-    pub(crate) trace: Option<Mutex<Vec<LayerTrace>>>,
+    pub(crate) recorder: Option<Recorder>,
 }
 
 impl Plan {

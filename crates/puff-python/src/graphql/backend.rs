@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use puff_graphql::{Backend, Call, FieldError, Resolved, Statement, Value};
+use puff_graphql::{Backend, Call, FieldError, Resolved, ResolverId, Statement, Value};
 use puff_postgres::{ArrayText, Param};
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
@@ -39,6 +39,8 @@ pub(super) struct Resolver {
     pub(super) call: Py<PyAny>,
     /// Whether the function wants the parents; its value is then one per parent.
     pub(super) takes_parents: bool,
+    /// `module.Class.function`.
+    pub(super) name: String,
 }
 
 impl PythonBackend {
@@ -115,6 +117,18 @@ impl Backend for PythonBackend {
 
     fn param(&self, value: &Value) -> Result<Param, FieldError> {
         param(value)
+    }
+
+    fn show_param(&self, param: &Param) -> Value {
+        match &param.value {
+            Some(text) => Value::str(String::from_utf8_lossy(text)),
+            None => Value::Null,
+        }
+    }
+
+    fn resolver_name(&self, id: ResolverId) -> Option<String> {
+        let resolver = self.shared.resolvers.get(id.0 as usize)?;
+        Some(resolver.name.clone())
     }
 }
 

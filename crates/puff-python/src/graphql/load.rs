@@ -98,6 +98,7 @@ pub(super) fn build(
             resolvers.push(Resolver {
                 call: entry.getattr("call")?.unbind(),
                 takes_parents: entry.getattr("takes_parents")?.extract()?,
+                name: qualified_name(&entry.getattr("function")?),
             });
         }
         fields.push(FieldResolver {
@@ -141,6 +142,13 @@ fn rules(definition: &Bound<'_, PyAny>) -> PyResult<Vec<LeafRule>> {
         });
     }
     Ok(rules)
+}
+
+/// `module.Class.function`, as far as the function tells; SQL has none.
+fn qualified_name(function: &Bound<'_, PyAny>) -> String {
+    let part = |name| function.getattr(name).ok()?.extract::<String>().ok();
+    let parts = [part("__module__"), part("__qualname__")];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(".")
 }
 
 /// A Python function, or a statement that is written down in the schema.

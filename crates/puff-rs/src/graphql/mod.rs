@@ -29,10 +29,12 @@
 //! }
 //! ```
 
+mod config;
 pub mod handlers;
 mod media;
 mod over_http;
 
+pub use config::{GraphQlConfig, TraceFor};
 pub use puff_python::graphql::GraphQl;
 
 use crate::web::BodyLimits;
@@ -42,4 +44,5 @@ use crate::web::BodyLimits;
 pub(crate) struct Endpoint {
     pub(crate) graphql: GraphQl,
     pub(crate) body: BodyLimits,
+    pub(crate) config: GraphQlConfig,
 }

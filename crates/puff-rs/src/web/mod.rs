@@ -59,4 +59,5 @@ pub use server::{Application, serve};
 pub use static_files::StaticFiles;
 pub use tls::{TlsError, TlsFiles};
 pub use trust::TrustedProxies;
+pub(crate) use trust::is_local;
 pub(crate) use wsgi::WsgiService;

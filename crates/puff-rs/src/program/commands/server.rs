@@ -402,6 +402,7 @@ impl Plan {
             router = router.layer(axum::Extension(Endpoint {
                 graphql,
                 body: config.body,
+                config: config.graphql.clone(),
             }));
         }
         router
