@@ -4,7 +4,6 @@
 //! All of it is read once, at the start, and handed on as values: nothing below asks the environment.
 
 mod file;
-mod graphql_keys;
 pub mod keys;
 mod listing;
 mod log_keys;
