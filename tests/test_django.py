@@ -19,17 +19,16 @@ import os
 
 import puff
 import puff.contrib.django.postgresql
+from puff.postgres.extensions import parse_dsn
 
-_server = puff.global_postgres().query('''
-    SELECT current_setting('unix_socket_directories') AS "HOST", current_setting('port') AS "PORT",
-           current_user::text AS "USER", current_database()::text AS "NAME"
-''')[0]
+_program = parse_dsn(puff.global_postgres().dsn())
 DATABASES = {
     "default": {
         "ENGINE": "puff.contrib.django.postgresql",
+        "NAME": _program["dbname"],
+        **{name.upper(): _program.get(name, "") for name in ("user", "password", "host", "port")},
         "OPTIONS": {"application_name": "shop"},
         "CONN_MAX_AGE": int(os.environ.get("MAX_AGE", "0")),
-        **_server,
     }
 }
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.postgres", "shop"]
@@ -107,9 +106,13 @@ def pid(seconds):
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid(), pg_sleep(%s)", [seconds])
         return cursor.fetchone()[0]
-"""
 
-Write = Callable[[str], str]
+
+def hold(done):
+    mine = pid(0)
+    done.wait()
+    return mine
+"""
 
 
 @pytest.fixture(scope="module")
@@ -279,18 +282,22 @@ def main():
 
 def test_a_pool_without_a_free_connection_says_so(program: Callable[..., str]) -> None:
     printed = program(
-        POOLED.replace("10}", "0.1}")
+        POOLED.replace("10}", '0.1, "min_size": 3}')
         + """
 from django.db import OperationalError
 
 def main():
-    held = [puff.spawn(pid, 1) for _ in range(3)]
-    assert eventually(lambda: opened() == 3)
+    assert eventually(lambda: connection.pool.status()["idle"] == 3), connection.pool.status()
+    done = puff.Event()
+    held = [puff.spawn(hold, done) for _ in range(3)]
+    assert eventually(lambda: connection.pool.status()["in_use"] == 3), connection.pool.status()
     try:
         pid(0)
     except OperationalError as error:
         print(error)
+    done.set()
     puff.join_all(held)
+    assert eventually(lambda: connection.pool.status()["idle"] == 3), connection.pool.status()
     pid(0)
 """
     )
@@ -346,16 +353,21 @@ def test_an_age_keeps_connections_for_the_next_greenlet(program: Callable[..., s
     printed = program(
         """
         from django.conf import settings
-        settings.DATABASES["default"]["CONN_MAX_AGE"] = 2
+        settings.DATABASES["default"]["CONN_MAX_AGE"] = 600
 
         def main():
             # One after the other they share a connection; it may come back a moment after its greenlet's end.
             assert len({puff.spawn(pid, 0).join() for _ in range(20)}) <= 3
-            greenlets = [puff.spawn(pid, 0.3) for _ in range(15)]
+            done = puff.Event()
+            greenlets = [puff.spawn(hold, done) for _ in range(15)]
+            assert eventually(lambda: opened() == 15), opened()
+            done.set()
             assert len(set(puff.join_all(greenlets))) == 15
             assert pid(0) and opened() == 15, opened()
             assert connection.pool.status()["in_use"] == 1, connection.pool.status()
             connection.close()
+            settings.DATABASES["default"]["CONN_MAX_AGE"] = 1
+            assert puff.spawn(pid, 0).join()
             assert eventually(lambda: opened() == 0), opened()
             print("kept")
         """

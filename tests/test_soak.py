@@ -106,7 +106,7 @@ def test_mixed_traffic(project: Path, serve: Serve, kills: bool) -> None:
         assert log_has(server, "with 3 workers")
         first = Held.by(server.process.pid)
         with Traffic(server) as traffic:
-            traffic.load.wait_for(200)
+            traffic.load.wait_for(200, 120)
             deadline = time.monotonic() + SECONDS
             while time.monotonic() < deadline:
                 time.sleep(chance.uniform(0.5, 2.0))
@@ -118,7 +118,7 @@ def test_mixed_traffic(project: Path, serve: Serve, kills: bool) -> None:
                 assert server.process.poll() is None, "the supervisor has ended"
                 if not kills:
                     traffic.assert_flawless()
-            traffic.load.wait_for(200)
+            traffic.load.wait_for(200, 120)
         print(f"{actions} {'kills' if kills else 'reloads'} in {SECONDS:.0f} s: {traffic}")
         assert actions > 0
         assert traffic.rude.done > 0
@@ -152,7 +152,7 @@ def test_one_server_stays_flat(project: Path, serve: Serve) -> None:
             for _ in range(8):
                 time.sleep(SECONDS / 8)
                 held.append(Held.by(pid))
-            traffic.load.wait_for(500)
+            traffic.load.wait_for(500, 120)
         print(f"{SECONDS:.0f} s: {traffic}")
         traffic.assert_flawless()
         assert eventually(lambda: Held.by(pid).files < 60, 30)

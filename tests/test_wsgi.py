@@ -22,6 +22,7 @@ from support import eventually
 
 APP = r"""
 import collections
+import contextvars
 import hashlib
 import json
 import sys
@@ -185,6 +186,16 @@ def uncallable(environ, start_response):
 
 def closed(environ, start_response):
     return as_json(start_response, CLOSED[environ["QUERY_STRING"]])
+
+
+VARIABLE = contextvars.ContextVar("variable", default="unset")
+
+
+def variable(environ, start_response):
+    before = VARIABLE.get()
+    VARIABLE.set(environ["QUERY_STRING"])
+    puff.sleep(0.02)
+    return answer(start_response, f"{before} {VARIABLE.get()}".encode())
 
 
 def late(environ, start_response):
@@ -693,6 +704,13 @@ def test_a_mistake_after_the_headers_cuts_the_connection(line: Line, kind: str) 
     with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
         line.answer().read()
     assert line.at_end()
+
+
+def test_context_variables_belong_to_one_request(server: Server) -> None:
+    """At the same time, and one after the other in the same greenlet."""
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(lambda number: server.get(f"/variable?{number}").text, range(32)))
+    assert seen == [f"unset {number}" for number in range(32)]
 
 
 def test_other_requests_go_on_while_one_fails(server: Server) -> None:

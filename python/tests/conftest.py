@@ -44,11 +44,11 @@ def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
     import puff
 
     def from_asyncio(function: Callable[..., Any], *arguments: Any) -> Any:
-        return asyncio.run(asyncio.wait_for(puff.aio(function, *arguments), 30))
+        return asyncio.run(asyncio.wait_for(puff.aio(function, *arguments), 120))
 
     ways: dict[str, Callable[..., Any]] = {
         "thread": lambda function, *arguments: function(*arguments),
-        "greenlet": lambda function, *arguments: puff.spawn(function, *arguments).join(30),
+        "greenlet": lambda function, *arguments: puff.spawn(function, *arguments).join(120),
         "blocking": lambda function, *arguments: puff.spawn_blocking(function, *arguments),
         "asyncio": from_asyncio,
     }

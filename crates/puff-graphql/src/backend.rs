@@ -46,6 +46,18 @@ pub trait Backend: Send + Sync + Sized + 'static {
     /// # Errors
     /// When the value has no SQL form.
     fn param(&self, value: &Value) -> Result<Self::Param, FieldError>;
+
+    /// A parameter as a trace shows it to developers.
+    fn show_param(&self, param: &Self::Param) -> Value {
+        let _ = param;
+        Value::str("?")
+    }
+
+    /// The name of a resolver as its author knows it, for traces.
+    fn resolver_name(&self, id: ResolverId) -> Option<String> {
+        let _ = id;
+        None
+    }
 }
 
 /// The number by which a backend knows a resolver.

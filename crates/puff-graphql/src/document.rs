@@ -89,15 +89,6 @@ impl TypeSystem {
             .schema_definition
             .iter_root_operations()
             .any(|(_, root)| root.as_str() == type_name);
-        let subscription = &self.schema.schema_definition.subscription;
-        if subscription
-            .as_ref()
-            .is_some_and(|root| root.as_str() == type_name)
-        {
-            return Err(problem(
-                "a statement has no events: a subscription needs a resolver".into(),
-            ));
-        }
         if let Some(join) = &sql.join {
             if is_root {
                 return Err(problem("a root field has no parents to join".into()));
@@ -129,14 +120,10 @@ impl TypeSystem {
         Ok(())
     }
 
-    /// Type and field names of the query, mutation and subscription types.
+    /// Type and field names of the query and mutation types.
     pub(crate) fn root_fields(&self) -> impl Iterator<Item = (&str, &str)> {
         let definition = &self.schema.schema_definition;
-        let roots = definition
-            .query
-            .iter()
-            .chain(&definition.mutation)
-            .chain(&definition.subscription);
+        let roots = definition.query.iter().chain(&definition.mutation);
         roots
             .filter_map(|root| self.schema.get_object(root))
             .flat_map(|object| {

@@ -1,31 +1,21 @@
 //! The engine: requests in, answers out.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use crate::backend::Backend;
 use crate::cache::{PlanCache, Planned};
 use crate::error::{RequestError, RequestErrorCode};
 use crate::execute::Execution;
-use crate::explain::{PlanDescription, Trace};
+use crate::explain::PlanDescription;
 use crate::plan::Plan;
 use crate::plan::input::{coerce_variables, variables_json};
 use crate::request::{Outcome, Request, Response};
 use crate::schema::Schema;
+use crate::trace::{Record, Recorder, Times, Trace};
 use crate::write::answer::write_answer;
-
-/// The kinds of operations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OperationKind {
-    /// Reads.
-    Query,
-    /// Writes.
-    Mutation,
-    /// Has many answers.
-    Subscription,
-}
 
 /// A schema with a backend: answers requests. Clones are cheap and share the plan cache.
 ///
@@ -80,8 +70,8 @@ pub enum OperationKind {
 /// # }
 /// ```
 pub struct Engine<B: Backend> {
-    pub(crate) schema: Schema,
-    pub(crate) backend: Arc<B>,
+    schema: Schema,
+    backend: Arc<B>,
     plans: Arc<PlanCache>,
 }
 
@@ -133,24 +123,15 @@ impl<B: Backend> Engine<B> {
     /// # Errors
     /// When the document is invalid or has no such operation.
     pub fn plan(&self, query: &str, operation_name: Option<&str>) -> Result<PlanDescription, RequestError> {
-        Ok(self.planned(query, operation_name)?.describe())
+        Ok(self.planned(query, operation_name, &mut true)?.describe())
     }
 
-    /// Which kind of operation a request asks for.
-    ///
-    /// # Errors
-    /// When the document is invalid or has no such operation.
-    pub fn kind(&self, request: &Request) -> Result<OperationKind, RequestError> {
-        let plan = self.planned(&request.query, request.operation_name.as_deref())?;
-        Ok(match (plan.is_mutation, plan.is_subscription) {
-            (true, _) => OperationKind::Mutation,
-            (_, true) => OperationKind::Subscription,
-            _ => OperationKind::Query,
-        })
-    }
-
-    pub(crate) fn planned(&self, query: &str, operation_name: Option<&str>) -> Planned {
-        let build = || Plan::build(&self.schema.inner, query, operation_name).map(Arc::new);
+    /// The plan of an operation; `cached` becomes false if it was not known.
+    fn planned(&self, query: &str, operation_name: Option<&str>, cached: &mut bool) -> Planned {
+        let mut build = || {
+            *cached = false;
+            Plan::build(&self.schema.inner, query, operation_name).map(Arc::new)
+        };
         // A document that is too large anyway shall not take the place of others.
         if query.len() > self.schema.options().max_query_bytes {
             return build();
@@ -159,12 +140,10 @@ impl<B: Backend> Engine<B> {
     }
 
     async fn try_execute(&self, request: Request, context: B::Context) -> Result<Response, RequestError> {
-        let plan = self.planned(&request.query, request.operation_name.as_deref())?;
-        if plan.is_subscription {
-            let message =
-                "subscriptions are not answered here: use a WebSocket, or `Accept: text/event-stream`";
-            return Err(RequestError::new(RequestErrorCode::OperationNotAllowed, message));
-        }
+        let start = (request.record != Record::Nothing).then(Instant::now);
+        let mut cached = true;
+        let plan = self.planned(&request.query, request.operation_name.as_deref(), &mut cached)?;
+        let planned_in = start.map(|start| start.elapsed());
         if request.read_only && plan.is_mutation {
             let message = "a mutation is not allowed in a read-only request";
             return Err(RequestError::new(RequestErrorCode::OperationNotAllowed, message));
@@ -186,18 +165,32 @@ impl<B: Backend> Engine<B> {
             context,
             flags: plan.flags(&variables),
             variables,
-            trace: request.trace.then(Mutex::default),
-            event: Mutex::default(),
+            recorder: start
+                .filter(|_| request.record == Record::Layers)
+                .map(Recorder::new),
         };
         let root = execution.run().await;
         let (body, errors) = write_answer(&execution, &root, &introspected);
         drop(root);
-        let trace = execution.trace.map(|layers| Trace {
-            layers: layers.into_inner(),
+        let times = start.zip(planned_in).map(|(start, planned_in)| {
+            let parse = if cached { Duration::ZERO } else { plan.parsed_in };
+            let total = start.elapsed();
+            Times {
+                cached,
+                parse,
+                plan: planned_in.saturating_sub(parse),
+                execute: total.saturating_sub(planned_in),
+                total,
+            }
+        });
+        let trace = execution.recorder.map(|recorder| Trace {
+            times: times.unwrap_or_default(),
+            layers: recorder.finish(),
         });
         Ok(Response {
             body: Bytes::from(body),
             outcome: Outcome::Executed { errors },
+            times,
             trace,
         })
     }

@@ -1,15 +1,14 @@
-//! What a query will do, and what it did: layers, resolvers, statements.
+//! What a query will do: layers, resolvers, statements.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::backend::FieldName;
 
 /// The layers of an operation, before it runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanDescription {
-    /// `query`, `mutation` or `subscription`.
+    /// `query` or `mutation`.
     pub operation: &'static str,
     /// The root fields that have resolvers.
     pub layers: Vec<PlannedLayer>,
@@ -52,62 +51,8 @@ impl PlannedLayer {
     }
 }
 
-/// What the layers of one execution did, in the order in which they finished.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Trace {
-    /// One entry per layer that ran.
-    pub layers: Vec<LayerTrace>,
-}
-
-/// What one layer did.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LayerTrace {
-    /// Where: response names joined by dots, `[]` after a list.
-    pub path: String,
-    /// The field.
-    pub field: FieldName,
-    /// How many parents it served; `None` at a root.
-    pub parents: Option<usize>,
-    /// The statement, if one ran.
-    pub sql: Option<Arc<str>>,
-    /// How many parameters the statement had.
-    pub params: usize,
-    /// How many rows or objects came.
-    pub rows: usize,
-    /// The time spent in the resolver.
-    pub resolve: Duration,
-    /// The time spent waiting for the statement.
-    pub load: Duration,
-    /// The message, if the layer failed as a whole.
-    pub error: Option<String>,
-}
-
-impl fmt::Display for Trace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for layer in &self.layers {
-            write!(f, "{}  <- {}", layer.path, layer.field)?;
-            if let Some(parents) = layer.parents {
-                write!(f, "  parents={parents}")?;
-            }
-            writeln!(
-                f,
-                "  rows={} resolve={:?} load={:?}",
-                layer.rows, layer.resolve, layer.load
-            )?;
-            if let Some(sql) = &layer.sql {
-                print_sql(f, sql, 4)?;
-                writeln!(f, "    -- {} parameters", layer.params)?;
-            }
-            if let Some(error) = &layer.error {
-                writeln!(f, "    failed: {error}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// A statement, indented as a whole: its own first-level indentation and blank edges are taken away.
-fn print_sql(f: &mut fmt::Formatter<'_>, sql: &str, indent: usize) -> fmt::Result {
+pub(crate) fn print_sql(f: &mut fmt::Formatter<'_>, sql: &str, indent: usize) -> fmt::Result {
     let lines: Vec<&str> = sql.trim_matches('\n').trim_end().lines().collect();
     let margin = |line: &&str| line.len() - line.trim_start().len();
     let inner = lines.iter().skip(usize::from(!sql.starts_with('\n')));

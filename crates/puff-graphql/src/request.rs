@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
 use crate::error::{RequestError, RequestErrorCode};
-use crate::explain::Trace;
+use crate::trace::{Record, Times, Trace};
 
 /// One GraphQL request.
 #[derive(Debug, Clone, Default)]
@@ -17,8 +17,10 @@ pub struct Request {
     pub variables: Map<String, Json>,
     /// Refuse anything but queries, as an HTTP GET must.
     pub read_only: bool,
-    /// Record what each layer did, for [`Response::trace`].
-    pub trace: bool,
+    /// What to take down while it runs, for [`Response::times`] and [`Response::trace`].
+    pub record: Record,
+    /// Whether the client asks for a trace, in `extensions.puff.trace`. Whoever may allow it sets `record`.
+    pub wants_trace: bool,
 }
 
 impl Request {
@@ -45,15 +47,6 @@ impl Request {
         let bad = |message: String| RequestError::new(RequestErrorCode::BadRequest, message);
         let json: Json = serde_json::from_slice(body)
             .map_err(|error| bad(format!("the request body is not valid JSON: {error}")))?;
-        Self::from_value(json)
-    }
-
-    /// Likewise, from JSON that has been read.
-    ///
-    /// # Errors
-    /// As [`Request::from_json`].
-    pub fn from_value(json: Json) -> Result<Self, RequestError> {
-        let bad = |message: String| RequestError::new(RequestErrorCode::BadRequest, message);
         let mut fields = match json {
             Json::Object(fields) => fields,
             Json::Array(_) => return Err(bad("batches of requests are not enabled".into())),
@@ -74,14 +67,17 @@ impl Request {
             Some(Json::Object(variables)) => variables,
             Some(_) => return Err(bad("`variables` must be an object".into())),
         };
-        match fields.remove("extensions") {
-            None | Some(Json::Null | Json::Object(_)) => {}
+        let extensions = match fields.remove("extensions") {
+            None | Some(Json::Null) => Map::new(),
+            Some(Json::Object(extensions)) => extensions,
             Some(_) => return Err(bad("`extensions` must be an object".into())),
-        }
+        };
+        let wants_trace = extensions.get("puff").and_then(|puff| puff.get("trace"));
         Ok(Self {
             query,
             operation_name,
             variables,
+            wants_trace: wants_trace == Some(&Json::Bool(true)),
             ..Self::default()
         })
     }
@@ -94,7 +90,9 @@ pub struct Response {
     pub body: Bytes,
     /// Whether the operation ran.
     pub outcome: Outcome,
-    /// What each layer did, if the request asked for it and ran.
+    /// How long its parts took, if that was recorded and it ran.
+    pub times: Option<Times>,
+    /// What each layer did, if that was recorded and it ran.
     pub trace: Option<Trace>,
 }
 
@@ -117,7 +115,18 @@ impl Response {
         Self {
             body,
             outcome: Outcome::Refused(error.code),
+            times: None,
             trace: None,
         }
+    }
+
+    /// The body with the trace, if there is one, as `extensions.puff`. It shows statements and parameters.
+    #[must_use]
+    pub fn body_with_trace(&self) -> Bytes {
+        let (Some(trace), Some((b'}', body))) = (&self.trace, self.body.split_last()) else {
+            return self.body.clone();
+        };
+        let trace = trace.to_json();
+        Bytes::from([body, b",\"extensions\":{\"puff\":", trace.as_bytes(), b"}}"].concat())
     }
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use puff_graphql::{Outcome, Request, Spread, SqlParam, Value};
+use puff_graphql::{Outcome, Record, Request, Spread, SqlParam, Value};
 use serde_json::json;
 use support::{
     World, ask, ask_with, join, joined, json as parsed, log, objects, respond, sql, value, values,
@@ -446,10 +446,42 @@ async fn plan_and_trace_show_the_layers() {
          authors[].posts[].comments[]  <- Post.comments  (body)\n"
     );
     let request = Request {
-        trace: true,
+        record: Record::Layers,
         ..Request::new(query)
     };
-    let trace = engine.execute(request, String::new()).await.trace.unwrap();
+    let response = engine.execute(request, String::new()).await;
+    let answer: serde_json::Value = serde_json::from_slice(&response.body_with_trace()).unwrap();
+    let puff = &answer["extensions"]["puff"];
+    assert_eq!((&puff["version"], &puff["plan"]), (&json!(1), &json!("cached")));
+    let posts = &puff["layers"][0]["children"][0];
+    let shown = [
+        "path",
+        "type",
+        "field",
+        "kind",
+        "sql",
+        "parameters",
+        "parents",
+        "rows",
+    ];
+    let shown: Vec<_> = shown.iter().map(|name| posts[name].clone()).collect();
+    let wanted = json!([
+        ["authors", "posts"],
+        "Author",
+        "posts",
+        "python",
+        "posts",
+        [],
+        3,
+        5
+    ]);
+    assert_eq!(json!(shown), wanted);
+    let comments = &posts["children"][0];
+    assert_eq!(
+        (&comments["field"], &comments["children"]),
+        (&json!("comments"), &json!([]))
+    );
+    let trace = response.trace.unwrap();
     let layers: Vec<_> = trace
         .layers
         .iter()

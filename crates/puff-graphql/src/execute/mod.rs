@@ -9,7 +9,6 @@ use std::future::Future;
 use std::pin::Pin;
 
 use futures_util::future::join_all;
-use parking_lot::Mutex;
 
 use self::bound::{
     Bound, BoundChild, BoundObject, BoundVariant, Kinds, Layer, LayerData, Objects, Positions,
@@ -17,13 +16,13 @@ use self::bound::{
 use self::bound::{bind_to_rows, misfit, no_objects_in_rows};
 use self::reach::{Live, Owners};
 use self::solve::Solved;
-use crate::backend::{Backend, Indexes, Resolved};
+use crate::backend::{Backend, Indexes};
 use crate::error::FieldError;
-use crate::explain::LayerTrace;
 use crate::options::SchemaOptions;
 use crate::plan::input::Variables;
 use crate::plan::{Child, FieldPlan, ObjectPlan, Origin, Output, Plan, ResolverPlan, Source, Variant};
 use crate::table::Column;
+use crate::trace::Recorder;
 use crate::value::Value;
 
 type Boxed<'x, T> = Pin<Box<dyn Future<Output = T> + Send + 'x>>;
@@ -37,9 +36,7 @@ pub(crate) struct Execution<'x, B: Backend> {
     pub(crate) variables: Variables,
     /// Whether each of the plan's conditions holds.
     pub(crate) flags: Vec<bool>,
-    pub(crate) trace: Option<Mutex<Vec<LayerTrace>>>,
-    /// Of a subscription: what its root field is for this event. Taken by that field, which is the first to look.
-    pub(crate) event: Mutex<Option<Result<Resolved<B>, FieldError>>>,
+    pub(crate) recorder: Option<Recorder>,
 }
 
 impl Plan {
@@ -79,11 +76,6 @@ impl<'x, B: Backend> Execution<'x, B> {
             };
         }
         root
-    }
-
-    /// The event that the root field of a subscription is for; never held across a wait.
-    fn take_event(&self) -> Option<Result<Resolved<B>, FieldError>> {
-        self.event.lock().take()
     }
 
     /// The order of a variant's fields for these variables, if it is not that of the plan.

@@ -1,7 +1,7 @@
 //! One layer: its resolver is asked, its statement runs, its rows are sorted to the parents.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Execution;
 use super::bound::{LayerData, Objects, check_table, fits_rows, misfit, value_column};
@@ -9,11 +9,11 @@ use super::join::{Grouping, group};
 use super::reach::{Live, Owners};
 use crate::backend::{Backend, Call, Indexes, ParentSource, Parents, Resolved, Spread, SqlResult, Statement};
 use crate::error::FieldError;
-use crate::explain::LayerTrace;
 use crate::plan::{Child, ObjectPlan, Output, PlannedResolver, ResolverPlan};
 use crate::rows::Rows;
 use crate::schema::{SqlParam, SqlResolver};
 use crate::table::{Shape, Slot, Table};
+use crate::trace::LayerTrace;
 use crate::value::{Arguments, Value};
 use crate::write::cell::CellWriter;
 
@@ -67,24 +67,15 @@ impl<'x, B: Backend> Execution<'x, B> {
         resolver: &'x ResolverPlan,
         asked: Asked<B>,
     ) -> Result<Solved<'x, B>, FieldError> {
-        let Some(traces) = &self.trace else {
+        let Some(recorder) = &self.recorder else {
             return self.ask(child, resolver, asked, &mut None).await;
         };
-        let mut trace = Some(LayerTrace {
-            path: resolver.path.to_string(),
-            field: child.name.clone(),
-            parents: asked.parents.as_ref().map(Parents::len),
-            sql: None,
-            params: 0,
-            rows: 0,
-            resolve: Duration::ZERO,
-            load: Duration::ZERO,
-            error: None,
-        });
+        let parents = asked.parents.as_ref().map(Parents::len);
+        let mut trace = Some(recorder.begin(self.backend, child, resolver, parents));
         let result = self.ask(child, resolver, asked, &mut trace).await;
         if let Some(mut trace) = trace {
             trace.error = result.as_ref().err().map(|error| error.message.clone());
-            traces.lock().push(trace);
+            recorder.end(trace);
         }
         result
     }
@@ -101,26 +92,23 @@ impl<'x, B: Backend> Execution<'x, B> {
             PlannedResolver::Sql(sql) => {
                 Resolved::Sql(self.constant(sql, &arguments, asked.parents.as_ref())?)
             }
-            PlannedResolver::Call(id) => match self.take_event() {
-                Some(event) => event?,
-                None => {
-                    let call = Call {
-                        id: *id,
-                        context: self.context.clone(),
-                        arguments,
-                        parents: asked.parents.clone(),
-                        wanted: resolver.wanted.clone(),
-                        field: child.name.clone(),
-                        is_mutation: self.plan.is_mutation,
-                    };
-                    let start = trace.is_some().then(Instant::now);
-                    let resolved = self.backend.resolve(call).await;
-                    if let (Some(trace), Some(start)) = (trace.as_mut(), start) {
-                        trace.resolve = start.elapsed();
-                    }
-                    resolved?
+            PlannedResolver::Call(id) => {
+                let call = Call {
+                    id: *id,
+                    context: self.context.clone(),
+                    arguments,
+                    parents: asked.parents.clone(),
+                    wanted: resolver.wanted.clone(),
+                    field: child.name.clone(),
+                    is_mutation: self.plan.is_mutation,
+                };
+                let start = trace.is_some().then(Instant::now);
+                let resolved = self.backend.resolve(call).await;
+                if let (Some(trace), Some(start)) = (trace.as_mut(), start) {
+                    trace.resolve = start.elapsed();
                 }
-            },
+                resolved?
+            }
         };
         let places = asked.owners.indexes.len();
         let check = |got: usize, spread: Spread| match spread {
@@ -187,8 +175,7 @@ impl<'x, B: Backend> Execution<'x, B> {
             parent_values,
         } = result;
         if let Some(trace) = trace {
-            trace.sql = Some(statement.sql.clone());
-            trace.params = statement.params.len();
+            trace.statement(self.backend, &statement.sql, &statement.params);
         }
         let start = trace.is_some().then(Instant::now);
         let loaded = self.backend.load(&self.context, statement).await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
 
 use apollo_compiler::ast::{OperationType, Type};
 use apollo_compiler::executable::{Field, SelectionSet};
@@ -35,10 +36,16 @@ const MAX_LOCATIONS: usize = 10;
 impl Plan {
     /// Plans one operation of a document.
     pub(crate) fn build(schema: &SchemaInner, query: &str, name: Option<&str>) -> Result<Self, RequestError> {
+        let start = Instant::now();
         let document = schema.types.document(query, &schema.options)?;
+        let parsed_in = start.elapsed();
         let operation = document.operations.get(name).map_err(|error| {
             RequestError::new(RequestErrorCode::OperationUnknown, error.message().to_string())
         })?;
+        if operation.operation_type == OperationType::Subscription {
+            let message = "subscriptions are not answered here: use the subscriptions endpoint";
+            return Err(RequestError::new(RequestErrorCode::OperationNotAllowed, message));
+        }
         let variables = compile_variables(&schema.types, &operation.variables)?;
         let slots = variables.iter().enumerate();
         let collector = Collector {
@@ -62,7 +69,7 @@ impl Plan {
         };
         let set = &operation.selection_set;
         let place = Place { depth: 0, path: "" };
-        let (root, _) = builder.objects(&set.ty, &[vec![(set, Guard::new())]], place)?;
+        let (mut root, _) = builder.objects(&set.ty, &[vec![(set, Guard::new())]], place)?;
         let roots = root.variants.first().map_or(&[][..], |variant| &variant.fields);
         if roots.len() > schema.options.max_root_fields {
             let most = schema.options.max_root_fields;
@@ -76,6 +83,7 @@ impl Plan {
             .filter(|field| matches!(field.source, Source::Introspection))
             .count();
         let conditions = builder.conditions.list;
+        root.number_layers(None, &mut 0);
         let introspection = if introspected > 0 {
             if !schema.options.introspection {
                 return Err(RequestError::new(
@@ -98,11 +106,11 @@ impl Plan {
         };
         Ok(Self {
             is_mutation: operation.operation_type == OperationType::Mutation,
-            is_subscription: operation.operation_type == OperationType::Subscription,
             root,
             variables,
             conditions,
             introspection,
+            parsed_in,
             answer_bytes: AtomicUsize::new(256),
         })
     }
@@ -388,6 +396,8 @@ impl<'d> Builder<'d> {
                     arguments,
                     wanted: value.into(),
                     path: one.path.into(),
+                    number: 0,
+                    below: None,
                 })
             }
             ChildSource::Attribute(name) => {

@@ -10,11 +10,7 @@ impl Plan {
         let mut layers = Vec::new();
         self.root.layers(&mut layers);
         PlanDescription {
-            operation: match (self.is_mutation, self.is_subscription) {
-                (true, _) => "mutation",
-                (_, true) => "subscription",
-                _ => "query",
-            },
+            operation: if self.is_mutation { "mutation" } else { "query" },
             layers,
         }
     }

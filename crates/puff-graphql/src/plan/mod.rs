@@ -7,6 +7,7 @@ pub(crate) mod input;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use apollo_compiler::executable::Operation;
 use apollo_compiler::validation::Valid;
@@ -22,13 +23,14 @@ use crate::table::{Shape, Wanted};
 /// A planned operation. It holds for any variables: `@skip` and `@include` are conditions in it.
 pub(crate) struct Plan {
     pub(crate) is_mutation: bool,
-    pub(crate) is_subscription: bool,
     pub(crate) root: ObjectPlan,
     pub(crate) variables: Vec<VariablePlan>,
     /// Conditions of fields, which refer to them by number.
     pub(crate) conditions: Vec<Condition>,
     /// The operation itself, kept only where `__schema` or `__type` is selected.
     pub(crate) introspection: Option<Introspection>,
+    /// How long it took to read and check the document.
+    pub(crate) parsed_in: Duration,
     /// How many bytes the last answer had: how many to reserve for the next.
     answer_bytes: AtomicUsize,
 }
@@ -148,6 +150,10 @@ pub(crate) struct ResolverPlan {
     pub(crate) wanted: Arc<Wanted>,
     /// The layer's place in the answer, for people.
     pub(crate) path: Arc<str>,
+    /// The layer's number in the plan, depth first.
+    pub(crate) number: usize,
+    /// The number of the layer that it lies below.
+    pub(crate) below: Option<usize>,
 }
 
 #[derive(Clone, PartialEq)]
@@ -202,6 +208,21 @@ impl ObjectPlan {
     /// The number of a variant.
     pub(crate) fn variant(&self, view: usize, type_number: usize) -> usize {
         view * self.types.len() + type_number
+    }
+
+    /// Numbers the layers below, depth first; `next` is the next number.
+    fn number_layers(&mut self, below: Option<usize>, next: &mut usize) {
+        for child in &mut self.children {
+            let mut inside = below;
+            if let Origin::Resolver(resolver) = &mut child.origin {
+                (resolver.number, resolver.below) = (*next, below);
+                inside = Some(*next);
+                *next += 1;
+            }
+            if let Output::Object(object) = &mut child.output {
+                object.number_layers(inside, next);
+            }
+        }
     }
 }
 

@@ -6,7 +6,6 @@ mod logging;
 mod postgres;
 mod pubsub;
 mod redis;
-mod subscription;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -32,6 +31,5 @@ pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     logging::populate(module)?;
     postgres::populate(module)?;
     pubsub::populate(module)?;
-    redis::populate(module)?;
-    subscription::populate(module)
+    redis::populate(module)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use puff_graphql::{Backend, Call, FieldError, Resolved, Statement, Value};
+use puff_graphql::{Backend, Call, FieldError, Resolved, ResolverId, Statement, Value};
 use puff_postgres::{ArrayText, Param};
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
@@ -27,8 +27,6 @@ pub(crate) struct PythonBackend {
 pub(super) struct Shared {
     /// `resolve(call)` of the Python half.
     pub(super) handler: Py<PyAny>,
-    /// `run(call)` of the Python half of subscriptions.
-    pub(super) subscriber: Py<PyAny>,
     /// The class of a parent that came from SQL.
     pub(super) row_class: Py<PyAny>,
     /// By the number that the engine knows them by.
@@ -41,6 +39,8 @@ pub(super) struct Resolver {
     pub(super) call: Py<PyAny>,
     /// Whether the function wants the parents; its value is then one per parent.
     pub(super) takes_parents: bool,
+    /// `module.Class.function`.
+    pub(super) name: String,
 }
 
 impl PythonBackend {
@@ -56,25 +56,10 @@ impl PythonBackend {
             lifelines: Lifelines::new(runtime),
             shared: Arc::new(Shared {
                 handler: module.getattr("resolve")?.unbind(),
-                subscriber: py.import("puff.graphql._subscribe")?.getattr("run")?.unbind(),
                 row_class: module.getattr("Row")?.unbind(),
                 resolvers,
             }),
         })
-    }
-}
-
-impl PythonBackend {
-    pub(super) fn reactor(&self) -> &Reactor {
-        &self.reactor
-    }
-
-    pub(super) fn lifelines(&self) -> &Lifelines {
-        &self.lifelines
-    }
-
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
     }
 }
 
@@ -132,6 +117,18 @@ impl Backend for PythonBackend {
 
     fn param(&self, value: &Value) -> Result<Param, FieldError> {
         param(value)
+    }
+
+    fn show_param(&self, param: &Param) -> Value {
+        match &param.value {
+            Some(text) => Value::str(String::from_utf8_lossy(text)),
+            None => Value::Null,
+        }
+    }
+
+    fn resolver_name(&self, id: ResolverId) -> Option<String> {
+        let resolver = self.shared.resolvers.get(id.0 as usize)?;
+        Some(resolver.name.clone())
     }
 }
 

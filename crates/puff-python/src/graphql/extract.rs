@@ -49,8 +49,7 @@ fn leaf(object: &Bound<'_, PyAny>) -> Value {
     object_to_value(object).unwrap_or_else(|error| Value::Error(Box::new(field_error(object.py(), &error))))
 }
 
-/// An exception as the error of a field.
-pub(super) fn field_error(py: Python<'_>, error: &PyErr) -> FieldError {
+fn field_error(py: Python<'_>, error: &PyErr) -> FieldError {
     FieldError::new("RESOLVER_ERROR", error.value(py).to_string())
 }
 

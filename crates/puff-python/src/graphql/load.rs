@@ -10,7 +10,6 @@ use pyo3::prelude::*;
 use thiserror::Error;
 
 use super::backend::Resolver;
-use crate::call::PythonFunction;
 
 /// How a schema is built and served.
 #[derive(Debug, Clone)]
@@ -76,16 +75,11 @@ fn authors_error(module: &Bound<'_, PyModule>, error: PyErr) -> GraphQlLoadError
     }
 }
 
-/// A schema class as the engine and the transports need it.
-pub(super) struct Loaded {
-    pub(super) schema: Schema,
-    pub(super) resolvers: Vec<Resolver>,
-    /// Takes the context of a WebSocket, says whether it may connect.
-    pub(super) connect: Option<PythonFunction>,
-}
-
 /// Asks the Python half for the class's SDL and resolvers, and builds the engine's schema.
-pub(super) fn build(class: &Bound<'_, PyAny>, options: GraphQlOptions) -> Result<Loaded, GraphQlLoadError> {
+pub(super) fn build(
+    class: &Bound<'_, PyAny>,
+    options: GraphQlOptions,
+) -> Result<(Schema, Vec<Resolver>), GraphQlLoadError> {
     let py = class.py();
     let module = py.import("puff.graphql")?;
     let keywords = pyo3::types::PyDict::new(py);
@@ -104,6 +98,7 @@ pub(super) fn build(class: &Bound<'_, PyAny>, options: GraphQlOptions) -> Result
             resolvers.push(Resolver {
                 call: entry.getattr("call")?.unbind(),
                 takes_parents: entry.getattr("takes_parents")?.extract()?,
+                name: qualified_name(&entry.getattr("function")?),
             });
         }
         fields.push(FieldResolver {
@@ -121,19 +116,7 @@ pub(super) fn build(class: &Bound<'_, PyAny>, options: GraphQlOptions) -> Result
         });
     }
     let schema = Schema::with_rules(&sdl, fields, rules(&definition)?, options.schema)?;
-    let hook = definition.getattr("connect")?;
-    Ok(Loaded {
-        schema,
-        resolvers,
-        connect: match hook.is_none() {
-            true => None,
-            false => {
-                let ask = py.import("puff.graphql._subscribe")?.getattr("connect")?;
-                let partial = py.import("functools")?.getattr("partial")?;
-                Some(PythonFunction::from(partial.call1((ask, hook))?.unbind()))
-            }
-        },
-    })
+    Ok((schema, resolvers))
 }
 
 /// What the definition says about the values of enums and scalars.
@@ -159,6 +142,13 @@ fn rules(definition: &Bound<'_, PyAny>) -> PyResult<Vec<LeafRule>> {
         });
     }
     Ok(rules)
+}
+
+/// `module.Class.function`, as far as the function tells; SQL has none.
+fn qualified_name(function: &Bound<'_, PyAny>) -> String {
+    let part = |name| function.getattr(name).ok()?.extract::<String>().ok();
+    let parts = [part("__module__"), part("__qualname__")];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(".")
 }
 
 /// A Python function, or a statement that is written down in the schema.

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use clap::{Arg, ArgMatches};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use puff_graphql::{Outcome, Request};
+use puff_graphql::{Outcome, Record, Request};
 use puff_python::Runtime;
 use puff_python::graphql::{GraphQl, RequestContext};
 
@@ -144,7 +144,7 @@ impl Call {
     }
 
     async fn plan(mut self, graphql: &GraphQl) -> Result<i32, BoxError> {
-        self.request.trace = true;
+        self.request.record = Record::Layers;
         let response = graphql
             .execute(self.request, RequestContext::new(self.headers))
             .await;

@@ -2,29 +2,28 @@
 //!
 //! By the GraphQL-over-HTTP specification: POST with JSON, GET for queries only, two response formats.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
-use puff_graphql::{OperationKind, Outcome, RequestError, RequestErrorCode};
+use puff_graphql::{Outcome, Record, RequestError, RequestErrorCode, Times};
 use puff_python::graphql::RequestContext;
 
-use super::media::{Format, is_json, takes_events};
-use super::{Endpoint, subscriptions};
+use super::Endpoint;
+use super::media::{Format, is_json};
 use crate::web::{RequestId, read_body};
 
 /// Answers `request`, whatever it is.
 pub(super) async fn answer(endpoint: &Endpoint, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let accepted = Format::accepted(&parts.headers);
-    let takes_events = takes_events(&parts.headers) && parts.method != Method::HEAD;
-    let Some(format) = accepted.or(takes_events.then_some(Format::Json)) else {
+    let Some(format) = Format::accepted(&parts.headers) else {
         return refusal(
             Format::Json,
             StatusCode::NOT_ACCEPTABLE,
-            "answers are application/json, application/graphql-response+json or text/event-stream, and `Accept` takes \
-             none of them",
+            "answers are application/json or application/graphql-response+json, and `Accept` takes neither",
         );
     };
     let parsed = match parts.method {
@@ -50,19 +49,19 @@ pub(super) async fn answer(endpoint: &Endpoint, request: Request) -> Response {
         Method::GET | Method::HEAD => from_query(parts.uri.query().unwrap_or("")),
         _ => return method_not_allowed(format, "GET, POST", "GraphQL is asked by GET or POST"),
     };
-    if takes_events {
-        // Clients that take anything want events of subscriptions only.
-        let is_subscription = |request| endpoint.graphql.kind(request) == Ok(OperationKind::Subscription);
-        if accepted.is_none() || parsed.as_ref().is_ok_and(is_subscription) {
-            return subscriptions::stream(endpoint, &parts, parsed);
-        }
-    }
-    let request = match parsed {
+    let mut request = match parsed {
         Ok(request) => request,
         Err(error) => {
             let response = puff_graphql::Response::refused(&error);
             return encoded(format, StatusCode::BAD_REQUEST, response.body);
         }
+    };
+    let config = &endpoint.config;
+    let asks = request.wants_trace || parts.headers.get("puff-trace").is_some_and(|value| value == "1");
+    request.record = match config.server_timing {
+        _ if asks && config.trace.allows(&parts.headers, parts.extensions.get()) => Record::Layers,
+        true => Record::Times,
+        false => Record::Nothing,
     };
     let read_only = request.read_only;
     let id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
@@ -83,7 +82,26 @@ pub(super) async fn answer(endpoint: &Endpoint, request: Request) -> Response {
             Format::GraphQl => StatusCode::BAD_REQUEST,
         },
     };
-    encoded(format, status, response.body)
+    let mut answer = encoded(format, status, response.body_with_trace());
+    if let Some(times) = response.times.filter(|_| config.server_timing)
+        && let Ok(value) = HeaderValue::try_from(server_timing(&times))
+    {
+        answer.headers_mut().insert("server-timing", value);
+    }
+    answer
+}
+
+/// Durations in milliseconds, as browsers show them.
+fn server_timing(times: &Times) -> String {
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+    let found = if times.cached { ";desc=cached" } else { "" };
+    format!(
+        "parse;dur={:.3}, plan;dur={:.3}{found}, execute;dur={:.3}, total;dur={:.3}",
+        milliseconds(times.parse),
+        milliseconds(times.plan),
+        milliseconds(times.execute),
+        milliseconds(times.total),
+    )
 }
 
 /// The request in the parameters of a GET.

@@ -2,6 +2,7 @@
 
 use clap::{Arg, ArgAction};
 
+pub use super::graphql_keys::GRAPHQL_KEYS;
 pub use super::log_keys::{LOG_KEYS, OTEL_KEYS};
 pub use super::process_keys::PROCESS_KEYS;
 pub use super::server_keys::SERVER_KEYS;
@@ -182,42 +183,6 @@ pub static APP_KEYS: &[Key] = &[
         "MODULE:SCHEMA",
         "The class of the GraphQL schema, for example blog.schema:Schema",
     ),
-];
-
-/// How the GraphQL schema is served.
-pub static GRAPHQL_KEYS: &[Key] = &[
-    key(
-        "graphql_camel_case",
-        "BOOL",
-        "Show Python's snake_case names as camelCase",
-    )
-    .default("false"),
-    key("graphql_timeout", "TIME", "How long one GraphQL request may take").default("60s"),
-    key(
-        "graphql_max_operations",
-        "N",
-        "Most operations at a time on one WebSocket for subscriptions",
-    )
-    .default("100"),
-    key(
-        "graphql_init_timeout",
-        "TIME",
-        "How long a client's WebSocket may be silent before it asks for a connection",
-    )
-    .default("3s"),
-    key(
-        "graphql_keep_alive",
-        "TIME",
-        "How often clients of event streams are told that the server is there",
-    )
-    .default("12s"),
-    key(
-        "graphql_legacy_websocket",
-        "BOOL",
-        "Whether the old protocol graphql-ws is spoken beside graphql-transport-ws",
-    )
-    .default("false")
-    .switch(),
 ];
 
 /// Every setting there is.

@@ -4,6 +4,7 @@
 //! All of it is read once, at the start, and handed on as values: nothing below asks the environment.
 
 mod file;
+mod graphql_keys;
 pub mod keys;
 mod listing;
 mod log_keys;

@@ -16,7 +16,7 @@ use puff_python::wsgi::ConnectionInfo;
 use tower::Service;
 use tracing::error;
 
-use super::body::{Held, LongLived, ServerBody, Stalling, text_response};
+use super::body::{Held, ServerBody, Stalling, text_response};
 use super::inspect::{check_http2, ends_with_answer, refusal_of};
 use super::observe::Visit;
 use super::pulse::Pulse;
@@ -83,7 +83,7 @@ pub(super) async fn answer(
     };
     let compression = shared.config.compression.as_ref().map(|all| all.plan(&request));
     let held = Held {
-        turn: Some(turn),
+        _turn: turn,
         working,
         stall: streams::current(),
     };
@@ -99,9 +99,6 @@ pub(super) async fn answer(
         text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
     });
     let mut response = line.settle(response);
-    if response.extensions_mut().remove::<LongLived>().is_some() {
-        response.body_mut().give_up_turn();
-    }
     if shared.leaving.load(Relaxed) && !line.switches(&response) {
         response = closing(response, line.version);
     }

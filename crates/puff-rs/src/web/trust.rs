@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{FORWARDED, HOST};
+use http::header::{FORWARDED, HOST, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use puff_python::wsgi::ConnectionInfo;
 
@@ -14,6 +14,19 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// Headers that only a proxy has a say in.
 const SPOKEN_FOR: [HeaderName; 4] = [FORWARDED, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO];
+
+/// Further headers by which proxies can be told.
+const PROXIED: [HeaderName; 2] = [VIA, HeaderName::from_static("x-real-ip")];
+
+/// Whether a client is on this machine. One that a proxy speaks for may be anybody.
+pub(crate) fn is_local(headers: &HeaderMap, info: &ConnectionInfo) -> bool {
+    let has = |names: &[HeaderName]| names.iter().any(|name| headers.contains_key(name));
+    !has(&SPOKEN_FOR)
+        && !has(&PROXIED)
+        && info
+            .peer
+            .is_none_or(|peer| peer.ip().to_canonical().is_loopback())
+}
 
 /// Who may speak for clients.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use pyo3::prelude::*;
 use super::watch::{Watch, WatchConfig};
 use super::websockets::WebSocketPlan;
 use crate::errors::{ConfigError, ProgramError};
-use crate::graphql::handlers::{handle_graphql, handle_subscriptions, playground};
-use crate::graphql::{Endpoint, Streams, SubscriptionConfig};
+use crate::graphql::Endpoint;
+use crate::graphql::handlers::{handle_graphql, playground};
 use crate::program::{Command, Context, Instead, Invocation, Prepared, Root, resolve_error};
 use crate::runtime::Console;
 use crate::serve::{PidFile, ProcessConfig, Seat, Sockets, Supervisor};
@@ -236,7 +236,7 @@ Examples:
   puff runserver --graphql shop.schema:Schema --bind 0.0.0.0:8000
   PUFF_WSGI=app:app PUFF_MAX_BODY=64MiB puff runserver
 
-With --graphql the server answers GraphQL at /graphql, has subscriptions at /subscriptions, and shows the playground at /,
+With --graphql the server answers GraphQL at /graphql and shows the playground at /,
 or at /playground if there is a WSGI application as well.";
 
 /// What one server serves.
@@ -248,7 +248,6 @@ struct Plan {
     /// The schema, where the server routes to it by itself.
     graphql: Option<String>,
     websockets: WebSocketPlan,
-    subscriptions: SubscriptionConfig,
     /// What the banner ends with.
     farewell: &'static str,
 }
@@ -256,7 +255,6 @@ struct Plan {
 impl Plan {
     fn new(command: &ServerCommand, settings: &Settings) -> Result<Plan, ConfigError> {
         let websockets = WebSocketPlan::new(settings)?;
-        let subscriptions = SubscriptionConfig::from_settings(settings)?;
         if !command.configurable {
             let router = command.router.clone();
             return Ok(Plan {
@@ -265,7 +263,6 @@ impl Plan {
                 wsgi: command.wsgi.clone(),
                 graphql: None,
                 websockets,
-                subscriptions,
                 farewell: farewell(settings)?,
             });
         }
@@ -283,7 +280,6 @@ impl Plan {
             wsgi,
             graphql,
             websockets,
-            subscriptions,
             farewell: farewell(settings)?,
         })
     }
@@ -328,9 +324,8 @@ impl Plan {
             None => None,
         };
         let (websockets, paths) = self.websockets.load(py, &context.runtime)?;
-        // A program's own routes may lead to Python as well, and subscriptions are WebSockets.
-        let wanted = self.rust || !paths.is_empty() || self.graphql.is_some();
-        let websockets = wanted.then_some(websockets);
+        // A program's own routes may lead to Python as well.
+        let websockets = (self.rust || !paths.is_empty()).then_some(websockets);
         if let Err(error) = allow_many_connections(py) {
             tracing::debug!("the limit of open files stays as it is: {error}");
         }
@@ -383,8 +378,7 @@ impl Plan {
             router = router
                 .get("/graphql", handle_graphql())
                 .post("/graphql", handle_graphql())
-                .any("/subscriptions", handle_subscriptions())
-                .get(page, playground("/graphql", "/subscriptions"));
+                .get(page, playground("/graphql", ""));
         }
         let mut router = router.into_axum();
         if let Some(limit) = config.request_timeout {
@@ -408,8 +402,7 @@ impl Plan {
             router = router.layer(axum::Extension(Endpoint {
                 graphql,
                 body: config.body,
-                streams: Streams::new(&self.subscriptions),
-                subscriptions: self.subscriptions,
+                config: config.graphql.clone(),
             }));
         }
         router
