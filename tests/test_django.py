@@ -414,14 +414,19 @@ def test_contrib_postgres(program: Callable[..., str]) -> None:
     assert printed == "all types\n"
 
 
-def test_manage_test_makes_and_drops_a_database(project: Path, puff: Run) -> None:
+@pytest.mark.parametrize("age", ["0", "60"])
+def test_manage_test_makes_and_drops_a_database(project: Path, puff: Run, age: str) -> None:
     (project / "shop" / "tests.py").write_text(
         textwrap.dedent(
             """
+            import puff
             from django.db import connection
             from django.test import TestCase
 
             class OfTheDatabase(TestCase):
+                def test_greenlets(self):
+                    puff.join_all([puff.spawn(self.test_name) for _ in range(5)])
+
                 def test_name(self):
                     assert connection.settings_dict["NAME"].startswith("test_")
                     with connection.cursor() as cursor:
@@ -430,9 +435,10 @@ def test_manage_test_makes_and_drops_a_database(project: Path, puff: Run) -> Non
             """
         )
     )
-    done = puff("python", "manage.py", "test", "--noinput", cwd=project, env=environment())
+    environ = {**environment(), "MAX_AGE": age}
+    done = puff("python", "manage.py", "test", "--noinput", cwd=project, env=environ)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Ran 1 test" in done.stderr
+    assert "Ran 2 tests" in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("psql") is None, reason="dbshell is psql, and there is none here")
