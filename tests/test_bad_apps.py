@@ -73,6 +73,12 @@ def test_what_is_no_application(folder: Path, puff: Run, path: str, message: str
     assert (ended.returncode, ended.stderr) == (2, f"puff: error: {message}\n")
 
 
+def test_an_application_without_its_flag(folder: Path, puff: Run) -> None:
+    ended = puff("runserver", "good:app", cwd=folder)
+    told = "puff: error: write --wsgi before the application: runserver --wsgi 'good:app'\n"
+    assert (ended.returncode, ended.stderr) == (2, told)
+
+
 def test_a_port_in_use_is_told_before_anything_is_imported(folder: Path, puff: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

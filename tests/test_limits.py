@@ -55,7 +55,7 @@ GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 @pytest.fixture(scope="module")
 def hasty(folder: Path, serve: Serve) -> Iterator[Server]:
     """Short time-outs, of different lengths."""
-    times = ["--header-timeout", "400ms", "--idle-timeout", "1200ms", "--write-timeout", "600ms"]
+    times = ["--header-timeout", "400ms", "--idle-timeout", "4s", "--write-timeout", "600ms"]
     with serve(*times, "--body-timeout", "150ms", "--request-timeout", "400ms", cwd=folder) as server:
         yield server
 
@@ -116,7 +116,7 @@ def seconds_to_end(connection: socket.socket) -> float:
 
 def test_a_slow_head_is_given_up(hasty: Server) -> None:
     with connect(hasty) as connection:
-        assert 0.2 < seconds_to_end(connection) < 1
+        assert 0.2 < seconds_to_end(connection) < 3
     # Byte for byte ("slow loris"): the time counts from the first one.
     with connect(hasty) as connection:
         begin = time.monotonic()
@@ -124,14 +124,14 @@ def test_a_slow_head_is_given_up(hasty: Server) -> None:
             for byte in GET[:-2] * 10:
                 connection.sendall(bytes([byte]))
                 time.sleep(0.05)
-        assert time.monotonic() - begin < 1.5
+        assert time.monotonic() - begin < 3
     # Also that of a second request.
     with connect(hasty) as connection:
         connection.sendall(GET)
         assert connection.recv(1000)
         time.sleep(0.6)
         connection.sendall(GET[:10])
-        assert 0.2 < seconds_to_end(connection) < 0.9
+        assert 0.2 < seconds_to_end(connection) < 3
 
 
 def test_idle_connections_have_longer(hasty: Server) -> None:
@@ -140,7 +140,7 @@ def test_idle_connections_have_longer(hasty: Server) -> None:
             connection.sendall(GET)
             assert connection.recv(1000).startswith(b"HTTP/1.1 200")
             time.sleep(0.6)
-        assert 0.3 < seconds_to_end(connection) < 1.5
+        assert 2 < seconds_to_end(connection) < 8
 
 
 def test_a_slow_body_is_given_up(hasty: Server) -> None:
@@ -201,7 +201,7 @@ def test_a_request_that_takes_too_long_is_ended(hasty: Server) -> None:
     connection.request("GET", "/sleep/5")
     answer = connection.getresponse()
     assert (answer.status, answer.read()) == (504, b"the request took too long\n")
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 4
     connection.request("GET", "/")
     assert connection.getresponse().read() == b"GreenletExit"
     # One that has begun to answer may take its time.

@@ -82,7 +82,7 @@ impl Command for ServerCommand {
     fn cli(&self) -> clap::Command {
         let mut command = clap::Command::new(self.name.clone()).about("Serves HTTP");
         if self.configurable {
-            command = command.after_help(EXAMPLES);
+            command = command.after_help(EXAMPLES).arg(Arg::new(MISPLACED).hide(true));
             for key in keys::APP_KEYS.iter().chain(keys::GRAPHQL_KEYS) {
                 command = command.arg(key.arg().help_heading("Application"));
             }
@@ -112,6 +112,15 @@ impl Command for ServerCommand {
 
     fn prepare(&self, invocation: &Invocation) -> Result<Prepared, ProgramError> {
         let settings = &invocation.settings;
+        if self.configurable
+            && let Some(path) = invocation.matches.get_one::<String>(MISPLACED)
+        {
+            let name = &self.name;
+            return Err(ConfigError::Usage(format!(
+                "write --wsgi before the application: {name} --wsgi '{path}'"
+            ))
+            .into());
+        }
         let config = ServerConfig::from_settings(settings)?;
         let processes = ProcessConfig::from_settings(settings, config.shutdown_timeout)?;
         let watch = WatchConfig::from_settings(settings)?;
@@ -149,6 +158,8 @@ impl Command for ServerCommand {
 
 const CHECK: &str = "check-config";
 const PRINT: &str = "print-config";
+/// An application as other servers take it.
+const MISPLACED: &str = "application";
 
 fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
