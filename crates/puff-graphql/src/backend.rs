@@ -39,6 +39,19 @@ pub trait Backend: Send + Sync + Sized + 'static {
         statement: Statement<Self>,
     ) -> impl Future<Output = Result<Self::Rows, FieldError>> + Send;
 
+    /// Makes values of the cells of one column, for a scalar whose rule is [`CellRule::Backend`].
+    ///
+    /// There is one value for each row, of which one may be [`Value::Error`] for its row alone.
+    ///
+    /// # Errors
+    /// The error is reported at the field in every row. By default there is nothing but an error.
+    ///
+    /// [`CellRule::Backend`]: crate::CellRule::Backend
+    fn convert(&self, cells: Cells<Self>) -> impl Future<Output = Result<Vec<Value>, FieldError>> + Send {
+        let message = format!("the scalar {} cannot be made of cells", cells.scalar);
+        std::future::ready(Err(FieldError::new("BAD_VALUE", message)))
+    }
+
     /// Makes a statement parameter from a value, for statements that are written down in the schema.
     ///
     /// A list becomes an SQL array.
@@ -211,6 +224,20 @@ impl<B: Backend> Parents<B> {
             },
         }
     }
+}
+
+/// The cells of one column, as the values of a scalar.
+pub struct Cells<B: Backend> {
+    /// The scalar's name in the schema.
+    pub scalar: Arc<str>,
+    /// The rows.
+    pub rows: Arc<B::Rows>,
+    /// The number of the column.
+    pub column: usize,
+    /// How many lists the field's type has around the scalar.
+    pub list_depth: usize,
+    /// The field, for messages.
+    pub field: FieldName,
 }
 
 /// A statement to run.

@@ -51,7 +51,8 @@ mod value;
 mod write;
 
 pub use backend::{
-    Backend, Call, FieldName, Join, ParentSource, Parents, Resolved, ResolverId, Spread, SqlResult, Statement,
+    Backend, Call, Cells, FieldName, Join, ParentSource, Parents, Resolved, ResolverId, Spread, SqlResult,
+    Statement,
 };
 pub use engine::Engine;
 pub use error::{FieldError, Location, RequestError, RequestErrorCode, RequestProblem, SchemaError};

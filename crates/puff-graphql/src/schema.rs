@@ -91,6 +91,9 @@ pub enum CellRule {
     Text,
     /// PostgreSQL's text as it is; a text that is no JSON is an error of its field.
     Json,
+    /// As the backend converts them, which is asked once for a column: see
+    /// [`Backend::convert`](crate::Backend::convert).
+    Backend,
 }
 
 /// A statement written down in the schema.

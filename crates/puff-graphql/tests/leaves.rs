@@ -5,7 +5,7 @@ mod support;
 
 use puff_graphql::{CellRule, LeafRule, Schema, SchemaOptions, Value};
 use serde_json::json;
-use support::{World, ask, respond, sql, value};
+use support::{World, ask, joined, log, respond, sql, value};
 
 const ROW: &str = "
     scalar Any scalar Text scalar Json scalar Bytes scalar Duration
@@ -119,6 +119,86 @@ async fn arrays_follow_the_rule_as_well() {
     assert_eq!(
         ask(&engine, "{ row { list } }").await,
         json!({"data": {"row": [{"list": ["1", "-2"]}]}})
+    );
+}
+
+fn money() -> World {
+    World::new(
+        "scalar Price
+         type Query { items: [Item], prices: [Price!], total: Price }
+         type Item { id: Int, price: Price, cost: Price!, label: String, sum: Price }",
+    )
+    .cells("Price", CellRule::Backend)
+    .call("Query.items", |_| sql("items"))
+    .call("Query.prices", |_| sql("prices"))
+    .call("Query.total", |_| sql("total"))
+    .call("Item.sum", |_| joined("sums", "id", "item_id"))
+    .attribute("Item.label", "id")
+    .rows(
+        "items",
+        "id:int4 price cost",
+        &[&["1", "5", "a"], &["2", "NULL", "b"], &["3", "bad", "bad"]],
+    )
+    .rows("prices", "price", &[&["1"], &["2"]])
+    .rows("total", "price", &[&["bad"]])
+    .rows("sums", "item_id:int4 sum", &[&["1", "x"], &["3", "y"]])
+}
+
+#[tokio::test]
+async fn a_column_is_converted_once() {
+    let engine = money().engine();
+    let answer = ask(&engine, "{ items { id price again: price label sum } prices }").await;
+    assert_eq!(
+        answer["data"],
+        json!({
+            "items": [
+                {"id": 1, "price": "<5>", "again": "<5>", "label": "1", "sum": "<x>"},
+                {"id": 2, "price": null, "again": null, "label": "2", "sum": null},
+                {"id": 3, "price": null, "again": null, "label": "3", "sum": "<y>"},
+            ],
+            "prices": ["<1>", "<2>"],
+        })
+    );
+    let paths: Vec<_> = answer["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["path"].to_string())
+        .collect();
+    assert_eq!(paths, [r#"["items",2,"price"]"#, r#"["items",2,"again"]"#]);
+    let mut calls = log(&engine);
+    calls.retain(|call| call.starts_with("convert"));
+    calls.sort();
+    assert_eq!(
+        calls,
+        [
+            "convert Price Item.price",
+            "convert Price Item.sum",
+            "convert Price Query.prices"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_conversion_that_fails_is_the_error_of_its_field() {
+    let engine = money().engine();
+    let answer = ask(&engine, "{ items { cost } total }").await;
+    assert_eq!(
+        answer["data"],
+        json!({"items": [{"cost": "<a>"}, {"cost": "<b>"}, null], "total": null})
+    );
+    let paths: Vec<_> = answer["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| (error["path"].to_string(), error["message"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            (r#"["items",2,"cost"]"#.to_owned(), "a bad one"),
+            (r#"["total"]"#.to_owned(), "a bad one"),
+        ]
     );
 }
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit, getcurrent
 
 if TYPE_CHECKING:
-    from .._puff import ResolverCall
+    from .._puff import CellsCall, ResolverCall
 
 log = logging.getLogger("puff.graphql")
 
@@ -38,3 +39,27 @@ def resolve(call: ResolverCall) -> None:
         # Also SystemExit: what a client can bring about must not end the server.
         call.fail(error)
         log.warning("resolver %s failed", call, exc_info=error)
+
+
+def convert(call: CellsCall) -> None:
+    """Makes the values of a scalar of the cells of one column; an exception is the error of its own cell."""
+    try:
+        function, depth = call.function, call.list_depth
+        call.finish([_converted(function, value, depth) for value in call.values()])
+    except GreenletExit as error:
+        call.fail(error)
+        raise
+    except BaseException as error:
+        call.fail(error)
+        log.warning("scalar %s failed", call, exc_info=error)
+
+
+def _converted(function: Callable[[Any], Any], value: Any, depth: int) -> Any:
+    if value is None:
+        return None
+    if depth and isinstance(value, list):
+        return [_converted(function, item, depth - 1) for item in value]
+    try:
+        return function(value)
+    except Exception as error:
+        return error

@@ -20,6 +20,18 @@ pub(crate) struct BoundObject<B: Backend> {
     pub(crate) variants: Vec<BoundVariant>,
     /// As [`ObjectPlan::children`].
     pub(crate) children: Vec<BoundChild<B>>,
+    /// Columns that the backend makes values of.
+    pub(crate) conversions: Vec<Conversion>,
+}
+
+/// A column as values of a scalar.
+pub(crate) struct Conversion {
+    pub(crate) scalar: Arc<str>,
+    pub(crate) column: usize,
+    pub(crate) list_depth: usize,
+    pub(crate) field: FieldName,
+    /// One for each row.
+    pub(crate) values: Result<Vec<Value>, FieldError>,
 }
 
 /// The fields of objects of one type.
@@ -66,6 +78,10 @@ pub(crate) enum Bound {
     /// A column of plain values in a table.
     Values {
         column: usize,
+    },
+    /// One of [`BoundObject::conversions`].
+    Converted {
+        number: usize,
     },
     /// One of [`BoundObject::children`].
     Child,
@@ -117,6 +133,11 @@ pub(crate) enum LayerData<B: Backend> {
         grouping: Grouping,
         column: usize,
         writer: CellWriter,
+    },
+    /// Values that the backend has made of such a column.
+    Converted {
+        grouping: Grouping,
+        values: Vec<Value>,
     },
 }
 
@@ -265,7 +286,12 @@ fn bad_typename(plan: &ObjectPlan, name: &str) -> FieldError {
 }
 
 /// Binds a leaf that needs no resolver to a column of rows.
-pub(crate) fn bind_to_rows<B: Backend>(field: &FieldPlan, name: &str, rows: &B::Rows) -> Bound {
+pub(crate) fn bind_to_rows<B: Backend>(
+    field: &FieldPlan,
+    name: &str,
+    rows: &B::Rows,
+    conversions: &mut Vec<Conversion>,
+) -> Bound {
     let Some(leaf) = &field.leaf else {
         return Bound::Failed(no_objects_in_rows(&field.name));
     };
@@ -277,6 +303,23 @@ pub(crate) fn bind_to_rows<B: Backend>(field: &FieldPlan, name: &str, rows: &B::
         );
         return Bound::Failed(FieldError::new("MISSING_COLUMN", message));
     };
+    if let Some(scalar) = leaf.converted() {
+        let list_depth = field.shape.list_depth();
+        let same = |known: &Conversion| {
+            known.column == column && known.scalar == *scalar && known.list_depth == list_depth
+        };
+        let number = conversions.iter().position(same).unwrap_or_else(|| {
+            conversions.push(Conversion {
+                scalar: scalar.clone(),
+                column,
+                list_depth,
+                field: field.name.clone(),
+                values: Ok(Vec::new()),
+            });
+            conversions.len() - 1
+        });
+        return Bound::Converted { number };
+    }
     match CellWriter::new(leaf, &field.shape, rows.column_type(column), name) {
         Ok(writer) => Bound::Cell { column, writer },
         Err(error) => Bound::Failed(error),

@@ -7,20 +7,22 @@ mod solve;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
 use self::bound::{
-    Bound, BoundChild, BoundObject, BoundVariant, Kinds, Layer, LayerData, Objects, Positions,
+    Bound, BoundChild, BoundObject, BoundVariant, Conversion, Kinds, Layer, LayerData, Objects, Positions,
 };
 use self::bound::{bind_to_rows, misfit, no_objects_in_rows};
 use self::reach::{Live, Owners};
 use self::solve::Solved;
-use crate::backend::{Backend, Indexes};
+use crate::backend::{Backend, Cells, Indexes};
 use crate::error::FieldError;
 use crate::options::SchemaOptions;
 use crate::plan::input::Variables;
 use crate::plan::{Child, FieldPlan, ObjectPlan, Origin, Output, Plan, ResolverPlan, Source, Variant};
+use crate::rows::Rows;
 use crate::table::Column;
 use crate::trace::Recorder;
 use crate::value::Value;
@@ -109,26 +111,71 @@ impl<'x, B: Backend> Execution<'x, B> {
                 Started::Running(future) => running.push((number, future)),
             }
         }
+        let conversions = std::mem::take(&mut bound.conversions);
         Box::pin(async move {
-            // One alone needs no set of futures around it.
-            if let [(number, future)] = &mut running[..] {
-                bound.children[*number] = future.await;
+            if let (Objects::Rows(rows), false) = (&bound.source, conversions.is_empty()) {
+                let converted = self.convert_all(rows.clone(), conversions);
+                let (mut bound, conversions) = join(Self::finish(bound, running), converted).await;
+                bound.conversions = conversions;
                 return bound;
             }
-            let numbers: Vec<_> = running.iter().map(|(number, _)| *number).collect();
-            let results = join_all(running.into_iter().map(|(_, future)| future)).await;
-            for (number, result) in numbers.into_iter().zip(results) {
-                bound.children[number] = result;
-            }
-            bound
+            Self::finish(bound, running).await
         })
+    }
+
+    /// Waits for the children that are still running.
+    async fn finish(
+        mut bound: BoundObject<B>,
+        mut running: Vec<(usize, Boxed<'x, BoundChild<B>>)>,
+    ) -> BoundObject<B> {
+        // One alone needs no set of futures around it.
+        if let [(number, future)] = &mut running[..] {
+            bound.children[*number] = future.await;
+            return bound;
+        }
+        let numbers: Vec<_> = running.iter().map(|(number, _)| *number).collect();
+        let results = join_all(running.into_iter().map(|(_, future)| future)).await;
+        for (number, result) in numbers.into_iter().zip(results) {
+            bound.children[number] = result;
+        }
+        bound
+    }
+
+    /// Lets the backend make values of columns.
+    async fn convert_all(&self, rows: Arc<B::Rows>, mut columns: Vec<Conversion>) -> Vec<Conversion> {
+        let cells = |column: &Conversion| Cells {
+            scalar: column.scalar.clone(),
+            rows: rows.clone(),
+            column: column.column,
+            list_depth: column.list_depth,
+            field: column.field.clone(),
+        };
+        let values = join_all(columns.iter().map(|column| self.convert(cells(column)))).await;
+        for (column, values) in columns.iter_mut().zip(values) {
+            column.values = values;
+        }
+        columns
+    }
+
+    /// Lets the backend make values of one column.
+    async fn convert(&self, cells: Cells<B>) -> Result<Vec<Value>, FieldError> {
+        let (rows, field) = (cells.rows.len(), cells.field.clone());
+        let values = self.backend.convert(cells).await?;
+        if values.len() != rows {
+            return Err(misfit(
+                &field,
+                &format!("{} values for {rows} rows", values.len()),
+            ));
+        }
+        Ok(values)
     }
 
     /// Binds the leaves of a source's objects.
     fn bind_fields(&self, plan: &ObjectPlan, source: Objects<B>) -> BoundObject<B> {
+        let mut conversions = Vec::new();
         let kinds = Kinds::new(plan, &source);
         let present = kinds.present(plan, &source);
-        let bind = |(number, variant): (usize, &Variant)| {
+        let mut bind = |(number, variant): (usize, &Variant)| {
             // Nobody looks at variants without objects.
             if present
                 .as_ref()
@@ -140,20 +187,21 @@ impl<'x, B: Backend> Execution<'x, B> {
                 fields: variant
                     .fields
                     .iter()
-                    .map(|field| self.leaf(field, &source))
+                    .map(|field| self.leaf(field, &source, &mut conversions))
                     .collect(),
                 order: self.order(variant),
             }
         };
         BoundObject {
-            variants: plan.variants.iter().enumerate().map(bind).collect(),
+            variants: plan.variants.iter().enumerate().map(&mut bind).collect(),
+            conversions,
             children: plan.children.iter().map(|_| BoundChild::Skipped).collect(),
             source,
             kinds,
         }
     }
 
-    fn leaf(&self, field: &FieldPlan, source: &Objects<B>) -> Bound {
+    fn leaf(&self, field: &FieldPlan, source: &Objects<B>, conversions: &mut Vec<Conversion>) -> Bound {
         if self.skips(field) {
             return Bound::Skipped;
         }
@@ -161,7 +209,9 @@ impl<'x, B: Backend> Execution<'x, B> {
             (Source::Typename, _) => Bound::Typename,
             (Source::Introspection, _) => Bound::Introspected,
             (Source::Child { .. }, _) => Bound::Child,
-            (Source::Attribute { name, .. }, Objects::Rows(rows)) => bind_to_rows::<B>(field, name, &**rows),
+            (Source::Attribute { name, .. }, Objects::Rows(rows)) => {
+                bind_to_rows::<B>(field, name, &**rows, conversions)
+            }
             (Source::Attribute { column, .. }, Objects::Table(_)) => Bound::Values { column: *column },
             (Source::Attribute { name, .. }, Objects::Root) => {
                 let message = format!("{}: a root has no attribute `{name}`", field.name);

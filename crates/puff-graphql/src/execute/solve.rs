@@ -7,7 +7,9 @@ use super::Execution;
 use super::bound::{LayerData, Objects, check_table, fits_rows, misfit, value_column};
 use super::join::{Grouping, group};
 use super::reach::{Live, Owners};
-use crate::backend::{Backend, Call, Indexes, ParentSource, Parents, Resolved, Spread, SqlResult, Statement};
+use crate::backend::{
+    Backend, Call, Cells, Indexes, ParentSource, Parents, Resolved, Spread, SqlResult, Statement,
+};
 use crate::error::FieldError;
 use crate::plan::{Child, ObjectPlan, Output, PlannedResolver, ResolverPlan};
 use crate::rows::Rows;
@@ -221,6 +223,17 @@ impl<'x, B: Backend> Execution<'x, B> {
                     Shape::List { item, .. } => item,
                     one => one,
                 };
+                if let Some(scalar) = leaf.converted() {
+                    let cells = Cells {
+                        scalar: scalar.clone(),
+                        rows,
+                        column,
+                        list_depth: shape.list_depth(),
+                        field: child.name.clone(),
+                    };
+                    let values = self.convert(cells).await?;
+                    return Ok(Solved::Leaves(LayerData::Converted { grouping, values }));
+                }
                 let writer =
                     CellWriter::new(leaf, shape, rows.column_type(column), rows.column_name(column))?;
                 Ok(Solved::Leaves(LayerData::Column {

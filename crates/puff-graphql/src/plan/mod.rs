@@ -191,6 +191,14 @@ impl Leaf {
             _ => None,
         }
     }
+
+    /// The scalar, if the backend makes its values of cells.
+    pub(crate) fn converted(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Custom { name, cells } if *cells == CellRule::Backend => Some(name),
+            _ => None,
+        }
+    }
 }
 
 impl Plan {

@@ -216,6 +216,16 @@ impl<B: Backend> Writer<'_, B> {
                     .unwrap_or(&Value::Null);
                 self.value(value, &field.shape, field, path)
             }
+            (Bound::Converted { number }, _) => {
+                let shape = &field.shape;
+                match owners.bound.conversions.get(*number).map(|column| &column.values) {
+                    Some(Ok(values)) => {
+                        self.value(values.get(index).unwrap_or(&Value::Null), shape, field, path)
+                    }
+                    Some(Err(error)) => self.fail(error, shape.nullable(), field, path),
+                    None => self.null(shape.nullable(), field, path),
+                }
+            }
             (Bound::Child, _) => self.child(field, owners, index, path),
             (Bound::Failed(error), _) => self.fail(error, field.shape.nullable(), field, path),
             _ => self.null(field.shape.nullable(), field, path),
@@ -304,6 +314,15 @@ impl<B: Backend> Writer<'_, B> {
                 };
                 self.rows(grouping.rows(position), field, path, |writer, row, path| {
                     writer.cell(rows.cell(row, *column), cells, shape, field, path)
+                })
+            }
+            (LayerData::Converted { grouping, values }, _) => {
+                let shape = match &field.shape {
+                    Shape::List { item, .. } => item,
+                    one => one,
+                };
+                self.rows(grouping.rows(position), field, path, |writer, row, path| {
+                    writer.value(values.get(row).unwrap_or(&Value::Null), shape, field, path)
                 })
             }
             (_, None) => Err(Null),

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use puff_graphql::{
-    Backend, Call, CellRule, CellType, Engine, FieldError, FieldResolver, Join, LeafRule, Request, Resolved,
-    ResolverId, ResolverKind, Response, Rows, ScalarType, Schema, SchemaOptions, Spread, SqlParam,
+    Backend, Call, CellRule, CellType, Cells, Engine, FieldError, FieldResolver, Join, LeafRule, Request,
+    Resolved, ResolverId, ResolverKind, Response, Rows, ScalarType, Schema, SchemaOptions, Spread, SqlParam,
     SqlResolver, SqlResult, Statement, Value,
 };
 use serde_json::Value as Json;
@@ -71,6 +71,26 @@ impl Backend for Memory {
                 format!("relation \"{}\" does not exist", statement.sql),
             )),
         }
+    }
+
+    /// Text in angle brackets; `bad` is an error, and so is a column of nothing else.
+    async fn convert(&self, cells: Cells<Self>) -> Result<Vec<Value>, FieldError> {
+        self.log
+            .lock()
+            .unwrap()
+            .push(format!("convert {} {}", cells.scalar, cells.field));
+        tokio::task::yield_now().await;
+        let bad = || FieldError::new("BAD", "a bad one");
+        let value = |row| match cells.rows.cell(row, cells.column) {
+            None => Value::Null,
+            Some(b"bad") => Value::Error(Box::new(bad())),
+            Some(text) => Value::str(format!("<{}>", str::from_utf8(text).unwrap())),
+        };
+        let values: Vec<_> = (0..cells.rows.len()).map(value).collect();
+        if values.iter().all(|value| matches!(value, Value::Error(_))) {
+            return Err(bad());
+        }
+        Ok(values)
     }
 
     fn param(&self, value: &Value) -> Result<Value, FieldError> {

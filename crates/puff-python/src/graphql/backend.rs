@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use puff_graphql::{Backend, Call, FieldError, Resolved, ResolverId, Statement, Value};
+use puff_graphql::{Backend, Call, Cells, FieldError, Resolved, ResolverId, Statement, Value};
 use puff_postgres::{ArrayText, Param};
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
 
 use super::call::ResolveJob;
+use super::cells::CellsJob;
 use super::context::RequestContext;
 use super::rows::PgRows;
+use super::types::Types;
 use crate::lifeline::{Lifeline, Lifelines};
 use crate::reactor::{Event, Reactor};
 use crate::runtime::Runtime;
@@ -29,6 +31,10 @@ pub(super) struct Shared {
     pub(super) handler: Py<PyAny>,
     /// The class of a parent that came from SQL.
     pub(super) row_class: Py<PyAny>,
+    /// `convert(call)` of the Python half, for cells.
+    pub(super) convert: Py<PyAny>,
+    /// The classes and scalars.
+    pub(super) types: Types,
     /// By the number that the engine knows them by.
     pub(super) resolvers: Vec<Resolver>,
 }
@@ -48,6 +54,7 @@ impl PythonBackend {
         py: Python<'_>,
         runtime: &Runtime,
         resolvers: Vec<Resolver>,
+        types: Types,
     ) -> PyResult<PythonBackend> {
         let module = py.import("puff.graphql._execute")?;
         Ok(PythonBackend {
@@ -56,6 +63,8 @@ impl PythonBackend {
             lifelines: Lifelines::new(runtime),
             shared: Arc::new(Shared {
                 handler: module.getattr("resolve")?.unbind(),
+                convert: module.getattr("convert")?.unbind(),
+                types,
                 row_class: module.getattr("Row")?.unbind(),
                 resolvers,
             }),
@@ -113,6 +122,21 @@ impl Backend for PythonBackend {
             connection.query(&statement.sql, &statement.params).await
         };
         rows.await.map(PgRows::new).map_err(|error| sql_error(&error))
+    }
+
+    async fn convert(&self, cells: Cells<Self>) -> Result<Vec<Value>, FieldError> {
+        let (sender, receiver) = oneshot::channel();
+        self.reactor.push(Event::Job(Box::new(CellsJob {
+            shared: self.shared.clone(),
+            cells,
+            sender,
+        })));
+        receiver.await.unwrap_or_else(|_| {
+            Err(FieldError::new(
+                "RESOLVER_ENDED",
+                "the conversion was ended before it returned",
+            ))
+        })
     }
 
     fn param(&self, value: &Value) -> Result<Param, FieldError> {

@@ -173,7 +173,8 @@ impl ResolverCall {
             .as_ref()
             .filter(|_| self.resolver().is_ok_and(|r| r.takes_parents));
         let Some(parents) = per_parent else {
-            return resolved(std::slice::from_ref(value), &self.call, Spread::Shared);
+            let values = std::slice::from_ref(value);
+            return resolved(values, &self.call, Spread::Shared, &self.shared.types);
         };
         let values: Vec<Bound<'_, PyAny>> = match value.cast::<PyList>() {
             Ok(list) => list.iter().collect(),
@@ -185,7 +186,7 @@ impl ResolverCall {
         if values.len() != parents.len() {
             return Err(self.wrong_count(parents.len(), Some(values.len())));
         }
-        resolved(&values, &self.call, Spread::PerParent)
+        resolved(&values, &self.call, Spread::PerParent, &self.shared.types)
     }
 
     fn wrong_count(&self, parents: usize, values: Option<usize>) -> PyErr {

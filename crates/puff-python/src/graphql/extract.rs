@@ -11,21 +11,25 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::backend::PythonBackend;
-use crate::convert::object_to_value;
+use super::types::Types;
 
 /// The values of a layer, or its objects with what is wanted of them.
 pub(super) fn resolved(
     values: &[Bound<'_, PyAny>],
     call: &Call<PythonBackend>,
     spread: Spread,
+    types: &Types,
 ) -> PyResult<Resolved<PythonBackend>> {
     Ok(match &call.wanted.kind {
-        WantedKind::Leaf { .. } => Resolved::Values {
-            values: values.iter().map(leaf).collect(),
-            spread,
-        },
+        WantedKind::Leaf { .. } => {
+            let leaf = types.leaf(&call.wanted);
+            Resolved::Values {
+                values: values.iter().map(|value| leaf.value(value)).collect(),
+                spread,
+            }
+        }
         WantedKind::Objects(wanted) => Resolved::Objects {
-            objects: nested(values, &call.wanted.shape, wanted)?,
+            objects: nested(values, &call.wanted.shape, wanted, types)?,
             spread,
         },
     })
@@ -44,12 +48,8 @@ pub(super) fn attribute<'py>(
     }
 }
 
-/// A scalar; what has no JSON form is this value's own error.
-fn leaf(object: &Bound<'_, PyAny>) -> Value {
-    object_to_value(object).unwrap_or_else(|error| Value::Error(Box::new(field_error(object.py(), &error))))
-}
-
-fn field_error(py: Python<'_>, error: &PyErr) -> FieldError {
+/// An exception as the error of one value.
+pub(super) fn field_error(py: Python<'_>, error: &PyErr) -> FieldError {
     FieldError::new("RESOLVER_ERROR", error.value(py).to_string())
 }
 
@@ -58,6 +58,7 @@ fn nested(
     values: &[Bound<'_, PyAny>],
     shape: &Shape,
     wanted: &WantedObjects,
+    types: &Types,
 ) -> PyResult<Nested<PythonBackend>> {
     let mut objects = Vec::new();
     let slots = values
@@ -66,7 +67,7 @@ fn nested(
         .collect();
     let py = values.first().map(Bound::py);
     let table = match py {
-        Some(py) => table(py, objects, wanted)?,
+        Some(py) => table(py, objects, wanted, types)?,
         None => Table {
             len: 0,
             columns: Vec::new(),
@@ -136,15 +137,16 @@ fn table(
     py: Python<'_>,
     objects: Vec<Bound<'_, PyAny>>,
     wanted: &WantedObjects,
+    types: &Types,
 ) -> PyResult<Table<PythonBackend>> {
-    let types = match wanted.is_abstract {
-        true => object_types(&objects, wanted)?,
+    let kinds = match wanted.is_abstract {
+        true => types.object_types(&objects, wanted)?,
         false => Vec::new(),
     };
     let mut columns = Vec::with_capacity(wanted.fields.len());
     for field in &wanted.fields {
         let name = PyString::intern(py, &field.attribute);
-        let has = |number: usize| match types.get(number) {
+        let has = |number: usize| match kinds.get(number) {
             Some(Ok(kind)) => field.types.contains(kind),
             Some(Err(_)) => false,
             None => true,
@@ -157,15 +159,15 @@ fn table(
                 false => Ok(py.None().into_bound(py)),
             });
         columns.push(match &field.value.kind {
-            WantedKind::Leaf { .. } => Column::Values(
-                values
-                    .map(|value| match value {
-                        Ok(value) => leaf(&value),
-                        Err(error) => Value::Error(Box::new(field_error(py, &error))),
-                    })
-                    .collect(),
-            ),
-            WantedKind::Objects(inner) => Column::Objects(column(py, values, &field.value, inner)?),
+            WantedKind::Leaf { .. } => {
+                let leaf = types.leaf(&field.value);
+                let value = |value: PyResult<Bound<'_, PyAny>>| match value {
+                    Ok(value) => leaf.value(&value),
+                    Err(error) => Value::Error(Box::new(field_error(py, &error))),
+                };
+                Column::Values(values.map(value).collect())
+            }
+            WantedKind::Objects(inner) => Column::Objects(column(py, values, &field.value, inner, types)?),
         });
     }
     let len = objects.len();
@@ -176,46 +178,8 @@ fn table(
         len,
         columns,
         objects,
-        types,
+        types: kinds,
     })
-}
-
-/// The object types of objects whose declared type is abstract: those of their classes, or what a dict says
-/// in its item `__typename`.
-fn object_types(
-    objects: &[Bound<'_, PyAny>],
-    wanted: &WantedObjects,
-) -> PyResult<Vec<Result<usize, Box<FieldError>>>> {
-    let of = |object: &Bound<'_, PyAny>| {
-        let name = match object.cast::<PyDict>() {
-            Ok(dict) => match dict.get_item("__typename")? {
-                Some(name) => name.str()?.to_string(),
-                None => {
-                    let message = format!(
-                        "a dict that stands for `{}` needs an item `__typename` ({})",
-                        wanted.type_name,
-                        wanted.types.join(", ")
-                    );
-                    return Ok(Err(Box::new(FieldError::new("BAD_TYPENAME", message))));
-                }
-            },
-            Err(_) => object.get_type().name()?.to_string(),
-        };
-        Ok(match wanted.types.iter().position(|known| **known == *name) {
-            Some(kind) => Ok(kind),
-            None => Err(Box::new(bad_typename(wanted, &name))),
-        })
-    };
-    objects.iter().map(of).collect()
-}
-
-fn bad_typename(wanted: &WantedObjects, name: &str) -> FieldError {
-    let message = format!(
-        "`{name}` is not an object type of `{}` ({})",
-        wanted.type_name,
-        wanted.types.join(", ")
-    );
-    FieldError::new("BAD_TYPENAME", message)
 }
 
 /// An attribute that holds objects; one that cannot be read is its owner's error.
@@ -224,6 +188,7 @@ fn column<'py>(
     values: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
     wanted: &Wanted,
     inner: &WantedObjects,
+    types: &Types,
 ) -> PyResult<Nested<PythonBackend>> {
     let mut objects = Vec::new();
     let slots = values
@@ -234,6 +199,6 @@ fn column<'py>(
         .collect();
     Ok(Nested {
         slots,
-        table: Arc::new(table(py, objects, inner)?),
+        table: Arc::new(table(py, objects, inner, types)?),
     })
 }

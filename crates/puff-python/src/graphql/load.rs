@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use puff_graphql::{
-    CellRule, FieldResolver, Join, LeafRule, ResolverId, ResolverKind, Schema, SchemaError, SchemaOptions,
-    SqlParam, SqlResolver,
+    FieldResolver, Join, LeafRule, ResolverId, ResolverKind, Schema, SchemaError, SchemaOptions, SqlParam,
+    SqlResolver,
 };
 use pyo3::prelude::*;
 use thiserror::Error;
 
 use super::backend::Resolver;
+use super::types::Types;
 
 /// How a schema is built and served.
 #[derive(Debug, Clone)]
@@ -79,7 +80,7 @@ fn authors_error(module: &Bound<'_, PyModule>, error: PyErr) -> GraphQlLoadError
 pub(super) fn build(
     class: &Bound<'_, PyAny>,
     options: GraphQlOptions,
-) -> Result<(Schema, Vec<Resolver>), GraphQlLoadError> {
+) -> Result<(Schema, Vec<Resolver>, Types), GraphQlLoadError> {
     let py = class.py();
     let module = py.import("puff.graphql")?;
     let keywords = pyo3::types::PyDict::new(py);
@@ -115,13 +116,8 @@ pub(super) fn build(
             kind: ResolverKind::Attribute(attribute),
         });
     }
-    let schema = Schema::with_rules(&sdl, fields, rules(&definition)?, options.schema)?;
-    Ok((schema, resolvers))
-}
-
-/// What the definition says about the values of enums and scalars.
-fn rules(definition: &Bound<'_, PyAny>) -> PyResult<Vec<LeafRule>> {
-    let mut rules = Vec::new();
+    let types = Types::new(&definition)?;
+    let mut rules: Vec<LeafRule> = types.rules().collect();
     for entry in definition.getattr("enums")?.try_iter()? {
         let (type_name, text, value) = entry?.extract()?;
         rules.push(LeafRule::Enum {
@@ -129,19 +125,8 @@ fn rules(definition: &Bound<'_, PyAny>) -> PyResult<Vec<LeafRule>> {
             texts: vec![(text, value)],
         });
     }
-    for scalar in definition.getattr("scalars")?.try_iter()? {
-        let scalar = scalar?;
-        let cells = match scalar.getattr("cells")?.extract::<String>().as_deref() {
-            Ok("text") => CellRule::Text,
-            Ok("json") => CellRule::Json,
-            _ => CellRule::Auto,
-        };
-        rules.push(LeafRule::Scalar {
-            type_name: scalar.getattr("name")?.extract()?,
-            cells,
-        });
-    }
-    Ok(rules)
+    let schema = Schema::with_rules(&sdl, fields, rules, options.schema)?;
+    Ok((schema, resolvers, types))
 }
 
 /// `module.Class.function`, as far as the function tells; SQL has none.

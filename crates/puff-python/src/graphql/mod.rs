@@ -2,10 +2,12 @@
 
 mod backend;
 mod call;
+mod cells;
 mod context;
 mod extract;
 mod load;
 mod rows;
+mod types;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,8 +52,8 @@ impl GraphQl {
         options: &GraphQlOptions,
     ) -> Result<GraphQl, GraphQlLoadError> {
         let timeout = options.timeout;
-        let (schema, resolvers) = load::build(class, options.clone())?;
-        let backend = PythonBackend::new(class.py(), runtime, resolvers)?;
+        let (schema, resolvers, types) = load::build(class, options.clone())?;
+        let backend = PythonBackend::new(class.py(), runtime, resolvers, types)?;
         Ok(GraphQl {
             engine: Engine::new(schema, Arc::new(backend)),
             timeout,
@@ -93,5 +95,6 @@ impl GraphQl {
 /// Adds the classes of this module to the native module.
 pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<call::ResolverCall>()?;
+    module.add_class::<cells::CellsCall>()?;
     module.add_class::<context::Context>()
 }

@@ -1,0 +1,117 @@
+//! Cells of a column that a Python function makes the values of a scalar of.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use puff_graphql::{Cells, FieldError, Value};
+use pyo3::exceptions::{PyBaseException, PyRuntimeError};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use tokio::sync::oneshot;
+
+use super::backend::{PythonBackend, Shared};
+use super::extract::field_error;
+use crate::convert::{cell_to_object, object_to_value};
+use crate::reactor::Job;
+
+type Outcome = Result<Vec<Value>, FieldError>;
+
+/// A column in the hub's queue.
+pub(super) struct CellsJob {
+    pub(super) shared: Arc<Shared>,
+    pub(super) cells: Cells<PythonBackend>,
+    pub(super) sender: oneshot::Sender<Outcome>,
+}
+
+impl Job for CellsJob {
+    fn into_call(self: Box<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+        let handler = self.shared.convert.clone_ref(py);
+        let call = CellsCall {
+            shared: self.shared,
+            cells: self.cells,
+            sender: Mutex::new(Some(self.sender)),
+        };
+        Ok((handler, Py::new(py, call)?.into_any()))
+    }
+}
+
+/// One column, for `puff.graphql._execute.convert`.
+#[pyclass(frozen, module = "puff.graphql", name = "CellsCall")]
+pub(crate) struct CellsCall {
+    shared: Arc<Shared>,
+    cells: Cells<PythonBackend>,
+    sender: Mutex<Option<oneshot::Sender<Outcome>>>,
+}
+
+#[pymethods]
+impl CellsCall {
+    /// The scalar's own function: a cell's value in, JSON data out.
+    #[getter]
+    fn function(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self.shared.types.cell_function(&self.cells.scalar) {
+            Some(function) => Ok(function.clone_ref(py)),
+            None => Err(PyRuntimeError::new_err("the schema has no such scalar")),
+        }
+    }
+
+    /// How many lists are around the scalar.
+    #[getter]
+    fn list_depth(&self) -> usize {
+        self.cells.list_depth
+    }
+
+    /// The cell of each row as a Python object.
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let rows = self.cells.rows.postgres();
+        let column = self.cells.column;
+        let type_oid = rows.columns()[column].type_oid;
+        let list = PyList::empty(py);
+        for row in 0..rows.len() {
+            list.append(cell_to_object(py, type_oid, rows.cell(row, column))?)?;
+        }
+        Ok(list)
+    }
+
+    /// What the function made of each: JSON data, or the exception that it raised.
+    fn finish(&self, results: &Bound<'_, PyList>) {
+        let depth = self.cells.list_depth;
+        self.send(Ok(results
+            .iter()
+            .map(|result| converted(&result, depth))
+            .collect()));
+    }
+
+    /// Nothing came of it.
+    fn fail(&self, error: &Bound<'_, PyAny>) {
+        let message = error
+            .str()
+            .map_or_else(|_| String::new(), |text| text.to_string());
+        self.send(Err(FieldError::new("RESOLVER_ERROR", message)));
+    }
+
+    fn __repr__(&self) -> String {
+        format!("{} of {}", self.cells.scalar, self.cells.field)
+    }
+}
+
+/// What came of one cell: JSON data, an exception, or lists of these.
+fn converted(result: &Bound<'_, PyAny>, depth: usize) -> Value {
+    let py = result.py();
+    let failed = |error: &PyErr| Value::Error(Box::new(field_error(py, error)));
+    if result.is_instance_of::<PyBaseException>() {
+        return failed(&PyErr::from_value(result.clone()));
+    }
+    match result.cast::<PyList>() {
+        Ok(list) if depth > 0 => Value::List(list.iter().map(|item| converted(&item, depth - 1)).collect()),
+        _ => object_to_value(result).unwrap_or_else(|error| failed(&error)),
+    }
+}
+
+impl CellsCall {
+    fn send(&self, outcome: Outcome) {
+        if let Some(sender) = self.sender.lock().take() {
+            // An error means that the request has gone; nobody waits for the values.
+            let _ = sender.send(outcome);
+        }
+    }
+}
