@@ -10,13 +10,13 @@ taking an idle one a fraction of that.
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import signal
 import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("puff")
 
+_Job = tuple[Callable[[Any], object], Any]
+"""A function and its one argument, for a greenlet of its own."""
+
 _MAX_IDLE = 1024
 """How many idle worker greenlets are kept; each holds a few KiB."""
 
@@ -35,6 +38,9 @@ _IN_HUB = (
     "this code runs in the hub itself (a signal handler or a finaliser) and may not wait; "
     "use puff.spawn to do it in a greenlet"
 )
+
+_START = object()
+"""Tells a worker to take a job."""
 
 _STOP_SECONDS = 2.0
 """How long the greenlets get to clean up when the program ends."""
@@ -48,7 +54,7 @@ class Worker(greenlet):  # type: ignore[misc]
 
     __slots__ = ("puff_job", "puff_storage")
 
-    puff_job: tuple[Callable[[Any], object], Any] | None
+    puff_job: _Job | None
     """The function and argument that it runs; None while it is idle."""
     puff_storage: Any
     """The job's local storage (`puff._local`), made on first use."""
@@ -66,10 +72,11 @@ class Hub:
         """Set when `run` has returned."""
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
+        self._jobs: deque[_Job] = deque()
+        """The jobs of this batch that no worker has begun."""
         self._blocked: set[Waiter] = set()
         """What threads that are not the hub wait for."""
         self._stopping = False
-        self._context = contextvars.Context()
 
     # ---------------------------------------------------------------- the loop
 
@@ -87,23 +94,27 @@ class Hub:
 
     def _loop(self, finished: Callable[[], bool]) -> None:
         wait = self.native.wait
-        start = self._start
+        jobs = self._jobs
         events: Iterator[tuple[Any, Any]] = iter(())
         while True:
             try:
                 for target, payload in events:
                     if target is None:
-                        start(payload)
-                    elif target is False:
                         payload[0](payload[1])
                     else:
                         # The waiter itself is the message: a greenlet that has gone on to another wait
                         # meanwhile sees that this one is stale.
                         target.switch(payload)
                 target = payload = None  # what has ended must not live on while the hub sleeps
+                while jobs:
+                    # Comes back when there are none left, or when the worker waits and the next one is due.
+                    self._start()
                 if finished():
                     return
-                events = iter(wait())
+                batch, begun = wait()
+                jobs.extend(begun)
+                events = iter(batch)
+                del batch, begun  # likewise
             except BaseException as error:
                 # Nothing here raises by itself: this is a signal handler of the program's, which came while
                 # the hub itself ran. The rest of the batch is still to be done.
@@ -121,20 +132,21 @@ class Hub:
         self._stopping = True
         self.native.wake()
 
-    def _start(self, job: tuple[Callable[[Any], object], Any]) -> None:
+    def _start(self) -> None:
         worker = self._idle.pop() if self._idle else Worker(self._work, self.greenlet)
-        worker.gr_context = self._context.copy()
-        worker.switch(job)
+        # It takes the job itself: an argument would live here for as long as the worker is at it.
+        worker.switch(_START)
 
-    def _work(self, job: Any) -> None:
+    def _work(self, start: object) -> None:
         """The body of a worker greenlet: one job after the other."""
         me = getcurrent()
         hub = self.greenlet
         assert hub is not None
         assert isinstance(me, Worker)
-        idle, busy, switch = self._idle, self._busy, hub.switch
+        idle, busy, jobs, switch = self._idle, self._busy, self._jobs, hub.switch
+        busy.add(me)
         while True:
-            busy.add(me)
+            job: Any = jobs.popleft()
             function, argument = me.puff_job = job
             me.puff_storage = None
             try:
@@ -143,13 +155,18 @@ class Hub:
                 pass
             except BaseException as error:
                 self._unhandled(function, error)
+            # None is an empty context, which Python makes when it is written to.
             job = function = argument = me.puff_job = me.puff_storage = me.gr_context = None
+            if jobs:
+                # Most jobs do not wait. The next one of the batch saves the way to the hub and back.
+                continue
             busy.discard(me)
             if self._stopping or len(idle) >= _MAX_IDLE:
                 return
             idle.append(me)
-            while type(job) is not tuple:  # a stale waiter: this greenlet's last job was killed in its wait
-                job = switch()
+            while switch() is not _START:  # a stale waiter: this greenlet's last job was killed in its wait
+                pass
+            busy.add(me)
 
     def _unhandled(self, function: object, error: BaseException) -> None:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
@@ -175,14 +192,14 @@ class Hub:
             # Looked at again soon, even if nothing happens: the deadline has to be seen.
             self.native.wake_after(self.native.waiter(self.greenlet), 0.05)
             try:
-                events = self.native.wait()
+                events, _ = self.native.wait()
             except BaseException as error:
                 self._raised_in_hub(error)
                 continue
             for target, payload in events:
-                if target is False:
+                if target is None:
                     payload[0](payload[1])
-                elif target is not None and target is not self.greenlet:
+                elif target is not self.greenlet:
                     target.switch(payload)
         self._busy.clear()
         self._idle.clear()

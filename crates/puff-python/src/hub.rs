@@ -60,29 +60,27 @@ impl NativeHub {
 #[pymethods]
 impl NativeHub {
     /// Waits, detached, and returns what is to be done: a list of `(greenlet, waiter)` to resume and
-    /// `(None, (function, argument))` to start, and `(False, (function, argument))` to call. Only the hub's thread calls it.
-    fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+    /// `(None, (function, argument))` to call, and one of `(function, argument)` to start in greenlets. Only the
+    /// hub's thread calls it.
+    fn wait<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
         let events = self.reactor.wait(py);
-        let list = PyList::empty(py);
+        let (batch, jobs) = (PyList::empty(py), PyList::empty(py));
         for event in events {
-            let item = match event {
-                Event::Resume(waiter) => match waiter.get().greenlet() {
-                    Some(greenlet) => (greenlet.clone_ref(py), waiter).into_pyobject(py)?,
-                    None => continue,
-                },
-                Event::Call(function, argument) => (py.None(), (function, argument)).into_pyobject(py)?,
-                Event::InHub(function, argument) => (false, (function, argument)).into_pyobject(py)?,
-                Event::Job(job) => match job.into_call(py) {
-                    Ok(call) => (py.None(), call).into_pyobject(py)?,
-                    Err(error) => {
-                        error.write_unraisable(py, None);
-                        continue;
+            match event {
+                Event::Resume(waiter) => {
+                    if let Some(greenlet) = waiter.get().greenlet() {
+                        batch.append((greenlet.clone_ref(py), waiter))?;
                     }
+                }
+                Event::InHub(function, argument) => batch.append((py.None(), (function, argument)))?,
+                Event::Call(function, argument) => jobs.append((function, argument))?,
+                Event::Job(job) => match job.into_call(py) {
+                    Ok(call) => jobs.append(call)?,
+                    Err(error) => error.write_unraisable(py, None),
                 },
-            };
-            list.append(item)?;
+            }
         }
-        Ok(list)
+        Ok((batch, jobs))
     }
 
     /// Waits for the result of `waiter`, detached, on the greenlet's own stack, as long as the hub would have

@@ -1,6 +1,5 @@
 //! The environ of PEP 3333, from an HTTP request.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use http::header::{self, HeaderName};
@@ -9,6 +8,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
+use rustc_hash::FxHashMap;
 
 use super::input::{RequestBody, WsgiInput};
 use super::{ConnectionInfo, WsgiOptions, path_below};
@@ -20,7 +20,7 @@ pub(super) struct EnvironBuilder {
     template: Py<PyDict>,
     addresses: Mutex<Addresses>,
     /// `HTTP_*` keys of common headers; others are made when they come.
-    keys: HashMap<HeaderName, Py<PyString>>,
+    keys: FxHashMap<HeaderName, Py<PyString>>,
     mount: String,
     /// The class of bodies that are streamed.
     input: Py<PyAny>,

@@ -82,7 +82,8 @@ pub(super) fn parse_head(status: &Bound<'_, PyString>, headers: &Bound<'_, PyAny
             if length.is_some_and(|before| before != number) {
                 return Err(bad("two values that differ"));
             }
-            map.insert(name, HeaderValue::from(number));
+            let plain = value.as_bytes().iter().all(u8::is_ascii_digit);
+            map.insert(name, if plain { value } else { HeaderValue::from(number) });
             length = Some(number);
             continue;
         }

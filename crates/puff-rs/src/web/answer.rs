@@ -42,11 +42,12 @@ pub(super) async fn answer(
         _ => refusal_of(&request),
     };
     if let Some(refusal) = refused {
-        let response = text_response(refusal.status(), refusal.to_string());
+        let mut response = text_response(refusal.status(), refusal.to_string());
         if let Some(visit) = &mut visit {
             visit.refuse();
         }
-        return Ok(seen(closing(response, request.version()), visit));
+        close_after(&mut response, request.version());
+        return Ok(seen(response, visit));
     }
     let proxies = &shared.config.trusted_proxies;
     let peer = info.peer.map(|peer| peer.ip());
@@ -94,21 +95,21 @@ pub(super) async fn answer(
     let answering = AssertUnwindSafe(dispatch(&shared, request, info, held, asks)).catch_unwind();
     #[cfg(feature = "otel")]
     let answering = tracing::Instrument::instrument(answering, span.clone());
-    let response = answering.await.unwrap_or_else(|panic| {
+    // An answer is a few hundred bytes: it is changed where it is, for each move of it shows in a profile.
+    let mut response = answering.await.unwrap_or_else(|panic| {
         error!("a handler panicked: {}", panic_message(&*panic));
         text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
     });
-    let mut response = line.settle(response);
+    line.settle(&mut response);
     if shared.leaving.load(Relaxed) && !line.switches(&response) {
-        response = closing(response, line.version);
+        close_after(&mut response, line.version);
     }
     if let Some(seat) = &shared.seat {
         seat.count_request();
     }
-    let response = match compression {
-        Some(plan) => plan.carry_out(response),
-        None => response,
-    };
+    if let Some(plan) = compression {
+        response = plan.carry_out(response);
+    }
     #[cfg(feature = "otel")]
     super::span::answered(&span, &response);
     Ok(seen(response, visit))
@@ -192,10 +193,10 @@ impl RequestLine {
         self.head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
     }
 
-    /// The answer as it may go out.
-    fn settle(&self, mut response: Response<ServerBody>) -> Response<ServerBody> {
+    /// Makes of the answer what may go out.
+    fn settle(&self, response: &mut Response<ServerBody>) {
         let status = response.status();
-        let switched = self.switches(&response);
+        let switched = self.switches(response);
         if let Some(pulse) = self.tunnel.as_ref().filter(|_| switched) {
             // It may idle as long as it likes. Nobody tells us its end: the connection is not closed for idling
             // any more, only when it does not answer HTTP/2's pings.
@@ -206,10 +207,10 @@ impl RequestLine {
             response.headers_mut().remove(CONTENT_LENGTH);
         }
         if self.ends && !switched {
-            return closing(response, self.version);
+            return close_after(response, self.version);
         }
         if self.version == Version::HTTP_2 && !switched && self.is_bodiless(status) {
-            return without_body(response);
+            return drop_body(response);
         }
         if self.version == Version::HTTP_10
             && !self.is_bodiless(status)
@@ -217,17 +218,15 @@ impl RequestLine {
             && !response.headers().contains_key(CONTENT_LENGTH)
         {
             response.body_mut().ends_with_connection();
-            return closing(response, self.version);
+            return close_after(response, self.version);
         }
         if self.version == Version::HTTP_10 && response.headers().contains_key(CONNECTION) {
-            return closing(response, self.version); // all that an application's header can say
+            return close_after(response, self.version); // all that an application's header can say
         }
-        if !self.head && !switched && status != StatusCode::NOT_MODIFIED && lies(&response) {
+        if !self.head && !switched && status != StatusCode::NOT_MODIFIED && lies(response) {
             error!("a handler's Content-Length is not the length of its body");
-            let failed = text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error");
-            return failed;
+            *response = text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error");
         }
-        response
     }
 }
 
@@ -237,7 +236,7 @@ fn is_tunnel(request: &Request<Incoming>) -> bool {
 }
 
 /// On HTTP/1 hyper leaves the body away where there may be none, on HTTP/2 it sends what it is given.
-fn without_body(mut response: Response<ServerBody>) -> Response<ServerBody> {
+fn drop_body(response: &mut Response<ServerBody>) {
     let length = response.body().size_hint().exact().filter(|length| *length > 0);
     if let Some(length) = length
         && response.status() != StatusCode::NO_CONTENT
@@ -247,7 +246,7 @@ fn without_body(mut response: Response<ServerBody>) -> Response<ServerBody> {
             .headers_mut()
             .insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
-    response.map(|_| ServerBody::empty())
+    *response.body_mut() = ServerBody::empty();
 }
 
 /// Whether the length that the headers say is wrong for certain. A stream's length is enforced as it is sent.
@@ -264,7 +263,7 @@ fn lies(response: &Response<ServerBody>) -> bool {
 }
 
 /// Ends the connection after the answer; on HTTP/2 a stream ends by itself.
-fn closing(mut response: Response<ServerBody>, version: Version) -> Response<ServerBody> {
+fn close_after(response: &mut Response<ServerBody>, version: Version) {
     if version != Version::HTTP_2 {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
@@ -273,7 +272,6 @@ fn closing(mut response: Response<ServerBody>, version: Version) -> Response<Ser
             *response.version_mut() = version;
         }
     }
-    response
 }
 
 /// A request in work, for the connection's time-outs.

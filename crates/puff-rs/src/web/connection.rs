@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -124,28 +126,22 @@ async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo, t
         })
     };
     let mut connection = pin!(shared.http.serve_connection_with_upgrades(io, service));
-    let mut check = pin!(tokio::time::sleep(
-        patience.head.min(patience.idle).min(patience.write)
-    ));
-    let mut ending = false;
+    // In a set, which polls only what has been woken: the connection is woken twice for each request, and hardly
+    // ever by this.
+    let patient = patience.head.min(patience.idle).min(patience.write);
+    let mut news = FuturesUnordered::from_iter([watch(&shared, &pulse, patience, Watched::For(patient))]);
     loop {
         tokio::select! {
             biased;
             result = connection.as_mut() => return log_end(info, result),
-            () = shared.stop.cancelled() => break,
-            () = check.as_mut() => match pulse.check(patience) {
-                Verdict::Fine(next) => {
-                    ending = false;
-                    check.as_mut().reset(next.into());
-                }
-                Verdict::Idle if ending => return,
-                Verdict::Idle => {
+            Some(told) = news.next() => match told {
+                News::Stop => break,
+                News::Idle => {
                     // A request may be on its way; HTTP/2 tells its client which it has seen.
                     connection.as_mut().graceful_shutdown();
-                    ending = true;
-                    check.as_mut().reset(Instant::now() + FAREWELL);
+                    news.push(watch(&shared, &pulse, patience, Watched::Parting));
                 }
-                Verdict::Slow(reason) => {
+                News::Over(reason) => {
                     debug!(?info.peer, "connection closed: {reason}");
                     return;
                 }
@@ -169,6 +165,49 @@ async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo, t
                     asked = true;
                 }
             }
+        }
+    }
+}
+
+/// What a connection is told besides what its client sends.
+enum News {
+    /// The server stops.
+    Stop,
+    /// Nothing has been going on for long enough: it is to part.
+    Idle,
+    /// It ends now.
+    Over(&'static str),
+}
+
+/// Since when a connection is watched.
+enum Watched {
+    /// It begins; nothing can be wrong for that long.
+    For(Duration),
+    /// It has been told that it idles.
+    Parting,
+}
+
+/// Waits for news.
+async fn watch(shared: &Shared, pulse: &Pulse, patience: Patience, since: Watched) -> News {
+    let (first, mut parting) = match since {
+        Watched::For(patient) => (patient, false),
+        Watched::Parting => (FAREWELL, true),
+    };
+    let mut stop = pin!(shared.stop.cancelled());
+    let mut check = pin!(tokio::time::sleep(first));
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.as_mut() => return News::Stop,
+            () = check.as_mut() => match pulse.check(patience) {
+                Verdict::Fine(next) => {
+                    parting = false;
+                    check.as_mut().reset(next.into());
+                }
+                Verdict::Idle if parting => return News::Over("it idles"),
+                Verdict::Idle => return News::Idle,
+                Verdict::Slow(reason) => return News::Over(reason),
+            },
         }
     }
 }
