@@ -59,6 +59,8 @@ class Http2:
         self.events: list[h2.events.Event] = []
         self.goaways: list[int] = []
         self._unread = b""
+        self.sent = 0
+        """How many bytes of bodies were sent."""
         self.replies: dict[int, Reply] = {}
         self.closed = False
 
@@ -144,6 +146,7 @@ class Http2:
             piece = body[: min(window, self.h2.max_outbound_frame_size)]
             body = body[len(piece) :]
             self.h2.send_data(stream, piece)
+            self.sent += len(piece)
             self.flush()
         if end:
             self.h2.end_stream(stream)
