@@ -33,6 +33,11 @@ def _cpu(workload: str, peer: str, most: float) -> Bar:
     return _beside(workload, peer, most, "CPU per request", lambda round: round.cpu_us)
 
 
+def _cpu_with_database(workload: str, peer: str, most: float) -> Bar:
+    what = "CPU per request, PostgreSQL's with it,"
+    return _beside(workload, peer, most, what, lambda round: round.cpu_us + round.database_us)
+
+
 def _memory(workload: str, peer: str, most: float) -> Bar:
     return _beside(workload, peer, most, "memory", lambda round: round.rss_mib)
 
@@ -82,8 +87,13 @@ BARS = (
     _cpu("pgsleep", "granian-256t", 0.7),
     _cpu("pgsleep", "gunicorn-gevent", 0.5),
     _cold("wsgi_hello", "granian", 1.0),
+    _cpu("gql_nested", "axum-layers", 1.25),
+    _cpu_with_database("gql_nested", "axum-onesql", 1.0),
     _cpu("gql_nested", "async-graphql", 0.5),
     _cpu("gql_nested", "strawberry-granian", 1 / 30),
+    _cpu("gql_flat", "axum-layers", 1.15),
+    _cpu_with_database("gql_flat", "axum-onesql", 1.0),
+    _cpu("gql_hello", "async-graphql", 1.1),
 )
 
 
