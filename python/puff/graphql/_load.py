@@ -77,6 +77,8 @@ def _import(name: str, path: str) -> ModuleType | None:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             return None
         raise _import_failed(path, error) from error
+    except SchemaError:
+        raise
     except Exception as error:
         raise _import_failed(path, error) from error
 

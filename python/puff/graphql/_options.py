@@ -6,7 +6,10 @@ import builtins
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as data_field
+from enum import Enum
 from typing import Annotated, Any, Literal, TypeVar, overload
+
+from ._where import Problem, Where
 
 _MARK = "__puff_graphql__"
 
@@ -25,8 +28,18 @@ class FieldOptions:
     private: bool = False
 
     def __call__(self, resolver: T) -> T:
-        """Mark a resolver: a function, or a class method or static method of one."""
-        setattr(getattr(resolver, "__func__", resolver), _MARK, self)
+        """Mark a resolver: a function, or a class method or static method of one.
+
+        Raises:
+            TypeError: It is something else.
+        """
+        function = getattr(resolver, "__func__", resolver)
+        if not callable(function):
+            raise TypeError(
+                f"graphql.field(...) decorates a resolver, not a {builtins.type(resolver).__name__}; "
+                "sql(...) takes name, description and deprecated itself"
+            )
+        setattr(function, _MARK, self)
         return resolver
 
 
@@ -221,6 +234,15 @@ def union(name: str, *, description: str = "") -> UnionOptions:
 
 def _marker(cls: Any, kind: Kind, options: TypeOptions) -> Any:
     def mark(cls: Any) -> Any:
+        is_class = isinstance(cls, builtins.type)
+        if not is_class or issubclass(cls, Enum) != (kind == "enum"):
+            what = "an Enum" if kind == "enum" else "a dataclass"
+            problem = Problem(
+                f"graphql.{kind} is for {what}", f"Decorate {what} with it, or use another decorator"
+            )
+            if is_class:
+                raise Where(cls).error(problem)
+            raise TypeError(f"{problem.problem}, not {cls!r}. {problem.fix}.")
         # In the class's own dictionary: what inherits from an interface is none by that.
         setattr(cls, _MARK, {**vars(cls).get(_MARK, {}), kind: options})
         return cls

@@ -98,6 +98,7 @@ def scalar(
 
     Example:
         >>> import ipaddress
+        >>> from typing import Annotated
         >>> Address = Annotated[
         ...     ipaddress.IPv4Address,
         ...     scalar("IPv4", parse=ipaddress.IPv4Address, serialize=str, sql="text"),

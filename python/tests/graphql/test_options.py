@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from puff.graphql import SchemaDefinition, SchemaError, build_schema
+import puff.graphql as puff_graphql
+from puff.graphql import SchemaDefinition, SchemaError, build_schema, load_schema
 from puff.graphql._docs import split
 
 Build = Callable[..., SchemaDefinition]
@@ -402,6 +403,38 @@ def test_errors(fail: Fail, name: str) -> None:
     assert error.file is not None
     lines = Path(error.file).read_text().split("\n")
     assert "# HERE" in lines[(error.line or 0) - 1]
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (
+            "@graphql.enum\nclass Color:  # HERE\n    RED = 1",
+            "Color: graphql.enum is for an Enum. Decorate an Enum with it",
+        ),
+        (
+            "@graphql.type(name='C')\nclass Color(enum.Enum):  # HERE\n    RED = 1",
+            "Color: graphql.type is for a dataclass.",
+        ),
+        (
+            "@graphql.interface\nclass Color(enum.Enum):  # HERE\n    RED = 1",
+            "Color: graphql.interface is for a dataclass.",
+        ),
+    ],
+)
+def test_a_decorator_of_another_kind(write: Write, code: str, text: str) -> None:
+    path = write("app", code)
+    with pytest.raises(SchemaError) as caught:
+        load_schema("app")
+    line = next(at for at, one in enumerate(path.read_text().split("\n"), 1) if "# HERE" in one)
+    assert str(caught.value).startswith(f"{path}:{line}: {text}")
+
+
+def test_what_field_and_type_cannot_decorate() -> None:
+    with pytest.raises(TypeError, match=r"graphql.field\(...\) decorates a resolver, not a ConstantSql; sql"):
+        puff_graphql.field(name="x")(puff_graphql.sql(int, "SELECT 1"))
+    with pytest.raises(TypeError, match=r"graphql\.type is for a dataclass, not 5"):
+        puff_graphql.type(5)  # type: ignore[call-overload]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="needs the type statement")
