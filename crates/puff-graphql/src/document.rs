@@ -161,6 +161,7 @@ impl TypeSystem {
             };
             request_error(code, &invalid.errors)
         })?;
+        crate::limits::check(&syntax, options)?;
         syntax
             .to_executable_validate(&self.schema)
             .map_err(|invalid| request_error(RequestErrorCode::ValidationFailed, &invalid.errors))

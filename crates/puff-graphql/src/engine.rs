@@ -150,6 +150,11 @@ impl<B: Backend> Engine<B> {
         }
         let types = &self.schema.inner.types;
         let variables = coerce_variables(types, &plan.variables, &request.variables)?;
+        let flags = plan.flags(&variables);
+        if plan.has_variable_cost {
+            let most = self.schema.options().max_complexity;
+            plan.check_cost(&variables, Some(&flags), most)?;
+        }
         let introspected = match &plan.introspection {
             Some(kept) => {
                 let given = variables_json(&plan.variables, &variables)
@@ -163,7 +168,7 @@ impl<B: Backend> Engine<B> {
             plan: &plan,
             options: self.schema.options(),
             context,
-            flags: plan.flags(&variables),
+            flags,
             variables,
             recorder: start
                 .filter(|_| request.record == Record::Layers)

@@ -105,6 +105,16 @@ pub enum RequestErrorCode {
     BadVariables,
     /// The document is larger, deeper or wider than the schema's options allow.
     LimitExceeded,
+    /// The request took longer than it may.
+    TimedOut,
+    /// A request that another site may have made a browser send.
+    CrossSite,
+    /// The server has no document of the id that the request names.
+    DocumentUnknown,
+    /// The server knows no documents by id.
+    DocumentsOff,
+    /// The server runs only documents that it knows.
+    DocumentNotTrusted,
 }
 
 impl RequestErrorCode {
@@ -118,6 +128,11 @@ impl RequestErrorCode {
             Self::OperationNotAllowed => "OPERATION_NOT_ALLOWED",
             Self::BadVariables => "BAD_USER_INPUT",
             Self::LimitExceeded => "LIMIT_EXCEEDED",
+            Self::TimedOut => "TIMED_OUT",
+            Self::CrossSite => "CROSS_SITE_REQUEST",
+            Self::DocumentUnknown => "PERSISTED_QUERY_NOT_FOUND",
+            Self::DocumentsOff => "PERSISTED_QUERY_NOT_SUPPORTED",
+            Self::DocumentNotTrusted => "DOCUMENT_NOT_TRUSTED",
         }
     }
 }

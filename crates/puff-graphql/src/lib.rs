@@ -40,6 +40,7 @@ mod engine;
 mod error;
 mod execute;
 mod explain;
+mod limits;
 mod options;
 mod plan;
 mod request;

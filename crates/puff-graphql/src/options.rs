@@ -21,6 +21,15 @@ pub struct SchemaOptions {
     pub max_fields: usize,
     /// Most root fields of an operation, aliases included.
     pub max_root_fields: usize,
+    /// Most aliases of a document.
+    pub max_aliases: usize,
+    /// Most directives of a document.
+    pub max_directives: usize,
+    /// Most fields of an answer by estimate, which is made before anything runs: each field counts for each
+    /// object that has it.
+    pub max_complexity: usize,
+    /// How many items the estimate takes a list to have that no argument `first`, `last` or `limit` bounds.
+    pub list_size: usize,
     /// Most rows of one statement; more are an error of that layer.
     pub max_rows: usize,
     /// Most errors listed in an answer; the number of those left out is told in one more.
@@ -44,6 +53,10 @@ impl Default for SchemaOptions {
             max_depth: 32,
             max_fields: 5_000,
             max_root_fields: 200,
+            max_aliases: 200,
+            max_directives: 200,
+            max_complexity: 250_000,
+            list_size: 10,
             max_rows: 100_000,
             max_errors: 100,
             max_response_bytes: 256 * 1024 * 1024,

@@ -13,6 +13,9 @@ pub struct Request {
     pub query: String,
     /// Which of the document's operations to run; needed when it has several.
     pub operation_name: Option<String>,
+    /// The id of a document that the server knows; `query` may be empty then. The engine does not look at it:
+    /// whoever knows the documents puts the text into `query`.
+    pub document_id: Option<String>,
     /// The variables as they came, not yet coerced.
     pub variables: Map<String, Json>,
     /// Refuse anything but queries, as an HTTP GET must.
@@ -44,43 +47,83 @@ impl Request {
     /// # Errors
     /// [`RequestErrorCode::BadRequest`] with what is wrong, in the client's terms.
     pub fn from_json(body: &[u8]) -> Result<Self, RequestError> {
-        let bad = |message: String| RequestError::new(RequestErrorCode::BadRequest, message);
-        let json: Json = serde_json::from_slice(body)
-            .map_err(|error| bad(format!("the request body is not valid JSON: {error}")))?;
-        let mut fields = match json {
-            Json::Object(fields) => fields,
-            Json::Array(_) => return Err(bad("batches of requests are not enabled".into())),
-            _ => return Err(bad("the request body must be a JSON object with a `query`".into())),
+        match json(body)? {
+            Json::Array(_) => Err(bad("batches of requests are not enabled")),
+            request => Self::from_value(request),
+        }
+    }
+
+    /// Reads the JSON body of an HTTP POST that may be a list of requests, with at most `most` of them.
+    ///
+    /// The flag tells whether it is a list, which is answered by a list.
+    ///
+    /// # Errors
+    /// As [`Request::from_json`].
+    pub fn batch_from_json(body: &[u8], most: usize) -> Result<(Vec<Self>, bool), RequestError> {
+        let requests = match json(body)? {
+            Json::Array(requests) => requests,
+            request => return Ok((vec![Self::from_value(request)?], false)),
         };
-        let query = match fields.remove("query") {
-            Some(Json::String(query)) => query,
-            None | Some(Json::Null) => return Err(bad("the request has no `query`".into())),
-            Some(_) => return Err(bad("`query` must be a string".into())),
+        match requests.len() {
+            0 => Err(bad("the batch has no request")),
+            count if count > most => Err(bad(format!("the batch has {count} requests; {most} are allowed"))),
+            _ => {
+                let requests = requests.into_iter().map(Self::from_value);
+                Ok((requests.collect::<Result<_, _>>()?, true))
+            }
+        }
+    }
+
+    /// Reads a request that is a JSON object already.
+    ///
+    /// # Errors
+    /// As [`Request::from_json`].
+    pub fn from_value(request: Json) -> Result<Self, RequestError> {
+        let Json::Object(mut fields) = request else {
+            return Err(bad("the request body must be a JSON object with a `query`"));
         };
-        let operation_name = match fields.remove("operationName") {
-            None | Some(Json::Null) => None,
-            Some(Json::String(name)) => Some(name),
-            Some(_) => return Err(bad("`operationName` must be a string".into())),
+        let mut text = |name: &str| match fields.remove(name) {
+            None | Some(Json::Null) => Ok(None),
+            Some(Json::String(text)) => Ok(Some(text)),
+            Some(_) => Err(bad(format!("`{name}` must be a string"))),
         };
-        let variables = match fields.remove("variables") {
-            None | Some(Json::Null) => Map::new(),
-            Some(Json::Object(variables)) => variables,
-            Some(_) => return Err(bad("`variables` must be an object".into())),
+        let query = text("query")?;
+        let operation_name = text("operationName")?;
+        let mut document_id = text("documentId")?;
+        let mut object = |name: &str| match fields.remove(name) {
+            None | Some(Json::Null) => Ok(Map::new()),
+            Some(Json::Object(object)) => Ok(object),
+            Some(_) => Err(bad(format!("`{name}` must be an object"))),
         };
-        let extensions = match fields.remove("extensions") {
-            None | Some(Json::Null) => Map::new(),
-            Some(Json::Object(extensions)) => extensions,
-            Some(_) => return Err(bad("`extensions` must be an object".into())),
-        };
+        let variables = object("variables")?;
+        let extensions = object("extensions")?;
         let wants_trace = extensions.get("puff").and_then(|puff| puff.get("trace"));
+        if document_id.is_none() {
+            let persisted = extensions
+                .get("persistedQuery")
+                .and_then(|found| found.get("sha256Hash"));
+            document_id = persisted.and_then(Json::as_str).map(str::to_owned);
+        }
+        if query.is_none() && document_id.is_none() {
+            return Err(bad("the request has no `query`"));
+        }
         Ok(Self {
-            query,
+            query: query.unwrap_or_default(),
             operation_name,
+            document_id,
             variables,
             wants_trace: wants_trace == Some(&Json::Bool(true)),
             ..Self::default()
         })
     }
+}
+
+fn bad(message: impl Into<String>) -> RequestError {
+    RequestError::new(RequestErrorCode::BadRequest, message)
+}
+
+fn json(body: &[u8]) -> Result<Json, RequestError> {
+    serde_json::from_slice(body).map_err(|error| bad(format!("the request body is not valid JSON: {error}")))
 }
 
 /// An answer, complete and encoded.

@@ -321,6 +321,125 @@ async fn hostile_documents_are_refused_quickly() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_is_estimated_before_anything_runs() {
+    let sdl =
+        "type Query { list(first: Int, last: Int = 3): [Item!]!, page(first: Int): Page, free: [Item!]! }
+        type Item { a: Int, list(limit: Int): [Item!]! }
+        type Page { edges: [Item!]!, total: Int }";
+    let call = |_| value(Value::Null);
+    let engine = World::new(sdl)
+        .options(SchemaOptions {
+            max_complexity: 100,
+            list_size: 20,
+            ..SchemaOptions::default()
+        })
+        .call("Query.list", call)
+        .call("Query.page", call)
+        .call("Query.free", call)
+        .call("Item.list", call)
+        .engine();
+    // What is asked, with which variables, and the estimate if it is too high.
+    for (query, variables, wanted) in [
+        ("{ list(first: 99) { a } }", json!({}), None),
+        ("{ list(first: 100) { a } }", json!({}), Some(101)),
+        // By the default of `last`.
+        ("{ list { a a2: a a3: a } }", json!({}), None),
+        ("{ list(last: 60) { a b: a } }", json!({}), Some(121)),
+        ("{ free { a b: a c: a d: a } }", json!({}), None),
+        ("{ free { a b: a c: a d: a e: a } }", json!({}), Some(101)),
+        ("{ page(first: 97) { total edges { a } } }", json!({}), None),
+        ("{ page(first: 98) { total edges { a } } }", json!({}), Some(101)),
+        (
+            "{ list(first: 10) { list(limit: 10) { a } } }",
+            json!({}),
+            Some(111),
+        ),
+        ("query($n: Int) { list(first: $n) { a } }", json!({"n": 99}), None),
+        (
+            "query($n: Int) { list(first: $n) { a } }",
+            json!({"n": 100}),
+            Some(101),
+        ),
+        ("query($n: Int) { list(first: $n) { a } }", json!({}), None),
+        (
+            "query($n: Int = 100) { list(first: $n) { a } }",
+            json!({}),
+            Some(101),
+        ),
+        ("query($n: Int) { list(first: $n) { a } }", json!({"n": -5}), None),
+        (
+            "query($if: Boolean!) { list(first: 200) @include(if: $if) { a } }",
+            json!({"if": false}),
+            None,
+        ),
+        (
+            "query($if: Boolean!) { list(first: 200) @include(if: $if) { a } }",
+            json!({"if": true}),
+            Some(201),
+        ),
+    ] {
+        let response = respond(&engine, query, variables.clone()).await;
+        let answer = support::json(&response);
+        let Some(estimate) = wanted else {
+            assert!(
+                matches!(response.outcome, Outcome::Executed { .. }),
+                "{query}: {answer}"
+            );
+            continue;
+        };
+        assert_eq!(
+            response.outcome,
+            Outcome::Refused(RequestErrorCode::LimitExceeded),
+            "{query}: {answer}"
+        );
+        assert!(
+            message(&answer).starts_with(&format!("the answer may have {estimate} fields")),
+            "{answer}"
+        );
+        assert!(answer["errors"][0]["locations"][0]["line"] == 1, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn aliases_and_directives_are_counted_where_they_are_written() {
+    let engine = World::new("type Query { a: Int }")
+        .options(SchemaOptions {
+            max_aliases: 2,
+            max_directives: 2,
+            ..SchemaOptions::default()
+        })
+        .call("Query.a", |_| value(Value::Int(1)))
+        .engine();
+    for (query, wanted) in [
+        ("{ x: a ...f } fragment f on Query { y: a }", None),
+        (
+            "{ x: a ...f } fragment f on Query { y: a z: a }",
+            Some(("aliases", 42)),
+        ),
+        ("query @skip(if: true) { a }", None),
+        (
+            "{ a @skip(if: true) ... @include(if: true) { a @skip(if: true) } }",
+            Some(("directives", 48)),
+        ),
+    ] {
+        let answer = ask(&engine, query).await;
+        match wanted {
+            Some((what, column)) => {
+                assert!(
+                    message(&answer).contains(&format!("more than 2 {what}")),
+                    "{answer}"
+                );
+                assert_eq!(
+                    answer["errors"][0]["locations"],
+                    json!([{"line": 1, "column": column}])
+                );
+            }
+            None => assert!(!answer.to_string().contains("more than"), "{answer}"),
+        }
+    }
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
 
@@ -384,6 +503,27 @@ fn request_bodies() {
         let response = puff_graphql::Response::refused(&error);
         let answer: Json = serde_json::from_slice(&response.body).unwrap();
         assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_REQUEST");
+    }
+}
+
+#[test]
+fn batches_are_bounded() {
+    let read = |body: &str| Request::batch_from_json(body.as_bytes(), 2);
+    let (requests, is_list) = read(r#"[{"query":"{a}"},{"documentId":"b"}]"#).unwrap();
+    assert_eq!(
+        (requests.len(), is_list, requests[1].document_id.as_deref()),
+        (2, true, Some("b"))
+    );
+    assert!(!read(r#"{"query":"{a}"}"#).unwrap().1);
+    for (body, wanted) in [
+        ("[]", "the batch has no request"),
+        ("[1]", "the request body must be a JSON object"),
+        (
+            r#"[{"query":"{a}"},{"query":"{a}"},{"query":"{a}"}]"#,
+            "the batch has 3 requests; 2 are allowed",
+        ),
+    ] {
+        assert!(read(body).unwrap_err().to_string().starts_with(wanted), "{body}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
-use apollo_compiler::ast::{OperationType, Type};
+use apollo_compiler::ast::{OperationType, Type, Value as Literal};
 use apollo_compiler::executable::{Field, SelectionSet};
 use apollo_compiler::parser::SourceMap;
 use apollo_compiler::schema::ExtendedType;
@@ -12,9 +12,9 @@ use apollo_compiler::{Name, Node};
 use hashbrown::{HashMap, HashSet};
 
 use super::collect::{Collector, Guard, Occurrence, too_large};
-use super::input::{compile_arguments, compile_variables};
+use super::input::{Variables, compile_arguments, compile_variables};
 use super::{
-    ArgumentsPlan, Child, Condition, FieldPlan, Introspection, Leaf, ObjectPlan, Origin, Output, Plan,
+    ArgumentsPlan, Child, Condition, FieldPlan, Introspection, Items, Leaf, ObjectPlan, Origin, Output, Plan,
     PlannedResolver, ResolverPlan, Source, User, Variant,
 };
 use crate::backend::FieldName;
@@ -29,6 +29,9 @@ const MAX_INTROSPECTION_FIELDS: usize = 20;
 
 /// How many selections may be visited for each field that is allowed: the same fragment may be spread often.
 const VISITS_PER_FIELD: usize = 8;
+
+/// Arguments that say how many items a list has at most.
+const LIST_BOUNDS: [&str; 3] = ["first", "last", "limit"];
 
 /// Most places of one field that its errors name.
 const MAX_LOCATIONS: usize = 10;
@@ -68,15 +71,30 @@ impl Plan {
             fields: 0,
         };
         let set = &operation.selection_set;
-        let place = Place { depth: 0, path: "" };
-        let (mut root, _) = builder.objects(&set.ty, &[vec![(set, Guard::new())]], place)?;
+        let place = Place {
+            depth: 0,
+            path: "",
+            lists: Items::Fixed(schema.options.list_size as u64),
+        };
+        let planned = builder.objects(&set.ty, &[vec![(set, Guard::new())]], place);
+        let (mut root, _) = planned.map_err(|mut error| {
+            // Limits on the whole of an operation are exceeded nowhere in particular.
+            for problem in error.problems.iter_mut().filter(|one| one.locations.is_empty()) {
+                problem
+                    .locations
+                    .extend(location(operation.location(), &document.sources));
+            }
+            error
+        })?;
         let roots = root.variants.first().map_or(&[][..], |variant| &variant.fields);
-        if roots.len() > schema.options.max_root_fields {
-            let most = schema.options.max_root_fields;
-            return Err(too_large(format!(
+        let most = schema.options.max_root_fields;
+        if let Some(field) = roots.get(most) {
+            let message = format!(
                 "the operation has {} root fields; {most} are allowed",
                 roots.len()
-            )));
+            );
+            let place = field.locations.first().map(|(_, place)| *place);
+            return Err(RequestError::at(RequestErrorCode::LimitExceeded, message, place));
         }
         let introspected = roots
             .iter()
@@ -104,15 +122,21 @@ impl Plan {
         } else {
             None
         };
-        Ok(Self {
+        let mut plan = Self {
             is_mutation: operation.operation_type == OperationType::Mutation,
             root,
             variables,
             conditions,
             introspection,
+            has_variable_cost: false,
             parsed_in,
             answer_bytes: AtomicUsize::new(256),
-        })
+        };
+        plan.has_variable_cost = plan.has_variable_cost();
+        if !plan.has_variable_cost {
+            plan.check_cost(&Variables::default(), None, schema.options.max_complexity)?;
+        }
+        Ok(plan)
     }
 }
 
@@ -154,6 +178,8 @@ struct Place<'p> {
     depth: usize,
     /// Response names joined by dots.
     path: &'p str,
+    /// How many items lists have that no argument of their own bounds.
+    lists: Items,
 }
 
 /// A child whose own objects are not planned yet: more variants may come to share it.
@@ -187,12 +213,6 @@ impl<'d> Builder<'d> {
         views: &[Sets<'d>],
         place: Place<'_>,
     ) -> Result<(ObjectPlan, WantedObjects), RequestError> {
-        if place.depth > self.schema.options.max_depth {
-            return Err(too_large(format!(
-                "the operation is nested deeper than {} fields",
-                self.schema.options.max_depth
-            )));
-        }
         let types = self.schema.types.possible_types(type_name);
         let is_abstract = self
             .schema
@@ -240,7 +260,7 @@ impl<'d> Builder<'d> {
         let mut children = Vec::with_capacity(unplanned.len());
         let mut nested = vec![None; wanted.fields.len()];
         for one in unplanned {
-            let child = self.child(one, &mut wanted, place.depth)?;
+            let child = self.child(one, &mut wanted, place)?;
             if let Origin::Attribute { .. } = &child.origin {
                 nested.push(Some(children.len()));
             }
@@ -359,18 +379,32 @@ impl<'d> Builder<'d> {
         &mut self,
         one: Unplanned<'d>,
         wanted: &mut WantedObjects,
-        depth: usize,
+        above: Place<'_>,
     ) -> Result<Child, RequestError> {
         let type_name = one.field.ty().inner_named_type();
+        let bound = self.bound(one.field);
+        let (items, lists) = match &one.shape {
+            Shape::List { .. } => (bound.unwrap_or(above.lists), None),
+            // The argument of a connection bounds the list within.
+            Shape::One { .. } => (Items::Fixed(1), bound),
+        };
         let (output, kind) = match self.leaf(type_name) {
             Some(leaf) => {
                 let type_name = self.name(type_name);
                 (Output::Leaf(leaf), WantedKind::Leaf { type_name })
             }
             None => {
+                let most = self.schema.options.max_depth;
+                if above.depth >= most {
+                    let message = format!("the operation is nested deeper than {most} fields");
+                    let place = location(one.field.name.location(), self.sources);
+                    return Err(RequestError::at(RequestErrorCode::LimitExceeded, message, place));
+                }
+                let default = Items::Fixed(self.schema.options.list_size as u64);
                 let place = Place {
-                    depth: depth + 1,
+                    depth: above.depth + 1,
                     path: &one.path,
+                    lists: lists.unwrap_or(default),
                 };
                 let (object, wanted) = self.objects(type_name, &one.views, place)?;
                 (Output::Object(object), WantedKind::Objects(wanted))
@@ -416,6 +450,28 @@ impl<'d> Builder<'d> {
             origin,
             users: one.users,
             output,
+            items,
+        })
+    }
+
+    /// How many items the arguments of a field allow.
+    fn bound(&self, field: &Field) -> Option<Items> {
+        LIST_BOUNDS.iter().find_map(|name| {
+            let number = |value: &Literal| {
+                let number = value.to_i32()?;
+                u64::try_from(number).ok()
+            };
+            let declared = field.definition.argument_by_name(name)?;
+            let default = declared.default_value.as_deref().and_then(number);
+            let given = field.arguments.iter().find(|argument| argument.name == *name);
+            match given.map(|argument| &*argument.value) {
+                Some(Literal::Variable(variable)) => Some(Items::Variable {
+                    slot: *self.collector.variables.get(variable.as_str())?,
+                    otherwise: default.unwrap_or(self.schema.options.list_size as u64),
+                }),
+                Some(value) => number(value).map(Items::Fixed),
+                None => default.map(Items::Fixed),
+            }
         })
     }
 

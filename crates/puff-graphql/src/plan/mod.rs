@@ -2,6 +2,7 @@
 
 mod build;
 mod collect;
+mod cost;
 mod describe;
 pub(crate) mod input;
 
@@ -14,6 +15,7 @@ use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Node};
 use hashbrown::HashMap;
 
+pub(crate) use self::cost::Items;
 pub(crate) use self::input::{ArgumentsPlan, VariablePlan};
 use crate::backend::{FieldName, ResolverId};
 use crate::error::Location;
@@ -29,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) conditions: Vec<Condition>,
     /// The operation itself, kept only where `__schema` or `__type` is selected.
     pub(crate) introspection: Option<Introspection>,
+    /// Whether its cost is to be estimated for each request.
+    pub(crate) has_variable_cost: bool,
     /// How long it took to read and check the document.
     pub(crate) parsed_in: Duration,
     /// How many bytes the last answer had: how many to reserve for the next.
@@ -117,6 +121,8 @@ pub(crate) struct Child {
     /// The variants that have it.
     pub(crate) users: Vec<User>,
     pub(crate) output: Output,
+    /// How many objects it has for each parent, by estimate.
+    pub(crate) items: Items,
 }
 
 /// What a [`Child`] holds.

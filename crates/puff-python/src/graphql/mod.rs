@@ -68,7 +68,7 @@ impl GraphQl {
         match tokio::time::timeout(self.timeout, self.engine.execute(request, context)).await {
             Ok(response) => response,
             Err(_) => Response::refused(&RequestError::new(
-                RequestErrorCode::LimitExceeded,
+                RequestErrorCode::TimedOut,
                 format!("the request took longer than {} s", self.timeout.as_secs_f64()),
             )),
         }

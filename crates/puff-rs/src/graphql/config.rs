@@ -1,19 +1,43 @@
 //! How GraphQL is served over HTTP.
 
+use std::path::Path;
+
 use http::HeaderMap;
 use puff_python::wsgi::ConnectionInfo;
 
+use super::documents::Documents;
 use crate::errors::ConfigError;
-use crate::settings::{SettingValue, Settings};
+use crate::settings::{ByteSize, Count, SettingValue, Settings};
 use crate::web::is_local;
 
 /// The settings of GraphQL over HTTP.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct GraphQlConfig {
+    /// Most bytes of a request's body.
+    pub max_body: usize,
+    /// Most requests in the list that a body may be; 0 takes no lists.
+    pub max_batch: usize,
+    /// Whether requests are refused that another site may have made a browser send.
+    pub cross_site_protection: bool,
+    /// The documents that requests may name by id.
+    pub documents: Documents,
     /// Who may ask for a trace.
     pub trace: TraceFor,
     /// Whether answers have a header `Server-Timing`.
     pub server_timing: bool,
+}
+
+impl Default for GraphQlConfig {
+    fn default() -> Self {
+        GraphQlConfig {
+            max_body: 1 << 20,
+            max_batch: 0,
+            cross_site_protection: true,
+            documents: Documents::default(),
+            trace: TraceFor::Nobody,
+            server_timing: false,
+        }
+    }
 }
 
 /// Who may ask for a trace of a request, which shows statements and their parameters.
@@ -58,14 +82,29 @@ impl GraphQlConfig {
     /// # Errors
     /// A value that does not parse.
     pub(crate) fn from_settings(settings: &Settings) -> Result<GraphQlConfig, ConfigError> {
+        let default = GraphQlConfig::default();
         let trace = settings.get::<TraceFor>("graphql_trace")?;
+        let only = settings.get_or("graphql_documents_only", false)?;
+        let documents = match settings.get::<String>("graphql_documents")? {
+            Some(path) => Documents::read(Path::new(&path), only)?,
+            None if only => {
+                return Err(ConfigError::Missing(
+                    "graphql_documents_only needs the documents: --graphql-documents FILE_OR_FOLDER".into(),
+                ));
+            }
+            None => default.documents,
+        };
         Ok(GraphQlConfig {
+            max_body: settings.get_or("graphql_max_body", ByteSize(default.max_body))?.0,
+            max_batch: settings.get_or("graphql_max_batch", Count(default.max_batch))?.0,
+            cross_site_protection: settings.get_or("graphql_csrf", default.cross_site_protection)?,
+            documents,
             trace: match trace {
                 // As with the page for exceptions: what a developer set is not taken along.
                 _ if settings.is_production() => TraceFor::Nobody,
                 trace => trace.unwrap_or(TraceFor::Local),
             },
-            server_timing: settings.get_or("graphql_server_timing", false)?,
+            server_timing: settings.get_or("graphql_server_timing", default.server_timing)?,
         })
     }
 }

@@ -30,11 +30,14 @@
 //! ```
 
 mod config;
+mod cross_site;
+mod documents;
 pub mod handlers;
 mod media;
 mod over_http;
 
 pub use config::{GraphQlConfig, TraceFor};
+pub use documents::Documents;
 pub use puff_python::graphql::GraphQl;
 
 use crate::web::BodyLimits;

@@ -1,94 +1,207 @@
-//! One GraphQL request over HTTP, from bytes to bytes.
+//! GraphQL requests over HTTP, from bytes to bytes.
 //!
-//! By the GraphQL-over-HTTP specification: POST with JSON, GET for queries only, two response formats.
+//! By the GraphQL-over-HTTP specification: POST with JSON, GET for queries only, two response formats. Whatever is
+//! wrong with a request, the answer is one of GraphQL's.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::future::join_all;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use puff_graphql::{Outcome, Record, RequestError, RequestErrorCode, Times};
 use puff_python::graphql::RequestContext;
+use serde_json::{Map, Value as Json};
 
 use super::Endpoint;
+use super::cross_site::may_be_foreign;
 use super::media::{Format, is_json};
-use crate::web::{RequestId, read_body};
+use crate::web::{BodyError, BodyLimits, RequestId, read_body};
 
 /// Answers `request`, whatever it is.
 pub(super) async fn answer(endpoint: &Endpoint, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(format) = Format::accepted(&parts.headers) else {
-        return refusal(
-            Format::Json,
-            StatusCode::NOT_ACCEPTABLE,
-            "answers are application/json or application/graphql-response+json, and `Accept` takes neither",
-        );
+        let message =
+            "answers are application/json or application/graphql-response+json, and `Accept` takes neither";
+        return Refusal::new(StatusCode::NOT_ACCEPTABLE, message).response(Format::Json);
     };
-    let parsed = match parts.method {
+    match read(endpoint, &parts, body).await {
+        Ok(asked) => run(endpoint, parts, format, asked).await,
+        Err(refusal) => refusal.response(format),
+    }
+}
+
+/// What a client asks.
+struct Asked {
+    requests: Vec<puff_graphql::Request>,
+    /// Whether it is a list, which is answered by a list.
+    is_list: bool,
+}
+
+/// Why a request is not run.
+struct Refusal {
+    status: StatusCode,
+    error: RequestError,
+    /// The methods there are, if that is what was wrong.
+    allow: Option<&'static str>,
+    /// Bytes of the request may still be on their way.
+    closes: bool,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, message: impl Into<String>) -> Refusal {
+        Refusal {
+            status,
+            error: RequestError::new(RequestErrorCode::BadRequest, message),
+            allow: None,
+            closes: false,
+        }
+    }
+
+    fn response(self, format: Format) -> Response {
+        let body = puff_graphql::Response::refused(&self.error).body;
+        let mut response = encoded(format, self.status, body);
+        let headers = response.headers_mut();
+        if let Some(allow) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if self.closes {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+impl From<RequestError> for Refusal {
+    fn from(error: RequestError) -> Refusal {
+        Refusal {
+            error,
+            ..Refusal::new(StatusCode::BAD_REQUEST, "")
+        }
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Refusal {
+        Refusal {
+            closes: true,
+            ..Refusal::new(error.status(), error.to_string())
+        }
+    }
+}
+
+async fn read(endpoint: &Endpoint, parts: &Parts, body: Body) -> Result<Asked, Refusal> {
+    let config = &endpoint.config;
+    let (requests, is_list) = match parts.method {
         Method::POST => {
             if !is_json(&parts.headers) {
-                return refusal(
-                    format,
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "the body of a GraphQL request is JSON: send `Content-Type: application/json`",
-                );
+                let message =
+                    "the body of a GraphQL request is JSON in UTF-8: send `Content-Type: application/json`";
+                return Err(Refusal {
+                    closes: true,
+                    ..Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+                });
             }
-            match read_body(&parts.headers, body, endpoint.body).await {
-                Ok(body) => puff_graphql::Request::from_json(&body),
-                Err(error) => {
-                    let mut response = refusal(format, error.status(), &error.to_string());
-                    response
-                        .headers_mut()
-                        .insert(CONNECTION, HeaderValue::from_static("close"));
-                    return response;
-                }
+            let limits = BodyLimits {
+                bytes: endpoint.body.bytes.min(config.max_body),
+                ..endpoint.body
+            };
+            let body = read_body(&parts.headers, body, limits).await?;
+            match config.max_batch {
+                0 => (vec![puff_graphql::Request::from_json(&body)?], false),
+                most => puff_graphql::Request::batch_from_json(&body, most)?,
             }
         }
-        Method::GET | Method::HEAD => from_query(parts.uri.query().unwrap_or("")),
-        _ => return method_not_allowed(format, "GET, POST", "GraphQL is asked by GET or POST"),
-    };
-    let mut request = match parsed {
-        Ok(request) => request,
-        Err(error) => {
-            let response = puff_graphql::Response::refused(&error);
-            return encoded(format, StatusCode::BAD_REQUEST, response.body);
+        Method::GET | Method::HEAD => {
+            if config.cross_site_protection && may_be_foreign(&parts.headers) {
+                let message = "a page of another site may have sent this request: add a header \
+                    `GraphQL-Require-Preflight: 1`, or use POST";
+                return Err(Refusal {
+                    error: RequestError::new(RequestErrorCode::CrossSite, message),
+                    ..Refusal::new(StatusCode::FORBIDDEN, "")
+                });
+            }
+            (vec![from_query(parts.uri.query().unwrap_or(""))?], false)
+        }
+        _ => {
+            return Err(Refusal {
+                allow: Some("GET, POST"),
+                closes: true,
+                ..Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "GraphQL is asked by GET or POST")
+            });
         }
     };
+    Ok(Asked { requests, is_list })
+}
+
+async fn run(endpoint: &Endpoint, parts: Parts, format: Format, asked: Asked) -> Response {
     let config = &endpoint.config;
-    let asks = request.wants_trace || parts.headers.get("puff-trace").is_some_and(|value| value == "1");
-    request.record = match config.server_timing {
-        _ if asks && config.trace.allows(&parts.headers, parts.extensions.get()) => Record::Layers,
-        true => Record::Times,
-        false => Record::Nothing,
-    };
-    let read_only = request.read_only;
+    let header = parts.headers.get("puff-trace").is_some_and(|value| value == "1");
+    let may_trace = config.trace.allows(&parts.headers, parts.extensions.get());
     let id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
     let context = RequestContext::with_id(parts.headers, id);
-    let response = endpoint.graphql.execute(request, context).await;
-    let status = match response.outcome {
-        Outcome::Executed { .. } => StatusCode::OK,
-        Outcome::Refused(RequestErrorCode::OperationNotAllowed) if read_only => {
-            let mut answer = encoded(format, StatusCode::METHOD_NOT_ALLOWED, response.body);
-            answer
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("POST"));
-            return answer;
+    let execute = |mut request: puff_graphql::Request| {
+        let context = context.clone();
+        async move {
+            if let Err(error) = config.documents.settle(&mut request) {
+                return puff_graphql::Response::refused(&error);
+            }
+            request.record = match config.server_timing {
+                _ if may_trace && (header || request.wants_trace) => Record::Layers,
+                true => Record::Times,
+                false => Record::Nothing,
+            };
+            endpoint.graphql.execute(request, context).await
         }
-        Outcome::Refused(RequestErrorCode::BadRequest) => StatusCode::BAD_REQUEST,
-        Outcome::Refused(_) => match format {
-            Format::Json => StatusCode::OK,
-            Format::GraphQl => StatusCode::BAD_REQUEST,
-        },
     };
+    if asked.is_list {
+        let answers = join_all(asked.requests.into_iter().map(execute)).await;
+        let mut body = BytesMut::new();
+        for (number, answer) in answers.iter().enumerate() {
+            body.put_u8(if number == 0 { b'[' } else { b',' });
+            body.put_slice(&answer.body_with_trace());
+        }
+        body.put_u8(b']');
+        return encoded(format, StatusCode::OK, body.freeze());
+    }
+    let Some(request) = asked.requests.into_iter().next() else {
+        return Refusal::new(StatusCode::BAD_REQUEST, "there is no request").response(format);
+    };
+    let read_only = request.read_only;
+    let response = execute(request).await;
+    let status = status(response.outcome, read_only, format);
     let mut answer = encoded(format, status, response.body_with_trace());
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        answer
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("POST"));
+    }
     if let Some(times) = response.times.filter(|_| config.server_timing)
         && let Ok(value) = HeaderValue::try_from(server_timing(&times))
     {
         answer.headers_mut().insert("server-timing", value);
     }
     answer
+}
+
+/// The status by which clients of the newer format know that nothing ran; the older one says it in the body alone.
+fn status(outcome: Outcome, read_only: bool, format: Format) -> StatusCode {
+    match outcome {
+        Outcome::Executed { .. } => StatusCode::OK,
+        Outcome::Refused(RequestErrorCode::OperationNotAllowed) if read_only => {
+            StatusCode::METHOD_NOT_ALLOWED
+        }
+        Outcome::Refused(RequestErrorCode::BadRequest) => StatusCode::BAD_REQUEST,
+        Outcome::Refused(_) if format == Format::Json => StatusCode::OK,
+        Outcome::Refused(RequestErrorCode::TimedOut) => StatusCode::GATEWAY_TIMEOUT,
+        Outcome::Refused(RequestErrorCode::DocumentNotTrusted) => StatusCode::FORBIDDEN,
+        Outcome::Refused(_) => StatusCode::BAD_REQUEST,
+    }
 }
 
 /// Durations in milliseconds, as browsers show them.
@@ -106,47 +219,28 @@ fn server_timing(times: &Times) -> String {
 
 /// The request in the parameters of a GET.
 fn from_query(query: &str) -> Result<puff_graphql::Request, RequestError> {
-    let bad = |message: &str| RequestError::new(RequestErrorCode::BadRequest, message);
-    let mut request = puff_graphql::Request {
-        read_only: true,
-        ..puff_graphql::Request::default()
-    };
-    let mut found = false;
+    let bad = |message: String| RequestError::new(RequestErrorCode::BadRequest, message);
+    let mut fields = Map::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        match &*name {
-            "query" => {
-                found = true;
-                request.query = value.into_owned();
-            }
-            "operationName" if !value.is_empty() => request.operation_name = Some(value.into_owned()),
-            "variables" if !value.is_empty() => {
-                request.variables =
-                    serde_json::from_str(&value).map_err(|_| bad("`variables` must be a JSON object"))?;
-            }
-            _ => {}
+        let value = match &*name {
+            "query" | "documentId" => Json::String(value.into_owned()),
+            "operationName" if !value.is_empty() => Json::String(value.into_owned()),
+            "variables" | "extensions" if !value.is_empty() => serde_json::from_str(&value)
+                .map_err(|error| bad(format!("the parameter `{name}` is not valid JSON: {error}")))?,
+            _ => continue,
+        };
+        if fields.insert(name.clone().into_owned(), value).is_some() {
+            return Err(bad(format!("the URL has the parameter `{name}` twice")));
         }
     }
-    if found {
-        Ok(request)
-    } else {
-        Err(bad("the URL has no parameter `query`"))
-    }
+    let request = puff_graphql::Request::from_value(Json::Object(fields))?;
+    Ok(puff_graphql::Request {
+        read_only: true,
+        ..request
+    })
 }
 
-fn method_not_allowed(format: Format, allow: &'static str, message: &str) -> Response {
-    let mut response = refusal(format, StatusCode::METHOD_NOT_ALLOWED, message);
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allow));
-    response
-}
-
-fn refusal(format: Format, status: StatusCode, message: &str) -> Response {
-    let error = RequestError::new(RequestErrorCode::BadRequest, message);
-    encoded(format, status, puff_graphql::Response::refused(&error).body)
-}
-
-fn encoded(format: Format, status: StatusCode, body: bytes::Bytes) -> Response {
+fn encoded(format: Format, status: StatusCode, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response
@@ -167,16 +261,15 @@ mod tests {
         assert_eq!(request.operation_name.as_deref(), Some("Q"));
         assert_eq!(request.variables["n"], 1);
         assert!(request.read_only);
+        assert!(from_query("query=x&variables=null&extensions=&operationName=").is_ok());
     }
 
     #[test]
     fn a_get_without_a_query_is_refused() {
-        assert!(from_query("").unwrap_err().to_string().contains("`query`"));
-        assert!(
-            from_query("query=x&variables=[1]")
-                .unwrap_err()
-                .to_string()
-                .contains("`variables`")
-        );
+        let refused = |query: &str| from_query(query).unwrap_err().to_string();
+        assert!(refused("").contains("`query`"));
+        assert!(refused("query=x&variables=[1]").contains("`variables`"));
+        assert!(refused("query=x&extensions={").contains("`extensions`"));
+        assert!(refused("query=x&query=y").contains("twice"));
     }
 }

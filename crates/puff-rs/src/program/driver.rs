@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use puff_graphql::SchemaOptions;
 use puff_python::graphql::{GraphQl, GraphQlLoadError, GraphQlOptions, GraphQlSource};
 use puff_python::import::ResolveError;
 use puff_python::{Runtime, greenlet_async};
@@ -18,7 +19,28 @@ use crate::errors::{BoxError, ConfigError, ProgramError};
 use crate::logging::LoggerLevels;
 use crate::runtime::{Console, GlobalStateFn, ServicePlan};
 use crate::serve::Seat;
-use crate::settings::Settings;
+use crate::settings::{ByteSize, Settings};
+
+/// The limits of the schema.
+fn schema_options(settings: &Settings) -> Result<SchemaOptions, ConfigError> {
+    let default = SchemaOptions::default();
+    let count = |name: &str, default: usize| settings.get_or(name, default);
+    let response = settings.get_or("graphql_max_response", ByteSize(default.max_response_bytes))?;
+    Ok(SchemaOptions {
+        max_tokens: count("graphql_max_tokens", default.max_tokens)?,
+        max_depth: count("graphql_max_depth", default.max_depth)?,
+        max_fields: count("graphql_max_fields", default.max_fields)?,
+        max_root_fields: count("graphql_max_root_fields", default.max_root_fields)?,
+        max_aliases: count("graphql_max_aliases", default.max_aliases)?,
+        max_directives: count("graphql_max_directives", default.max_directives)?,
+        max_complexity: count("graphql_max_complexity", default.max_complexity)?,
+        list_size: count("graphql_list_size", default.list_size)?,
+        max_rows: count("graphql_max_rows", default.max_rows)?,
+        max_response_bytes: response.0,
+        introspection: settings.get_or("graphql_introspection", default.introspection)?,
+        ..default
+    })
+}
 
 /// The schema that the settings name, if they name one.
 pub(super) fn schema_source(settings: &Settings) -> Result<Option<GraphQlSource>, ConfigError> {
@@ -26,7 +48,7 @@ pub(super) fn schema_source(settings: &Settings) -> Result<Option<GraphQlSource>
     let options = GraphQlOptions {
         camel_case: settings.get_or("graphql_camel_case", default.camel_case)?,
         timeout: settings.get_or("graphql_timeout", default.timeout)?,
-        ..default
+        schema: schema_options(settings)?,
     };
     Ok(settings
         .get("graphql")?

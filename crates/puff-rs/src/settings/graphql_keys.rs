@@ -12,6 +12,57 @@ pub static GRAPHQL_KEYS: &[Key] = &[
     .default("false"),
     key("graphql_timeout", "TIME", "How long one GraphQL request may take").default("60s"),
     key(
+        "graphql_introspection",
+        "BOOL",
+        "Whether clients may ask for the schema",
+    )
+    .default("true"),
+    key("graphql_max_body", "SIZE", "Largest body of a GraphQL request").default("1MiB"),
+    key(
+        "graphql_max_batch",
+        "N",
+        "Most requests in one body; 0 takes no lists of requests",
+    )
+    .default("0"),
+    key("graphql_max_tokens", "N", "Most tokens of a document").default("16000"),
+    key("graphql_max_depth", "N", "Deepest nesting of fields").default("32"),
+    key(
+        "graphql_max_fields",
+        "N",
+        "Most fields of an operation, its fragments expanded",
+    )
+    .default("5000"),
+    key("graphql_max_root_fields", "N", "Most root fields of an operation").default("200"),
+    key("graphql_max_aliases", "N", "Most aliases of a document").default("200"),
+    key("graphql_max_directives", "N", "Most directives of a document").default("200"),
+    key(
+        "graphql_max_complexity",
+        "N",
+        "Most fields of an answer, estimated before it runs",
+    )
+    .default("250000"),
+    key(
+        "graphql_list_size",
+        "N",
+        "How long the estimate takes a list to be without an argument first, last or limit",
+    )
+    .default("10"),
+    key("graphql_max_rows", "N", "Most rows of one layer").default("100000"),
+    key("graphql_max_response", "SIZE", "Largest answer").default("256MiB"),
+    key(
+        "graphql_csrf",
+        "BOOL",
+        "Refuses GETs that another site may have made a browser send",
+    )
+    .default("true"),
+    key(
+        "graphql_documents",
+        "PATH",
+        "Documents that requests may name by id: a JSON file of ids and texts, or a folder of ID.graphql",
+    )
+    .default("none"),
+    key("graphql_documents_only", "BOOL", "Runs no other documents").default("false"),
+    key(
         "graphql_trace",
         "WHO",
         "Who may ask for a trace with statements and parameters: off, local or always; off in production",

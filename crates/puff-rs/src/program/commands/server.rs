@@ -387,8 +387,7 @@ impl Plan {
         if self.graphql.is_some() {
             let page = if wsgi.is_some() { "/playground" } else { "/" };
             router = router
-                .get("/graphql", handle_graphql())
-                .post("/graphql", handle_graphql())
+                .route("/graphql", axum::routing::any(handle_graphql()))
                 .get(page, playground("/graphql", ""));
         }
         let mut router = router.into_axum();
