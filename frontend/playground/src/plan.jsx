@@ -102,6 +102,9 @@ function Nothing({ run }) {
       </>
     );
   }
+  if (run.kind === 'subscription') {
+    return <p>The events of a subscription come without a plan.</p>;
+  }
   return (
     <>
       <p>The server sent no plan with this answer.</p>
@@ -156,8 +159,8 @@ function Totals({ trace, layers }) {
   const sum = (name) => layers.reduce((all, layer) => all + layer[name], 0);
   const facts = [
     ['Total', time(trace.total_us), 'From the first byte of the operation to the last of the answer'],
-    ['Python', time(sum('python_us')), 'All layers together; layers may run side by side'],
-    ['SQL', time(sum('sql_us')), 'All layers together; layers may run side by side'],
+    ['Python', time(sum('python_us')), 'All layers together, turns in the queue included; layers may run side by side'],
+    ['SQL', time(sum('sql_us')), 'All layers together, waiting for connections included; layers may run side by side'],
     ['Statements', layers.filter((layer) => layer.sql).length],
     ['Rows', number(sum('rows'))],
     trace.plan === 'cached'
@@ -287,13 +290,13 @@ function breakable(name) {
   return name.split(/(?<=\.)/).map((part, index) => [index > 0 && <wbr key={index} />, part]);
 }
 
-/** A number of microseconds in the unit that reads best. */
+/** A number of microseconds in the unit that reads best; a line does not break before it. */
 function time(us) {
   if (us < 1000) {
-    return `${Math.round(us)} µs`;
+    return `${Math.round(us)}\u00a0µs`;
   }
   const [value, unit] = us < 1e6 ? [us / 1e3, 'ms'] : [us / 1e6, 's'];
-  return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`;
+  return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)}\u00a0${unit}`;
 }
 
 function number(value) {

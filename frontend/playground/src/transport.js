@@ -129,13 +129,11 @@ function listen(settings, params, headers, sink) {
 }
 
 function whyClosed(error, url) {
-  if (!(error instanceof CloseEvent)) {
-    return `No connection to ${url}: ${error?.message ?? 'the browser does not say why'}.`;
+  // 1006 is the browser's own word for a connection that broke; of one that never came about it says nothing at all.
+  if (error instanceof CloseEvent && error.code !== 1006) {
+    return `The server closed the connection: ${error.code} ${error.reason}`.trim();
   }
-  // 1006 is the browser's own word for a connection that broke or never came about.
-  return error.code === 1006
-    ? `The connection to ${url} broke, or never came about. Is the server running?`
-    : `The server closed the connection: ${error.code} ${error.reason}`.trim();
+  return `No connection to ${url}${error?.message ? `: ${error.message}` : ''}. Is the server running?`;
 }
 
 /** @returns {Failure} */
