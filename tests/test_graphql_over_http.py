@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import subprocess
 import time
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gql
+import gql.transport.exceptions
 import node_clients
 import pytest
 from stack import Answer, Serve, Server
@@ -122,9 +125,8 @@ def test_all_audits_of_the_specification(server: Server) -> None:
 
 @pytest.mark.parametrize("transport", ["aiohttp.AIOHTTPTransport", "requests.RequestsHTTPTransport"])
 def test_the_client_gql(server: Server, transport: str) -> None:
-    gql = pytest.importorskip("gql")
     module, name = transport.split(".")
-    transports = pytest.importorskip(f"gql.transport.{module}")
+    transports = importlib.import_module(f"gql.transport.{module}")
     client = gql.Client(
         transport=getattr(transports, name)(url=f"{server.url}/graphql"), fetch_schema_from_transport=True
     )
