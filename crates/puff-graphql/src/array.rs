@@ -96,6 +96,15 @@ impl<'a> ArrayReader<'a> {
         }
     }
 
+    /// Reads to the end of the level that the last piece belongs to.
+    pub(crate) fn skip_level(&mut self) -> Result<(), BadArray> {
+        let outside = self.depth.saturating_sub(1);
+        while self.depth > outside {
+            self.next()?.ok_or(BadArray)?;
+        }
+        Ok(())
+    }
+
     fn quoted(&mut self, text: &'a [u8]) -> Result<ArrayEvent<'a>, BadArray> {
         let mut at = 0;
         loop {

@@ -1,7 +1,7 @@
 //! Plans by document text: bounded, each worked out once, failures kept as well.
 
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::{Equivalent, HashMap};
@@ -34,7 +34,7 @@ struct Key {
     operation: Option<Box<str>>,
 }
 
-#[derive(Hash)]
+#[derive(Clone, Copy, Hash)]
 struct KeyRef<'k> {
     query: &'k str,
     operation: Option<&'k str>,
@@ -42,6 +42,8 @@ struct KeyRef<'k> {
 
 struct Entry {
     used: AtomicU64,
+    /// Of the key and, once it is known, the plan.
+    bytes: AtomicUsize,
     /// Empty while the first request plans; others wait for it.
     planned: OnceLock<Planned>,
 }
@@ -49,6 +51,18 @@ struct Entry {
 impl Key {
     fn bytes(&self) -> usize {
         self.query.len() + self.operation.as_ref().map_or(0, |name| name.len())
+    }
+}
+
+/// About how many bytes a plan or a refusal takes.
+fn weight(planned: &Planned) -> usize {
+    match planned {
+        Ok(plan) => plan.weight(),
+        Err(error) => error
+            .problems
+            .iter()
+            .map(|problem| problem.message.len() + 64)
+            .sum(),
     }
 }
 
@@ -81,7 +95,7 @@ impl PlanCache {
     /// The plan of an operation; `build` runs if it is not known.
     ///
     /// Concurrent callers with the same document wait, on their threads, for the one that plans: that takes
-    /// about a millisecond at most, since the schema's limits bound it.
+    /// some milliseconds at most, since the schema's limits bound it.
     pub(crate) fn get(
         &self,
         query: &str,
@@ -93,7 +107,35 @@ impl PlanCache {
         let known = self.plans.read().entries.get(&key).cloned();
         let entry = known.unwrap_or_else(|| self.insert(key));
         entry.used.store(now, Ordering::Relaxed);
-        entry.planned.get_or_init(build).clone()
+        let mut is_new = false;
+        let planned = entry.planned.get_or_init(|| {
+            is_new = true;
+            build()
+        });
+        if is_new {
+            self.weigh(key, &entry, weight(planned));
+        }
+        planned.clone()
+    }
+
+    /// Counts the bytes of a plan that is in the cache from now on.
+    fn weigh(&self, key: KeyRef<'_>, entry: &Arc<Entry>, bytes: usize) {
+        let mut plans = self.plans.write();
+        match plans.entries.get(&key) {
+            Some(known) if Arc::ptr_eq(known, entry) => {}
+            // It was not kept, or is gone already.
+            _ => return,
+        }
+        if bytes > self.max_bytes / 4 {
+            plans.bytes -= entry.bytes.load(Ordering::Relaxed);
+            plans.entries.remove(&key);
+            return;
+        }
+        entry.bytes.fetch_add(bytes, Ordering::Relaxed);
+        plans.bytes += bytes;
+        if plans.bytes > self.max_bytes {
+            plans.shrink(self.max_entries, self.max_bytes * 7 / 8);
+        }
     }
 
     fn insert(&self, key: KeyRef<'_>) -> Arc<Entry> {
@@ -101,15 +143,16 @@ impl PlanCache {
         if let Some(known) = plans.entries.get(&key) {
             return known.clone();
         }
-        let entry = Arc::new(Entry {
-            used: AtomicU64::new(0),
-            planned: OnceLock::new(),
-        });
         let key = Key {
             query: key.query.into(),
             operation: key.operation.map(Into::into),
         };
         let bytes = key.bytes();
+        let entry = Arc::new(Entry {
+            used: AtomicU64::new(0),
+            bytes: AtomicUsize::new(bytes),
+            planned: OnceLock::new(),
+        });
         if self.max_entries == 0 || bytes > self.max_bytes {
             return entry;
         }
@@ -135,8 +178,13 @@ impl Plans {
     fn shrink(&mut self, entries: usize, bytes: usize) {
         let mut ages: Vec<_> = self
             .entries
-            .iter()
-            .map(|(key, entry)| (entry.used.load(Ordering::Relaxed), key.bytes()))
+            .values()
+            .map(|entry| {
+                (
+                    entry.used.load(Ordering::Relaxed),
+                    entry.bytes.load(Ordering::Relaxed),
+                )
+            })
             .collect();
         ages.sort_unstable_by(|a, b| b.cmp(a));
         let mut kept_bytes = 0;
@@ -150,7 +198,8 @@ impl Plans {
         }
         self.entries
             .retain(|_, entry| entry.used.load(Ordering::Relaxed) >= oldest);
-        self.bytes = self.entries.keys().map(Key::bytes).sum();
+        let bytes = |entry: &Arc<Entry>| entry.bytes.load(Ordering::Relaxed);
+        self.bytes = self.entries.values().map(bytes).sum();
     }
 }
 
@@ -205,7 +254,28 @@ mod tests {
         assert!(plans.bytes <= 1000);
         assert_eq!(
             plans.bytes,
-            plans.entries.keys().map(super::Key::bytes).sum::<usize>()
+            plans
+                .entries
+                .values()
+                .map(|entry| entry.bytes.load(Ordering::Relaxed))
+                .sum::<usize>()
         );
+    }
+
+    #[test]
+    fn plans_have_weight_and_one_that_is_too_heavy_is_not_kept() {
+        let refusal = |bytes: usize| {
+            let message = "x".repeat(bytes - 64);
+            move || Err(RequestError::new(RequestErrorCode::ParseFailed, message))
+        };
+        let cache = PlanCache::new(100, 10_000);
+        for round in 0..50 {
+            let _ = cache.get(&format!("{round:03}"), None, refusal(997));
+            assert!(cache.plans.read().bytes <= 10_000);
+        }
+        assert!((7..=10).contains(&cache.len()), "{}", cache.len());
+        let before = cache.len();
+        let _ = cache.get("heavy", None, refusal(5_000));
+        assert_eq!(cache.len(), before);
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{RequestError, RequestErrorCode};
 use crate::execute::Execution;
 use crate::explain::PlanDescription;
 use crate::plan::Plan;
-use crate::plan::input::{coerce_variables, variables_json};
+use crate::plan::input::{check_deciding, coerce_variables, variables_json};
 use crate::request::{Outcome, Request, Response};
 use crate::schema::Schema;
 use crate::trace::{Record, Recorder, Times, Trace};
@@ -150,6 +150,7 @@ impl<B: Backend> Engine<B> {
         }
         let types = &self.schema.inner.types;
         let variables = coerce_variables(types, &plan.variables, &request.variables)?;
+        check_deciding(&plan.variables, &plan.deciding, &variables)?;
         let flags = plan.flags(&variables);
         if plan.has_variable_cost {
             let most = self.schema.options().max_complexity;

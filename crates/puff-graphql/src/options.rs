@@ -38,7 +38,7 @@ pub struct SchemaOptions {
     pub max_response_bytes: usize,
     /// Most plans in the cache.
     pub cache_entries: usize,
-    /// Most bytes of documents whose plans are in the cache.
+    /// Most bytes of the documents and plans in the cache, by estimate.
     pub cache_bytes: usize,
     /// Whether `__schema` and `__type` answer.
     pub introspection: bool,
@@ -61,7 +61,7 @@ impl Default for SchemaOptions {
             max_errors: 100,
             max_response_bytes: 256 * 1024 * 1024,
             cache_entries: 1_000,
-            cache_bytes: 4 * 1024 * 1024,
+            cache_bytes: 32 * 1024 * 1024,
             introspection: true,
         }
     }

@@ -486,3 +486,38 @@ async fn errors_of_single_parents_stand_in_their_slots() {
     assert_eq!(answer["data"], Json::Null);
     assert_eq!(answer["errors"][0]["path"], json!(["a", 1, "c"]));
 }
+
+#[tokio::test]
+async fn a_fields_own_type_may_be_narrower_than_its_interfaces() {
+    let engine = World::new(
+        "type Query { all: [Base]! } interface Base { text: String, kin: Base, arg(a: Int): String }
+         type Wide implements Base { text: String, kin: Base, arg(a: Int): String }
+         type Narrow implements Base { text: String!, kin: Narrow!, arg(a: Int, b: Int = 5): String, more: Int }",
+    )
+    .call("Query.all", |call| {
+        let narrow = json!({"__typename": "Narrow", "text": "t", "more": 1, "kin": {"text": "k", "kin": null}});
+        let broken = json!({"__typename": "Narrow", "text": null, "kin": {"text": "k"}});
+        let wide = json!({"__typename": "Wide", "text": null, "kin": narrow});
+        objects(&call, vec![json!([wide, narrow, broken])], Spread::Shared)
+    })
+    .inherited(&["Wide.arg"], |call| values(vec![Value::Int(call.arguments.len() as i64)]))
+    .inherited(&["Narrow.arg"], |call| {
+        let b = call.arguments.get("b").cloned().unwrap_or(Value::Null);
+        values(vec![b; call.parents.unwrap().len()])
+    })
+    .engine();
+    let answer = ask(
+        &engine,
+        "{ all { text kin { text ... on Narrow { more } } arg } }",
+    )
+    .await;
+    assert_eq!(
+        answer["data"],
+        json!({"all": [
+            {"text": null, "kin": {"text": "t", "more": 1}, "arg": "0"},
+            {"text": "t", "kin": {"text": "k", "more": null}, "arg": "5"},
+            null,
+        ]})
+    );
+    assert_eq!(answer["errors"][0]["path"], json!(["all", 2, "text"]));
+}

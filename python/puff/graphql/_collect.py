@@ -312,7 +312,8 @@ class _Collector:
         )
         description = description if options.description is None else options.description
         source = Source(returns, function, signature.takes_parents)
-        return Field(name, self._output(form), where, options, description, arguments, source)
+        output = self._output(form, is_rows=returns in ("rows", "joined"))
+        return Field(name, output, where, options, description, arguments, source)
 
     def _argument(
         self, name: str, hint: Any, default: Any, scope: Scope, where: Where, texts: dict[str, str]
@@ -344,7 +345,7 @@ class _Collector:
         source = Source("joined" if constant.parent_keys else "rows", constant)
         options = constant.options
         description = self._doc(options.description, where)
-        return Field(name, self._output(form), where, options, description, source=source)
+        return Field(name, self._output(form, is_rows=True), where, options, description, source=source)
 
     def _doc(self, given: str | None, where: Where) -> str:
         """Return the description of a data field or SQL constant, from the class if none is given."""
@@ -356,7 +357,7 @@ class _Collector:
 
     # ---- forms
 
-    def _output(self, form: Form) -> Form:
+    def _output(self, form: Form, *, is_rows: bool = False) -> Form:
         """Take the classes in an output type into the schema."""
         leaf, depth = _leaf(form)
         if isinstance(leaf, ScalarForm):
@@ -365,11 +366,10 @@ class _Collector:
         if isinstance(leaf, ClassForm) and issubclass(leaf.cls, enum.Enum):
             self._add_enum(leaf)
             return form
-        if depth > 1:
-            name = leaf.name if isinstance(leaf, UnionForm) else leaf.cls.__name__
+        if depth > 1 and is_rows:
             raise Problem(
-                f"lists of lists of {name} objects are not supported yet",
-                "Return one list, or a list of a @dataclass that holds the inner list",
+                "the rows of a statement cannot fill lists of lists",
+                "Return objects, or one list of a @dataclass that holds the inner list",
             )
         if isinstance(leaf, UnionForm):
             self._add_union(leaf)

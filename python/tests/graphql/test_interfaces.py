@@ -380,11 +380,11 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "Post",
         "two types of the schema are called 'Author'; the other is app.Author",
     ),
-    "list of lists of a union": (
+    "list of lists of a union as rows": (
         f"{UNION}\n@dataclass\nclass Other:\n"
-        "    one: list[list[Annotated[Post | Author, graphql.union('U')]]]  # HERE",
+        "    one = graphql.sql(\"list[list[Annotated[Post | Author, graphql.union('U')]]]\", 'SELECT')  # HERE",
         "Other.one",
-        "lists of lists of U objects are not supported yet",
+        "the rows of a statement cannot fill lists of lists",
     ),
     "undecorated subclass as a type": (
         "class Bad(Node): ...\n@dataclass\nclass Other:\n    x: Bad  # HERE",

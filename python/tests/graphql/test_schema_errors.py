@@ -129,10 +129,10 @@ CASES: dict[str, tuple[str, str, str]] = {
         "Query.f",
         "the type hint is None, and GraphQL has no type without a value. Return bool, for example",
     ),
-    "lists of lists of objects": (
-        query("@classmethod\ndef f(cls, context, /) -> list[list[Query] | None]: ...  # HERE"),
+    "lists of lists of rows": (
+        query("@classmethod\ndef f(cls, context, /) -> tuple[list[list[Query] | None], str, list]: ...  # HERE"),
         "Query.f",
-        "lists of lists of Query objects are not supported yet. Return one list, or a list of a @dataclass that holds "
+        "the rows of a statement cannot fill lists of lists. Return objects, or one list of a @dataclass that holds "
         "the inner list",
     ),
     "tuple in a field": (

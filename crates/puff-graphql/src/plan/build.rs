@@ -1,10 +1,11 @@
 //! From a valid document to a plan.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
-use apollo_compiler::ast::{OperationType, Type, Value as Literal};
+use apollo_compiler::ast::{FieldDefinition, OperationType, Type, Value as Literal};
 use apollo_compiler::executable::{Field, SelectionSet};
 use apollo_compiler::parser::SourceMap;
 use apollo_compiler::schema::ExtendedType;
@@ -61,6 +62,7 @@ impl Plan {
                 .zip(slots.map(|(slot, _)| slot))
                 .collect(),
             budget: schema.options.max_fields.saturating_mul(VISITS_PER_FIELD),
+            deciding: BTreeSet::new(),
         };
         let mut builder = Builder {
             schema,
@@ -69,6 +71,7 @@ impl Plan {
             conditions: Conditions::default(),
             names: HashMap::default(),
             fields: 0,
+            planned: 0,
         };
         let set = &operation.selection_set;
         let place = Place {
@@ -100,8 +103,9 @@ impl Plan {
             .iter()
             .filter(|field| matches!(field.source, Source::Introspection))
             .count();
-        let conditions = builder.conditions.list;
         root.number_layers(None, &mut 0);
+        let (conditions, deciding) = (builder.conditions.list, builder.collector.deciding);
+        let planned_fields = builder.planned;
         let introspection = if introspected > 0 {
             if !schema.options.introspection {
                 return Err(RequestError::new(
@@ -127,9 +131,11 @@ impl Plan {
             root,
             variables,
             conditions,
+            deciding: deciding.into_iter().collect(),
             introspection,
             has_variable_cost: false,
             parsed_in,
+            planned_fields,
             answer_bytes: AtomicUsize::new(256),
         };
         plan.has_variable_cost = plan.has_variable_cost();
@@ -147,7 +153,10 @@ struct Builder<'d> {
     conditions: Conditions,
     /// Names that occur often, shared.
     names: HashMap<String, Arc<str>>,
+    /// How many fields the operation selects.
     fields: usize,
+    /// How many fields are planned: more where objects have several types.
+    planned: usize,
 }
 
 /// The conditions of a plan, each once.
@@ -186,6 +195,7 @@ struct Place<'p> {
 struct Unplanned<'d> {
     name: FieldName,
     field: &'d Node<Field>,
+    type_name: &'d Name,
     shape: Shape,
     source: ChildSource,
     users: Vec<User>,
@@ -305,6 +315,7 @@ impl<'d> Builder<'d> {
         variant: usize,
         type_number: usize,
     ) -> Result<FieldPlan, RequestError> {
+        self.planned += 1;
         let first = occurrences[0].field;
         let key = first.response_name().as_str();
         let mut key_json = Vec::with_capacity(key.len() + 3);
@@ -315,9 +326,10 @@ impl<'d> Builder<'d> {
             type_name: layer.wanted.types[type_number].clone(),
             field_name: self.name(&first.name),
         };
-        let shape = shape(first.ty());
+        let definition = self.definition(&name, first);
+        let shape = shape(&definition.ty);
         let condition = self.condition(occurrences);
-        let leaf = self.leaf(first.ty().inner_named_type());
+        let leaf = self.leaf(definition.ty.inner_named_type());
         let source = match &*first.name {
             "__typename" => Source::Typename,
             "__schema" | "__type" => Source::Introspection,
@@ -326,7 +338,7 @@ impl<'d> Builder<'d> {
                     let value = Wanted {
                         shape: shape.clone(),
                         kind: WantedKind::Leaf {
-                            type_name: self.name(first.ty().inner_named_type()),
+                            type_name: self.name(definition.ty.inner_named_type()),
                         },
                     };
                     let column = leaf_column(&mut layer.wanted, attribute.clone(), type_number, value);
@@ -340,13 +352,15 @@ impl<'d> Builder<'d> {
                         FieldSource::Attribute(attribute) => ChildSource::Attribute(attribute),
                         FieldSource::Resolver(kind) => {
                             let variables = &self.collector.variables;
-                            let arguments = compile_arguments(&self.schema.types, first, variables)?;
+                            let arguments =
+                                compile_arguments(&self.schema.types, definition, first, variables)?;
                             ChildSource::Resolver(kind, arguments)
                         }
                     };
                     let one = Unplanned {
                         name: name.clone(),
                         field: first,
+                        type_name: definition.ty.inner_named_type(),
                         shape: shape.clone(),
                         source,
                         users: Vec::new(),
@@ -374,6 +388,14 @@ impl<'d> Builder<'d> {
         })
     }
 
+    /// The definition of a field on an object type. That of an interface, through which a document may select
+    /// it, can be wider: what is null there may not be null here.
+    fn definition(&self, name: &FieldName, field: &'d Node<Field>) -> &'d FieldDefinition {
+        let types = &self.schema.types.schema;
+        let own = types.type_field(&name.type_name, &name.field_name);
+        own.map_or(&*field.definition, |own| &**own)
+    }
+
     /// Plans what is below a child.
     fn child(
         &mut self,
@@ -381,7 +403,7 @@ impl<'d> Builder<'d> {
         wanted: &mut WantedObjects,
         above: Place<'_>,
     ) -> Result<Child, RequestError> {
-        let type_name = one.field.ty().inner_named_type();
+        let type_name = one.type_name;
         let bound = self.bound(one.field);
         let (items, lists) = match &one.shape {
             Shape::List { .. } => (bound.unwrap_or(above.lists), None),
@@ -639,7 +661,7 @@ impl Unplanned<'_> {
     /// known.
     fn is_same(&self, other: &Self) -> bool {
         self.name.field_name == other.name.field_name
-            && self.field.ty().inner_named_type() == other.field.ty().inner_named_type()
+            && self.type_name == other.type_name
             && self.shape == other.shape
             && self.source == other.source
     }

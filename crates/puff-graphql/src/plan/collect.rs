@@ -1,5 +1,7 @@
 //! Which fields an object of one type gets from several selection sets: fragments expanded, fields merged.
 
+use std::collections::BTreeSet;
+
 use apollo_compiler::ast::{DirectiveList, Value as Literal};
 use apollo_compiler::executable::{Field, FragmentMap, Selection, SelectionSet};
 use apollo_compiler::{Name, Node};
@@ -30,6 +32,8 @@ pub(super) struct Collector<'d> {
     pub(super) variables: HashMap<&'d str, usize>,
     /// How many more selections may be visited.
     pub(super) budget: usize,
+    /// The variables that decide a `@skip` or `@include`.
+    pub(super) deciding: BTreeSet<usize>,
 }
 
 /// The fields of one object by response name, in order of their first occurrence.
@@ -115,7 +119,7 @@ impl<'d> Collector<'d> {
     }
 
     /// The guard with `@skip` and `@include` added; `None` if the selection can never count.
-    fn guarded(&self, directives: &DirectiveList, outer: &Guard) -> Option<Guard> {
+    fn guarded(&mut self, directives: &DirectiveList, outer: &Guard) -> Option<Guard> {
         let mut guard = outer.clone();
         for (name, wanted) in [("skip", false), ("include", true)] {
             let Some(directive) = directives.get(name) else {
@@ -125,6 +129,7 @@ impl<'d> Collector<'d> {
                 Some(Literal::Boolean(value)) if *value != wanted => return None,
                 Some(Literal::Variable(variable)) => {
                     let slot = *self.variables.get(variable.as_str())?;
+                    self.deciding.insert(slot);
                     if guard.contains(&(slot, !wanted)) {
                         return None;
                     }

@@ -29,12 +29,16 @@ pub(crate) struct Plan {
     pub(crate) variables: Vec<VariablePlan>,
     /// Conditions of fields, which refer to them by number.
     pub(crate) conditions: Vec<Condition>,
+    /// The variables that conditions are about.
+    pub(crate) deciding: Box<[usize]>,
     /// The operation itself, kept only where `__schema` or `__type` is selected.
     pub(crate) introspection: Option<Introspection>,
     /// Whether its cost is to be estimated for each request.
     pub(crate) has_variable_cost: bool,
     /// How long it took to read and check the document.
     pub(crate) parsed_in: Duration,
+    /// How many fields are planned, each for every type and view.
+    planned_fields: usize,
     /// How many bytes the last answer had: how many to reserve for the next.
     answer_bytes: AtomicUsize,
 }
@@ -211,6 +215,13 @@ impl Plan {
     /// How many bytes to reserve for an answer.
     pub(crate) fn expected_bytes(&self) -> usize {
         self.answer_bytes.load(Ordering::Relaxed)
+    }
+
+    /// About how many bytes the plan takes.
+    pub(crate) fn weight(&self) -> usize {
+        // A field with its shape, locations and names, and its part in what is wanted; measured roughly.
+        const FIELD: usize = 512;
+        self.planned_fields * FIELD + size_of::<Self>()
     }
 
     pub(crate) fn answered(&self, bytes: usize) {

@@ -537,7 +537,6 @@ impl<B: Backend> Writer<'_, B> {
             Shape::One { .. } => (ONE, true),
         };
         self.out.push(b'[');
-        let mut written = Ok(());
         for place in 0.. {
             let start = self.out.len();
             let path = Path {
@@ -568,10 +567,13 @@ impl<B: Backend> Writer<'_, B> {
                 }
                 _ => return Err(BadArray),
             };
-            // The rest of the array is still read, so that the reader is at the right place after it.
-            written = written.and(one);
+            if one.is_err() {
+                // What follows in this list is not looked at any more, but another list may come after it.
+                reader.skip_level()?;
+                return Ok(one);
+            }
         }
         self.out.push(b']');
-        Ok(written)
+        Ok(Ok(()))
     }
 }

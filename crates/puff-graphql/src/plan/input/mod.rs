@@ -6,7 +6,7 @@ mod literal;
 use std::sync::Arc;
 
 use apollo_compiler::Node;
-use apollo_compiler::ast::{InputValueDefinition, Type, VariableDefinition};
+use apollo_compiler::ast::{FieldDefinition, InputValueDefinition, Type, VariableDefinition};
 use apollo_compiler::executable::Field;
 use hashbrown::HashMap;
 use serde_json::{Map, Value as Json};
@@ -16,6 +16,9 @@ use crate::document::TypeSystem;
 use crate::error::{FieldError, RequestError, RequestErrorCode};
 use crate::value::{Arguments, Value};
 use crate::write::leaf::json_value;
+
+/// Most variables that one answer complains of.
+const MAX_PROBLEMS: usize = 50;
 
 /// The coerced variables of a request by number; `None` where none was given and there is no default.
 pub(crate) type Variables = Vec<Option<Value>>;
@@ -64,10 +67,11 @@ pub(crate) struct VariablePlan {
 /// Compiles the arguments of a field of a valid document.
 pub(super) fn compile_arguments(
     types: &TypeSystem,
+    definition: &FieldDefinition,
     field: &Node<Field>,
     variables: &HashMap<&str, usize>,
 ) -> Result<ArgumentsPlan, RequestError> {
-    let definitions = &field.definition.arguments;
+    let definitions = &definition.arguments;
     let compiler = Compiler {
         types,
         variables: Some(variables),
@@ -219,6 +223,7 @@ pub(crate) fn coerce_variables(
         };
         match value {
             Ok(value) => variables.push(value),
+            Err(_) if problems.len() >= MAX_PROBLEMS => {}
             Err(message) => {
                 problems.extend(RequestError::new(RequestErrorCode::BadVariables, message).problems);
             }
@@ -231,6 +236,29 @@ pub(crate) fn coerce_variables(
             code: RequestErrorCode::BadVariables,
             problems,
         })
+    }
+}
+
+/// Checks that the variables of `@skip` and `@include` have a value, which a null instead of their default has
+/// not.
+///
+/// # Errors
+/// [`RequestErrorCode::BadVariables`]
+pub(crate) fn check_deciding(
+    plans: &[VariablePlan],
+    deciding: &[usize],
+    variables: &Variables,
+) -> Result<(), RequestError> {
+    let is_open = |slot: &&usize| !matches!(variables.get(**slot), Some(Some(Value::Bool(_))));
+    match deciding.iter().find(is_open).and_then(|slot| plans.get(*slot)) {
+        None => Ok(()),
+        Some(plan) => {
+            let message = format!(
+                "variable `${}` decides a `@skip` or `@include` and must not be null",
+                plan.name
+            );
+            Err(RequestError::new(RequestErrorCode::BadVariables, message))
+        }
     }
 }
 
