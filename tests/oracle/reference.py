@@ -6,6 +6,7 @@ from typing import Any
 
 import graphql
 from graphql.pyutils import Path
+
 from oracle.world import Echo, Edge, Leaf, World, echo_text, skipped
 
 Chain = tuple[Any, ...]

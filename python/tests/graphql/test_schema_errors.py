@@ -130,7 +130,9 @@ CASES: dict[str, tuple[str, str, str]] = {
         "the type hint is None, and GraphQL has no type without a value. Return bool, for example",
     ),
     "lists of lists of rows": (
-        query("@classmethod\ndef f(cls, context, /) -> tuple[list[list[Query] | None], str, list]: ...  # HERE"),
+        query(
+            "@classmethod\ndef f(cls, context, /) -> tuple[list[list[Query] | None], str, list]: ...  # HERE"
+        ),
         "Query.f",
         "the rows of a statement cannot fill lists of lists. Return objects, or one list of a @dataclass that holds "
         "the inner list",
