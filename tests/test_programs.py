@@ -88,7 +88,7 @@ def test_python_classes_are_a_graphql_server_with_tests(chat: Path, serve: Serve
     with serve(cwd=chat, command=(*command, "runserver"), env=variables) as server:
         answer = server.graphql("{ hello_world(my_input: 3) { title was_input } new_connection_id }")
         assert answer["data"]["hello_world"] == [{"title": "hi from pg", "was_input": 3}]
-        assert server.get("/subscriptions").status == 501
+        assert server.get("/subscriptions").status == 426
 
 
 SITE_APP = """
@@ -174,7 +174,7 @@ def test_rust_graphql_and_wsgi_in_one_server(
             time.sleep(0.05)
         assert server.get("/elsewhere").text == "from Python: /elsewhere"
         assert server.graphql("{ things(count: 2) { n } }") == {"data": {"things": [{"n": 1}, {"n": 2}]}}
-        assert server.get("/subscriptions").status == 501
+        assert server.get("/subscriptions").status == 426
         page = server.get("/playground")
         assert page.status == 404 or '"subscriptions": "/subscriptions"' in page.text
     stop_services(tmp_path)

@@ -14,6 +14,7 @@ from greenlet import getcurrent, greenlet
 
 from ._hub import Hub, current_hub
 from ._native import native
+from ._subscription import Subscription
 from ._sync import Lock
 from .pubsub import PubSub
 
@@ -153,6 +154,39 @@ class GraphQL:
                 names is loaded on first use: it makes no sense.
         """
         return self._hub().wait_for(partial(native.graphql_query, query, variables))  # type: ignore[no-any-return]
+
+    def subscribe(
+        self,
+        query: str,
+        variables: dict[str, Any] | None = None,
+        *,
+        context: dict[Any, Any] | None = None,
+        timeout: float | None = None,
+    ) -> Subscription:
+        """Subscribes: an iterator of answers, each a dict with `data` and, if there are any, `errors`.
+
+        The generator behind it runs in a greenlet of its own, and is closed with the iterator. It waits when
+        a few answers were not taken yet. A document that is no valid subscription gives one answer, with its
+        errors; a generator that fails one more, with its error.
+
+        Args:
+            query: the document.
+            variables: its variables.
+            context: what the resolvers have as `context.state`: this very dict.
+            timeout: how many seconds the iterator waits for each answer before it raises `TimeoutError`.
+
+        Raises:
+            RuntimeError: as `query`.
+
+        Example:
+            ```python
+            with puff.global_graphql().subscribe("subscription { ticks }") as answers:
+                for answer in answers:
+                    print(answer["data"]["ticks"])
+            ```
+        """
+        self._hub()
+        return Subscription(lambda: native.graphql_subscribe(query, variables, context), timeout)
 
     def sdl(self) -> str:
         """The schema in GraphQL's schema definition language. Errors as `query`."""

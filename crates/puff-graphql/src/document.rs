@@ -89,6 +89,15 @@ impl TypeSystem {
             .schema_definition
             .iter_root_operations()
             .any(|(_, root)| root.as_str() == type_name);
+        let subscription = &self.schema.schema_definition.subscription;
+        if subscription
+            .as_ref()
+            .is_some_and(|root| root.as_str() == type_name)
+        {
+            return Err(problem(
+                "a statement has no events: a subscription needs a resolver".into(),
+            ));
+        }
         if let Some(join) = &sql.join {
             if is_root {
                 return Err(problem("a root field has no parents to join".into()));
@@ -120,10 +129,14 @@ impl TypeSystem {
         Ok(())
     }
 
-    /// Type and field names of the query and mutation types.
+    /// Type and field names of the query, mutation and subscription types.
     pub(crate) fn root_fields(&self) -> impl Iterator<Item = (&str, &str)> {
         let definition = &self.schema.schema_definition;
-        let roots = definition.query.iter().chain(&definition.mutation);
+        let roots = definition
+            .query
+            .iter()
+            .chain(&definition.mutation)
+            .chain(&definition.subscription);
         roots
             .filter_map(|root| self.schema.get_object(root))
             .flat_map(|object| {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use crate::backend::Backend;
 use crate::cache::{PlanCache, Planned};
@@ -16,6 +17,17 @@ use crate::request::{Outcome, Request, Response};
 use crate::schema::Schema;
 use crate::trace::{Record, Recorder, Times, Trace};
 use crate::write::answer::write_answer;
+
+/// The kinds of operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperationKind {
+    /// Reads.
+    Query,
+    /// Writes.
+    Mutation,
+    /// Has many answers.
+    Subscription,
+}
 
 /// A schema with a backend: answers requests. Clones are cheap and share the plan cache.
 ///
@@ -70,8 +82,8 @@ use crate::write::answer::write_answer;
 /// # }
 /// ```
 pub struct Engine<B: Backend> {
-    schema: Schema,
-    backend: Arc<B>,
+    pub(crate) schema: Schema,
+    pub(crate) backend: Arc<B>,
     plans: Arc<PlanCache>,
 }
 
@@ -126,8 +138,21 @@ impl<B: Backend> Engine<B> {
         Ok(self.planned(query, operation_name, &mut true)?.describe())
     }
 
+    /// Which kind of operation a request asks for.
+    ///
+    /// # Errors
+    /// When the document is invalid or has no such operation.
+    pub fn kind(&self, request: &Request) -> Result<OperationKind, RequestError> {
+        let plan = self.planned(&request.query, request.operation_name.as_deref(), &mut true)?;
+        Ok(match (plan.is_mutation, plan.is_subscription) {
+            (true, _) => OperationKind::Mutation,
+            (_, true) => OperationKind::Subscription,
+            _ => OperationKind::Query,
+        })
+    }
+
     /// The plan of an operation; `cached` becomes false if it was not known.
-    fn planned(&self, query: &str, operation_name: Option<&str>, cached: &mut bool) -> Planned {
+    pub(crate) fn planned(&self, query: &str, operation_name: Option<&str>, cached: &mut bool) -> Planned {
         let mut build = || {
             *cached = false;
             Plan::build(&self.schema.inner, query, operation_name).map(Arc::new)
@@ -144,6 +169,11 @@ impl<B: Backend> Engine<B> {
         let mut cached = true;
         let plan = self.planned(&request.query, request.operation_name.as_deref(), &mut cached)?;
         let planned_in = start.map(|start| start.elapsed());
+        if plan.is_subscription {
+            let message =
+                "subscriptions are not answered here: use a WebSocket, or `Accept: text/event-stream`";
+            return Err(RequestError::new(RequestErrorCode::OperationNotAllowed, message));
+        }
         if request.read_only && plan.is_mutation {
             let message = "a mutation is not allowed in a read-only request";
             return Err(RequestError::new(RequestErrorCode::OperationNotAllowed, message));
@@ -174,6 +204,7 @@ impl<B: Backend> Engine<B> {
             recorder: start
                 .filter(|_| request.record == Record::Layers)
                 .map(Recorder::new),
+            event: Mutex::default(),
         };
         let root = execution.run().await;
         let (body, errors) = write_answer(&execution, &root, &introspected);

@@ -173,7 +173,7 @@ pub enum SchemaError {
         /// The field's name.
         field_name: String,
     },
-    /// A field of the query or mutation type has nothing that gives its value.
+    /// A field of a root type has nothing that gives its value.
     #[error("{type_name}.{field_name} is a root field and needs a resolver")]
     MissingResolver {
         /// The type's name.

@@ -8,7 +8,7 @@ use crate::backend::FieldName;
 /// The layers of an operation, before it runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanDescription {
-    /// `query` or `mutation`.
+    /// `query`, `mutation` or `subscription`.
     pub operation: &'static str,
     /// The root fields that have resolvers.
     pub layers: Vec<PlannedLayer>,

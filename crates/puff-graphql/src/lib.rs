@@ -30,6 +30,12 @@
 //! `bpchar` without trailing blanks; null equals nothing. A field that is not a list takes the first row or null.
 //! A leaf field with a statement of its own takes the column of its name, else the first that is no join key.
 //! A row type that is an interface or union needs a column `__typename`.
+//!
+//! # Subscriptions
+//!
+//! [`Engine::subscribe`] asks the backend for a source of events ([`EventSource`]). Each event is what the root
+//! field's resolver would have returned, and is executed like any other answer. [`transport`] has the protocols
+//! by which clients subscribe, as state machines without sockets.
 
 mod array;
 mod backend;
@@ -46,8 +52,10 @@ mod plan;
 mod request;
 mod rows;
 mod schema;
+mod subscription;
 mod table;
 mod trace;
+pub mod transport;
 mod value;
 mod write;
 
@@ -55,13 +63,14 @@ pub use backend::{
     Backend, Call, Cells, FieldName, Join, ParentSource, Parents, Resolved, ResolverId, Spread, SqlResult,
     Statement,
 };
-pub use engine::Engine;
+pub use engine::{Engine, OperationKind};
 pub use error::{FieldError, Location, RequestError, RequestErrorCode, RequestProblem, SchemaError};
 pub use explain::{PlanDescription, PlannedLayer};
 pub use options::SchemaOptions;
 pub use request::{Outcome, Request, Response};
 pub use rows::{CellType, Rows, ScalarType};
 pub use schema::{CellRule, FieldResolver, LeafRule, ResolverKind, Schema, SqlParam, SqlResolver};
+pub use subscription::{Event, EventSource, Events, Subscription};
 pub use table::{Column, Nested, Shape, Slot, Table, Wanted, WantedField, WantedKind, WantedObjects};
 pub use trace::{LayerTrace, Record, Times, Trace};
 pub use value::{Arguments, Value};

@@ -122,8 +122,8 @@ impl Schema {
     /// Builds a schema from SDL and the resolvers of its fields.
     ///
     /// # Errors
-    /// When the SDL does not parse or validate, when a resolver does not fit it, or when a field of the query
-    /// or mutation type has no resolver.
+    /// When the SDL does not parse or validate, when a resolver does not fit it, or when a field of a root
+    /// type has no resolver, or one of the subscription type a statement.
     pub fn build(
         sdl: &str,
         resolvers: Vec<FieldResolver>,

@@ -246,9 +246,10 @@ async fn bad_documents_are_refused() {
 async fn subscriptions_go_elsewhere() {
     let engine = World::new("type Query { a: Int } type Subscription { s: Int }")
         .call("Query.a", |_| value(Value::Int(1)))
+        .call("Subscription.s", |_| value(Value::Int(1)))
         .engine();
     let answer = ask(&engine, "subscription { s }").await;
-    assert!(message(&answer).contains("subscriptions endpoint"));
+    assert!(message(&answer).contains("use a WebSocket"));
 }
 
 #[tokio::test]

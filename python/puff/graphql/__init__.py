@@ -12,7 +12,7 @@ from ._options import Private, enum, field, input, interface, type, union
 from ._resolvers import Resolver
 from ._schema import SchemaDefinition, build_schema
 from ._sql import ConstantSql, sql
-from .errors import ArgumentError, SchemaError
+from .errors import ArgumentError, ConnectionRejected, SchemaError
 from .scalars import ID, scalar
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "JSON",
     "ArgumentError",
     "BigInt",
+    "ConnectionRejected",
     "ConstantSql",
     "EmptyObject",
     "Private",

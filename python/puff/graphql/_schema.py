@@ -1,5 +1,7 @@
 """From a ``Schema`` class to SDL and resolvers."""
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ._collect import collect
@@ -26,6 +28,7 @@ class SchemaDefinition:
         types: Which object type a Python object is.
         enums: For each enum, texts beside the names of its values that stand for one: (enum, text, value).
         scalars: The scalars whose values are not written by the usual rules.
+        connect: The class method `connect(cls, context, /)`, which is asked about each WebSocket, or None.
     """
 
     sdl: str
@@ -34,13 +37,15 @@ class SchemaDefinition:
     types: TypeNames
     enums: tuple[tuple[str, str, str], ...]
     scalars: tuple[Scalar, ...]
+    connect: Callable[..., object] | None
 
 
 def build_schema(schema_class: type, *, camel_case: bool = False) -> SchemaDefinition:
     """Return the GraphQL schema that a ``Schema`` dataclass describes.
 
     Its fields ``query``, ``mutation`` and ``subscription`` name dataclasses. Their annotated fields become
-    GraphQL fields, and so do their public class methods, the resolvers. Nothing is called while building.
+    GraphQL fields, and so do their public class methods, the resolvers. The schema's own class method
+    ``connect`` is asked about each client that connects by a WebSocket. Nothing is called while building.
 
     Args:
         schema_class: The dataclass with the roots.
@@ -85,7 +90,34 @@ def build_schema(schema_class: type, *, camel_case: bool = False) -> SchemaDefin
         if scalar.cells != "auto" or (scalar.encode is not None and not scalar.built_in)
     )
     resolvers = make_resolvers(classes, names)
-    return SchemaDefinition(sdl, resolvers, attributes, TypeNames(classes, names), enums, unusual)
+    types, connect = TypeNames(classes, names), _connect(schema_class)
+    return SchemaDefinition(sdl, resolvers, attributes, types, enums, unusual, connect)
+
+
+def _connect(schema_class: type) -> Callable[..., object] | None:
+    """Return the schema's question to clients of WebSockets.
+
+    Raises:
+        SchemaError: It is no class method with one parameter.
+    """
+    raw = inspect.getattr_static(schema_class, "connect", None)
+    if raw is None:
+        return None
+    where = Where(schema_class, "connect")
+    if not isinstance(raw, (classmethod, staticmethod)):
+        raise where.error(
+            Problem(
+                "it is asked before there is any object", "Write a @classmethod: connect(cls, context, /)"
+            )
+        )
+    found: Callable[..., object] = schema_class.connect  # type: ignore[attr-defined]
+    try:
+        inspect.signature(found).bind(None)
+    except TypeError:
+        raise where.error(
+            Problem("it does not take the context, and nothing else", "Write connect(cls, context, /)")
+        ) from None
+    return found
 
 
 def require_dataclass(schema_class: object) -> type:

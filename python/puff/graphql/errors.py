@@ -83,3 +83,15 @@ class ArgumentError(ValueError):
             step: The argument, input field or list index that holds the value.
         """
         return ArgumentError(self.problem, (step, *self.path))
+
+
+class ConnectionRejected(Exception):
+    """Raised by a schema's `connect` to refuse the client of a WebSocket.
+
+    The text is told to the client, as the reason of the close (4403); it has room for 123 bytes.
+
+    Example:
+        >>> raise ConnectionRejected("who are you?")
+        Traceback (most recent call last):
+        puff.graphql.errors.ConnectionRejected: who are you?
+    """

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::future::{join, join_all};
+use parking_lot::Mutex;
 
 use self::bound::{
     Bound, BoundChild, BoundObject, BoundVariant, Conversion, Kinds, Layer, LayerData, Objects, Positions,
@@ -17,7 +18,7 @@ use self::bound::{
 use self::bound::{bind_to_rows, misfit, no_objects_in_rows};
 use self::reach::{Live, Owners};
 use self::solve::Solved;
-use crate::backend::{Backend, Cells, Indexes};
+use crate::backend::{Backend, Cells, Indexes, Resolved};
 use crate::error::FieldError;
 use crate::options::SchemaOptions;
 use crate::plan::input::Variables;
@@ -39,6 +40,8 @@ pub(crate) struct Execution<'x, B: Backend> {
     /// Whether each of the plan's conditions holds.
     pub(crate) flags: Vec<bool>,
     pub(crate) recorder: Option<Recorder>,
+    /// Of a subscription: what its root field is for this event. Taken by that field, which is the first to look.
+    pub(crate) event: Mutex<Option<Result<Resolved<B>, FieldError>>>,
 }
 
 impl Plan {
@@ -78,6 +81,11 @@ impl<'x, B: Backend> Execution<'x, B> {
             };
         }
         root
+    }
+
+    /// The event that the root field of a subscription is for; never held across a wait.
+    fn take_event(&self) -> Option<Result<Resolved<B>, FieldError>> {
+        self.event.lock().take()
     }
 
     /// The order of a variant's fields for these variables, if it is not that of the plan.

@@ -94,23 +94,26 @@ impl<'x, B: Backend> Execution<'x, B> {
             PlannedResolver::Sql(sql) => {
                 Resolved::Sql(self.constant(sql, &arguments, asked.parents.as_ref())?)
             }
-            PlannedResolver::Call(id) => {
-                let call = Call {
-                    id: *id,
-                    context: self.context.clone(),
-                    arguments,
-                    parents: asked.parents.clone(),
-                    wanted: resolver.wanted.clone(),
-                    field: child.name.clone(),
-                    is_mutation: self.plan.is_mutation,
-                };
-                let start = trace.is_some().then(Instant::now);
-                let resolved = self.backend.resolve(call).await;
-                if let (Some(trace), Some(start)) = (trace.as_mut(), start) {
-                    trace.resolve = start.elapsed();
+            PlannedResolver::Call(id) => match self.take_event() {
+                Some(event) => event?,
+                None => {
+                    let call = Call {
+                        id: *id,
+                        context: self.context.clone(),
+                        arguments,
+                        parents: asked.parents.clone(),
+                        wanted: resolver.wanted.clone(),
+                        field: child.name.clone(),
+                        is_mutation: self.plan.is_mutation,
+                    };
+                    let start = trace.is_some().then(Instant::now);
+                    let resolved = self.backend.resolve(call).await;
+                    if let (Some(trace), Some(start)) = (trace.as_mut(), start) {
+                        trace.resolve = start.elapsed();
+                    }
+                    resolved?
                 }
-                resolved?
-            }
+            },
         };
         let places = asked.owners.indexes.len();
         let check = |got: usize, spread: Spread| match spread {

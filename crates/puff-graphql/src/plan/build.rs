@@ -46,10 +46,6 @@ impl Plan {
         let operation = document.operations.get(name).map_err(|error| {
             RequestError::new(RequestErrorCode::OperationUnknown, error.message().to_string())
         })?;
-        if operation.operation_type == OperationType::Subscription {
-            let message = "subscriptions are not answered here: use the subscriptions endpoint";
-            return Err(RequestError::new(RequestErrorCode::OperationNotAllowed, message));
-        }
         let variables = compile_variables(&schema.types, &operation.variables)?;
         let slots = variables.iter().enumerate();
         let collector = Collector {
@@ -128,6 +124,7 @@ impl Plan {
         };
         let mut plan = Self {
             is_mutation: operation.operation_type == OperationType::Mutation,
+            is_subscription: operation.operation_type == OperationType::Subscription,
             root,
             variables,
             conditions,

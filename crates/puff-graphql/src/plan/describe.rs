@@ -10,7 +10,11 @@ impl Plan {
         let mut layers = Vec::new();
         self.root.layers(&mut layers);
         PlanDescription {
-            operation: if self.is_mutation { "mutation" } else { "query" },
+            operation: match (self.is_mutation, self.is_subscription) {
+                (true, _) => "mutation",
+                (_, true) => "subscription",
+                _ => "query",
+            },
             layers,
         }
     }

@@ -25,6 +25,7 @@ use crate::table::{Shape, Wanted};
 /// A planned operation. It holds for any variables: `@skip` and `@include` are conditions in it.
 pub(crate) struct Plan {
     pub(crate) is_mutation: bool,
+    pub(crate) is_subscription: bool,
     pub(crate) root: ObjectPlan,
     pub(crate) variables: Vec<VariablePlan>,
     /// Conditions of fields, which refer to them by number.

@@ -12,7 +12,7 @@ use crate::runtime::Runtime;
 use crate::waiter::Waiter;
 
 /// An answer as a dict; parsed on the hub.
-struct Answer(bytes::Bytes);
+pub(super) struct Answer(pub(super) bytes::Bytes);
 
 impl<'py> IntoPyObject<'py> for Answer {
     type Target = PyAny;
@@ -26,7 +26,7 @@ impl<'py> IntoPyObject<'py> for Answer {
     }
 }
 
-fn schema() -> PyResult<GraphQl> {
+pub(super) fn schema() -> PyResult<GraphQl> {
     Runtime::current()?.graphql().cloned().ok_or_else(|| {
         PyRuntimeError::new_err(
             "this program has no GraphQL schema: give one with --graphql pkg.mod:Schema, with PUFF_GRAPHQL, in \

@@ -6,6 +6,7 @@ mod logging;
 mod postgres;
 mod pubsub;
 mod redis;
+mod subscription;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -31,5 +32,6 @@ pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     logging::populate(module)?;
     postgres::populate(module)?;
     pubsub::populate(module)?;
-    redis::populate(module)
+    redis::populate(module)?;
+    subscription::populate(module)
 }

@@ -29,6 +29,8 @@ pub(crate) struct PythonBackend {
 pub(super) struct Shared {
     /// `resolve(call)` of the Python half.
     pub(super) handler: Py<PyAny>,
+    /// `run(call)` of the Python half of subscriptions.
+    pub(super) subscriber: Py<PyAny>,
     /// The class of a parent that came from SQL.
     pub(super) row_class: Py<PyAny>,
     /// `convert(call)` of the Python half, for cells.
@@ -65,10 +67,25 @@ impl PythonBackend {
                 handler: module.getattr("resolve")?.unbind(),
                 convert: module.getattr("convert")?.unbind(),
                 types,
+                subscriber: py.import("puff.graphql._subscribe")?.getattr("run")?.unbind(),
                 row_class: module.getattr("Row")?.unbind(),
                 resolvers,
             }),
         })
+    }
+}
+
+impl PythonBackend {
+    pub(super) fn reactor(&self) -> &Reactor {
+        &self.reactor
+    }
+
+    pub(super) fn lifelines(&self) -> &Lifelines {
+        &self.lifelines
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }
 

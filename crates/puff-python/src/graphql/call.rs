@@ -65,18 +65,18 @@ impl ResolverCall {
 
     /// The id of the request, if the server gives ids.
     #[getter]
-    fn request_id(&self) -> Option<&str> {
+    pub(super) fn request_id(&self) -> Option<&str> {
         self.call.context.id()
     }
 
     /// The resolver's own `call(parents, context, arguments)`.
     #[getter]
-    fn function(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    pub(super) fn function(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         Ok(self.resolver()?.call.clone_ref(py))
     }
 
     /// The parents as Python objects; None where the resolver does not want them.
-    fn parents<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
+    pub(super) fn parents<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
         if !self.resolver()?.takes_parents {
             return Ok(None);
         }
@@ -84,12 +84,12 @@ impl ResolverCall {
     }
 
     /// The `context` argument.
-    fn context(&self) -> Context {
+    pub(super) fn context(&self) -> Context {
         Context::new(self.call.context.clone(), self.call.parents.clone())
     }
 
     /// The field's arguments by their GraphQL names.
-    fn arguments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    pub(super) fn arguments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         for (name, value) in self.call.arguments.iter() {
             dict.set_item(name, value_to_object(py, value)?)?;
@@ -106,6 +106,37 @@ impl ResolverCall {
 
     /// The resolver raised `error`. Does not fail itself, also if the error has no text to show.
     fn fail(&self, error: &Bound<'_, PyAny>) {
+        self.send(Err(ResolverCall::raised(error)));
+    }
+
+    fn __repr__(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl std::fmt::Display for ResolverCall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.call.field.fmt(f)
+    }
+}
+
+impl ResolverCall {
+    /// The call of a subscription's resolver, whose events are taken one by one: nobody waits for one value.
+    pub(super) fn of_subscription(shared: Arc<Shared>, call: Call<PythonBackend>) -> ResolverCall {
+        ResolverCall {
+            shared,
+            call,
+            sender: Mutex::new(None),
+            life: None,
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// What a client is told of an exception. Does not fail itself, also if the error has no text to show.
+    pub(super) fn raised(error: &Bound<'_, PyAny>) -> FieldError {
         let text = error
             .str()
             .map_or_else(|_| String::new(), |text| text.to_string());
@@ -113,15 +144,9 @@ impl ResolverCall {
             Ok(name) if text.is_empty() => name.to_string(),
             _ => text,
         };
-        self.send(Err(FieldError::new("RESOLVER_ERROR", message)));
+        FieldError::new("RESOLVER_ERROR", message)
     }
 
-    fn __repr__(&self) -> String {
-        self.call.field.to_string()
-    }
-}
-
-impl ResolverCall {
     fn resolver(&self) -> PyResult<&Resolver> {
         self.shared
             .resolvers
@@ -140,7 +165,7 @@ impl ResolverCall {
     }
 
     /// The four forms of a resolver's result.
-    fn interpret(&self, result: &Bound<'_, PyAny>) -> PyResult<Resolved<PythonBackend>> {
+    pub(super) fn interpret(&self, result: &Bound<'_, PyAny>) -> PyResult<Resolved<PythonBackend>> {
         let form = result.cast::<PyTuple>().ok().filter(|tuple| {
             tuple
                 .get_item(0)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
-use puff_graphql::{ParentSource, Parents};
+use puff_graphql::{ParentSource, Parents, Value};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
@@ -25,6 +25,10 @@ struct Inner {
     id: Option<HeaderValue>,
     /// `context.state`: a dict, made when a resolver first asks.
     state: Mutex<Option<Py<PyDict>>>,
+    /// What the client of a WebSocket sent when it connected.
+    connection_params: Option<Arc<Value>>,
+    /// Of an operation on a WebSocket: the connection, whose state its own begins with.
+    connection: Option<RequestContext>,
 }
 
 impl RequestContext {
@@ -39,15 +43,77 @@ impl RequestContext {
             inner: Arc::new(Inner {
                 headers,
                 id,
-                state: Mutex::new(None),
+                ..Inner::default()
             }),
         }
+    }
+
+    /// A connection of a WebSocket, whose client has sent `params`, an object.
+    pub fn of_connection(
+        headers: HeaderMap,
+        id: Option<HeaderValue>,
+        params: Option<Value>,
+    ) -> RequestContext {
+        RequestContext {
+            inner: Arc::new(Inner {
+                headers,
+                id,
+                connection_params: params.map(Arc::new),
+                ..Inner::default()
+            }),
+        }
+    }
+
+    /// An operation on this connection. Its state begins as a copy of the connection's.
+    pub fn operation(&self) -> RequestContext {
+        RequestContext {
+            inner: Arc::new(Inner {
+                headers: self.inner.headers.clone(),
+                id: self.inner.id.clone(),
+                connection_params: self.inner.connection_params.clone(),
+                connection: Some(self.clone()),
+                ..Inner::default()
+            }),
+        }
+    }
+
+    /// Likewise, with the dict that resolvers see as `context.state`. Before the context is shared.
+    #[must_use]
+    pub fn with_state(mut self, state: Py<PyDict>) -> RequestContext {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.state = Mutex::new(Some(state));
+        }
+        self
     }
 }
 
 impl RequestContext {
     pub(super) fn id(&self) -> Option<&str> {
         self.inner.id.as_ref()?.to_str().ok()
+    }
+
+    fn state(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+        if let Some(state) = &*self.inner.state.lock() {
+            return Ok(state.clone_ref(py));
+        }
+        let fresh = match &self.inner.connection {
+            Some(connection) => connection.state(py)?.bind(py).copy()?.unbind(),
+            None => PyDict::new(py).unbind(),
+        };
+        Ok(self.inner.state.lock().get_or_insert(fresh).clone_ref(py))
+    }
+
+    /// The header `Authorization`; clients of WebSockets that cannot send headers have it among their parameters.
+    fn authorization(&self) -> Option<&str> {
+        if let Some(header) = self.inner.headers.get(http::header::AUTHORIZATION) {
+            return header.to_str().ok();
+        }
+        let Value::Object(params) = &**self.inner.connection_params.as_ref()? else {
+            return None;
+        };
+        let mut params = params.iter();
+        let (_, value) = params.find(|(name, _)| name.eq_ignore_ascii_case("authorization"))?;
+        value.as_str()
     }
 }
 
@@ -66,17 +132,11 @@ impl Context {
 
 #[pymethods]
 impl Context {
-    /// The bearer token of the `Authorization` header, or None.
+    /// The bearer token of the `Authorization` header, or None. On a WebSocket without that header it is taken
+    /// from `connection_params`.
     #[getter]
     fn auth_token(&self) -> Option<&str> {
-        let value = self
-            .request
-            .inner
-            .headers
-            .get(http::header::AUTHORIZATION)?
-            .to_str()
-            .ok()?;
-        let (scheme, token) = value.split_once(' ')?;
+        let (scheme, token) = self.request.authorization()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     }
 
@@ -94,15 +154,20 @@ impl Context {
         Ok(dict)
     }
 
-    /// A dict for the resolvers of this request to share.
+    /// A dict for the resolvers of this request to share. That of an operation on a WebSocket begins as a copy of
+    /// what `Schema.connect` has put into its own.
     #[getter]
-    fn state(&self, py: Python<'_>) -> Py<PyDict> {
-        self.request
-            .inner
-            .state
-            .lock()
-            .get_or_insert_with(|| PyDict::new(py).unbind())
-            .clone_ref(py)
+    fn state(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+        self.request.state(py)
+    }
+
+    /// What the client of a WebSocket has sent when it connected; an empty dict for all others.
+    #[getter]
+    fn connection_params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.request.inner.connection_params {
+            Some(params) => value_to_object(py, params),
+            None => Ok(PyDict::new(py).into_any()),
+        }
     }
 
     /// `parent_values(["id", ...])`: one tuple per parent with the values of these columns or attributes.

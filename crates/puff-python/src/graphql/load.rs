@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::backend::Resolver;
 use super::types::Types;
+use crate::call::PythonFunction;
 
 /// How a schema is built and served.
 #[derive(Debug, Clone)]
@@ -76,11 +77,17 @@ fn authors_error(module: &Bound<'_, PyModule>, error: PyErr) -> GraphQlLoadError
     }
 }
 
+/// A schema class as the engine and the transports need it.
+pub(super) struct Loaded {
+    pub(super) schema: Schema,
+    pub(super) resolvers: Vec<Resolver>,
+    pub(super) types: Types,
+    /// Takes the context of a WebSocket, says whether it may connect.
+    pub(super) connect: Option<PythonFunction>,
+}
+
 /// Asks the Python half for the class's SDL and resolvers, and builds the engine's schema.
-pub(super) fn build(
-    class: &Bound<'_, PyAny>,
-    options: GraphQlOptions,
-) -> Result<(Schema, Vec<Resolver>, Types), GraphQlLoadError> {
+pub(super) fn build(class: &Bound<'_, PyAny>, options: GraphQlOptions) -> Result<Loaded, GraphQlLoadError> {
     let py = class.py();
     let module = py.import("puff.graphql")?;
     let keywords = pyo3::types::PyDict::new(py);
@@ -126,7 +133,20 @@ pub(super) fn build(
         });
     }
     let schema = Schema::with_rules(&sdl, fields, rules, options.schema)?;
-    Ok((schema, resolvers, types))
+    let hook = definition.getattr("connect")?;
+    Ok(Loaded {
+        schema,
+        resolvers,
+        types,
+        connect: match hook.is_none() {
+            true => None,
+            false => {
+                let ask = py.import("puff.graphql._subscribe")?.getattr("connect")?;
+                let partial = py.import("functools")?.getattr("partial")?;
+                Some(PythonFunction::from(partial.call1((ask, hook))?.unbind()))
+            }
+        },
+    })
 }
 
 /// `module.Class.function`, as far as the function tells; SQL has none.

@@ -4,21 +4,28 @@ mod backend;
 mod call;
 mod cells;
 mod context;
+mod events;
 mod extract;
 mod load;
 mod rows;
+mod subscription;
 mod types;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use puff_graphql::{Engine, PlanDescription, Request, RequestError, RequestErrorCode, Response, Schema};
+use puff_graphql::{
+    Engine, OperationKind, PlanDescription, Request, RequestError, RequestErrorCode, Response, Schema,
+};
 use pyo3::prelude::*;
 
 use backend::PythonBackend;
+use context::Context;
 pub use context::RequestContext;
 pub use load::{GraphQlLoadError, GraphQlOptions, GraphQlSource};
+pub use subscription::{Next, Subscription};
 
+use crate::call::PythonFunction;
 use crate::runtime::Runtime;
 
 /// A GraphQL schema written in Python, ready to answer requests. Clones are cheap and share the plan cache.
@@ -26,6 +33,19 @@ use crate::runtime::Runtime;
 pub struct GraphQl {
     engine: Engine<PythonBackend>,
     timeout: Duration,
+    /// What the schema wants asked about each WebSocket.
+    connect: Option<PythonFunction>,
+}
+
+/// What a schema says to a client that wants to connect by a WebSocket.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// Come in. A JSON object may go with it.
+    Accepted(Option<String>),
+    /// It may not, for this reason.
+    Refused(String),
+    /// The question ended in an exception, which is in the log.
+    Failed,
 }
 
 impl GraphQl {
@@ -52,11 +72,12 @@ impl GraphQl {
         options: &GraphQlOptions,
     ) -> Result<GraphQl, GraphQlLoadError> {
         let timeout = options.timeout;
-        let (schema, resolvers, types) = load::build(class, options.clone())?;
-        let backend = PythonBackend::new(class.py(), runtime, resolvers, types)?;
+        let loaded = load::build(class, options.clone())?;
+        let backend = PythonBackend::new(class.py(), runtime, loaded.resolvers, loaded.types)?;
         Ok(GraphQl {
-            engine: Engine::new(schema, Arc::new(backend)),
+            engine: Engine::new(loaded.schema, Arc::new(backend)),
             timeout,
+            connect: loaded.connect,
         })
     }
 
@@ -72,6 +93,14 @@ impl GraphQl {
                 format!("the request took longer than {} s", self.timeout.as_secs_f64()),
             )),
         }
+    }
+
+    /// Which kind of operation a request asks for.
+    ///
+    /// # Errors
+    /// When the document does not fit the schema.
+    pub fn kind(&self, request: &Request) -> Result<OperationKind, RequestError> {
+        self.engine.kind(request)
     }
 
     /// The layers of an operation, without running it.
@@ -96,5 +125,6 @@ impl GraphQl {
 pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<call::ResolverCall>()?;
     module.add_class::<cells::CellsCall>()?;
+    module.add_class::<events::SubscriptionCall>()?;
     module.add_class::<context::Context>()
 }

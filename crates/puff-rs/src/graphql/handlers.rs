@@ -20,7 +20,7 @@ use axum::handler::Handler;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::{Endpoint, over_http};
+use super::{Endpoint, over_http, subscriptions};
 use crate::web::{PlaygroundAssets, text_response};
 
 type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -44,21 +44,23 @@ impl<S> Handler<(), S> for GraphQlHandler {
         Box::pin(async move {
             match request.extensions_mut().remove::<Endpoint>() {
                 Some(endpoint) => over_http::answer(&endpoint, request).await,
-                None => {
-                    tracing::error!(
-                        "a GraphQL request, but no schema: call RuntimeConfig::set_gql_schema_class"
-                    );
-                    text_response::<Body>(
-                        StatusCode::INTERNAL_SERVER_ERROR,
-                        "this server has no GraphQL schema",
-                    )
-                }
+                None => no_schema(),
             }
         })
     }
 }
 
-/// The place of GraphQL subscriptions. They are not available yet: a client that connects is told so (501).
+fn no_schema() -> Response {
+    tracing::error!("a GraphQL request, but no schema: call RuntimeConfig::set_gql_schema_class");
+    text_response::<Body>(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "this server has no GraphQL schema",
+    )
+}
+
+/// Answers WebSockets of GraphQL clients, which subscribe by the protocol `graphql-transport-ws`.
+///
+/// A client that asks for no WebSocket gets a 426. Clients of event streams ask [`handle_graphql`].
 pub fn handle_subscriptions() -> SubscriptionsHandler {
     SubscriptionsHandler
 }
@@ -70,11 +72,11 @@ pub struct SubscriptionsHandler;
 impl<S> Handler<(), S> for SubscriptionsHandler {
     type Future = std::future::Ready<Response>;
 
-    fn call(self, _: Request, _: S) -> Self::Future {
-        std::future::ready(text_response::<Body>(
-            StatusCode::NOT_IMPLEMENTED,
-            "GraphQL subscriptions are not available yet",
-        ))
+    fn call(self, mut request: Request, _: S) -> Self::Future {
+        std::future::ready(match request.extensions_mut().remove::<Endpoint>() {
+            Some(endpoint) => subscriptions::answer(endpoint, request),
+            None => no_schema(),
+        })
     }
 }
 

@@ -63,6 +63,22 @@ impl Format {
     }
 }
 
+/// Whether `Accept` names event streams. Clients that take anything do not mean them.
+pub(super) fn takes_events(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let named = parts
+                .next()
+                .is_some_and(|name| name.eq_ignore_ascii_case("text/event-stream"));
+            let quality = parts.find_map(|part| part.strip_prefix("q=")?.trim().parse::<f32>().ok());
+            named && quality.is_none_or(|quality| quality > 0.0)
+        })
+}
+
 /// Whether the body of a POST is declared as JSON (in UTF-8).
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {

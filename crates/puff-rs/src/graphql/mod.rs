@@ -1,4 +1,4 @@
-//! GraphQL over HTTP: the handlers that a router names.
+//! GraphQL over HTTP and WebSockets: the handlers that a router names.
 //!
 //! The schema itself comes from Python dataclasses (`RuntimeConfig::set_gql_schema_class`, or `--graphql` of
 //! the stock server). The handlers find it through a request extension that the server commands put on, so
@@ -35,10 +35,13 @@ mod documents;
 pub mod handlers;
 mod media;
 mod over_http;
+mod subscriptions;
 
 pub use config::{GraphQlConfig, TraceFor};
 pub use documents::Documents;
 pub use puff_python::graphql::GraphQl;
+pub(crate) use subscriptions::Streams;
+pub use subscriptions::SubscriptionConfig;
 
 use crate::web::BodyLimits;
 
@@ -48,4 +51,7 @@ pub(crate) struct Endpoint {
     pub(crate) graphql: GraphQl,
     pub(crate) body: BodyLimits,
     pub(crate) config: GraphQlConfig,
+    pub(crate) subscriptions: SubscriptionConfig,
+    /// The places of event streams.
+    pub(crate) streams: Streams,
 }

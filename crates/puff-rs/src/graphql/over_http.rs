@@ -13,25 +13,38 @@ use futures_util::future::join_all;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
-use puff_graphql::{Outcome, Record, RequestError, RequestErrorCode, Times};
+use puff_graphql::{OperationKind, Outcome, Record, RequestError, RequestErrorCode, Times};
 use puff_python::graphql::RequestContext;
 use serde_json::{Map, Value as Json};
 
-use super::Endpoint;
 use super::cross_site::may_be_foreign;
-use super::media::{Format, is_json};
+use super::media::{Format, is_json, takes_events};
+use super::{Endpoint, subscriptions};
 use crate::web::{BodyError, BodyLimits, RequestId, read_body};
 
 /// Answers `request`, whatever it is.
 pub(super) async fn answer(endpoint: &Endpoint, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(format) = Format::accepted(&parts.headers) else {
-        let message =
-            "answers are application/json or application/graphql-response+json, and `Accept` takes neither";
+    let accepted = Format::accepted(&parts.headers);
+    let takes_events = takes_events(&parts.headers) && parts.method != Method::HEAD;
+    let Some(format) = accepted.or(takes_events.then_some(Format::Json)) else {
+        let message = "answers are application/json, application/graphql-response+json or text/event-stream, and \
+            `Accept` takes none of them";
         return Refusal::new(StatusCode::NOT_ACCEPTABLE, message).response(Format::Json);
     };
+    // Clients that take answers of other formats as well want events of subscriptions only.
+    let only_events = takes_events && accepted.is_none();
     match read(endpoint, &parts, body).await {
+        Ok(mut asked)
+            if !asked.is_list && (only_events || takes_events && asked.is_subscription(endpoint)) =>
+        {
+            let request = asked.requests.pop().unwrap_or_default();
+            subscriptions::stream(endpoint, &parts, Ok(request))
+        }
         Ok(asked) => run(endpoint, parts, format, asked).await,
+        Err(refusal) if only_events && refusal.status == StatusCode::BAD_REQUEST => {
+            subscriptions::stream(endpoint, &parts, Err(refusal.error))
+        }
         Err(refusal) => refusal.response(format),
     }
 }
@@ -41,6 +54,18 @@ struct Asked {
     requests: Vec<puff_graphql::Request>,
     /// Whether it is a list, which is answered by a list.
     is_list: bool,
+}
+
+impl Asked {
+    /// Whether it is one subscription.
+    fn is_subscription(&self, endpoint: &Endpoint) -> bool {
+        let [request] = &self.requests[..] else {
+            return false;
+        };
+        let mut request = request.clone();
+        let settled = endpoint.config.documents.settle(&mut request);
+        settled.is_ok() && endpoint.graphql.kind(&request) == Ok(OperationKind::Subscription)
+    }
 }
 
 /// Why a request is not run.

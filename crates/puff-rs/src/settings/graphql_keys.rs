@@ -74,4 +74,29 @@ pub static GRAPHQL_KEYS: &[Key] = &[
         "Answers say in a header Server-Timing how long their parts took",
     )
     .default("false"),
+    key(
+        "graphql_max_operations",
+        "N",
+        "Most operations at a time on one WebSocket for subscriptions",
+    )
+    .default("100"),
+    key(
+        "graphql_init_timeout",
+        "TIME",
+        "How long a client's WebSocket may be silent before it asks for a connection",
+    )
+    .default("3s"),
+    key(
+        "graphql_keep_alive",
+        "TIME",
+        "How often clients of event streams are told that the server is there",
+    )
+    .default("12s"),
+    key(
+        "graphql_legacy_websocket",
+        "BOOL",
+        "Whether the old protocol graphql-ws is spoken beside graphql-transport-ws",
+    )
+    .default("false")
+    .switch(),
 ];

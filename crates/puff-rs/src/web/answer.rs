@@ -16,7 +16,7 @@ use puff_python::wsgi::ConnectionInfo;
 use tower::Service;
 use tracing::error;
 
-use super::body::{Held, ServerBody, Stalling, text_response};
+use super::body::{Held, LongLived, ServerBody, Stalling, text_response};
 use super::inspect::{check_http2, ends_with_answer, refusal_of};
 use super::observe::Visit;
 use super::pulse::Pulse;
@@ -84,7 +84,7 @@ pub(super) async fn answer(
     };
     let compression = shared.config.compression.as_ref().map(|all| all.plan(&request));
     let held = Held {
-        _turn: turn,
+        turn: Some(turn),
         working,
         stall: streams::current(),
     };
@@ -101,6 +101,9 @@ pub(super) async fn answer(
         text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
     });
     line.settle(&mut response);
+    if response.extensions_mut().remove::<LongLived>().is_some() {
+        response.body_mut().give_up_turn();
+    }
     if shared.leaving.load(Relaxed) && !line.switches(&response) {
         close_after(&mut response, line.version);
     }

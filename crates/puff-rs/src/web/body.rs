@@ -74,9 +74,14 @@ pub(crate) struct ServerBody {
     visit: Option<Box<Visit>>,
 }
 
+/// Of answers that go on until their client or the server ends them, as event streams do. Whoever gives them bounds
+/// their number: they take no turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LongLived;
+
 /// What a request has until its answer is out, so that slow readers count as running.
 pub(super) struct Held {
-    pub(super) _turn: OwnedSemaphorePermit,
+    pub(super) turn: Option<OwnedSemaphorePermit>,
     pub(super) working: Working,
     /// On HTTP/2.
     pub(super) stall: Option<Arc<Stall>>,
@@ -97,6 +102,13 @@ impl ServerBody {
 
     pub(super) fn router(body: AxumBody, held: Held) -> ServerBody {
         ServerBody::new(Source::Router(body), Some(held))
+    }
+
+    /// The answer lasts: it is no longer one of the requests that are worked on.
+    pub(super) fn give_up_turn(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.turn = None;
+        }
     }
 
     /// No body at all.

@@ -13,8 +13,8 @@ use pyo3::prelude::*;
 use super::watch::{Watch, WatchConfig};
 use super::websockets::WebSocketPlan;
 use crate::errors::{ConfigError, ProgramError};
-use crate::graphql::Endpoint;
-use crate::graphql::handlers::{handle_graphql, playground};
+use crate::graphql::handlers::{handle_graphql, handle_subscriptions, playground};
+use crate::graphql::{Endpoint, Streams, SubscriptionConfig};
 use crate::program::{Command, Context, Instead, Invocation, Prepared, Root, resolve_error};
 use crate::runtime::Console;
 use crate::serve::{PidFile, ProcessConfig, Seat, Sockets, Supervisor};
@@ -247,7 +247,7 @@ Examples:
   puff runserver --graphql shop.schema:Schema --bind 0.0.0.0:8000
   PUFF_WSGI=app:app PUFF_MAX_BODY=64MiB puff runserver
 
-With --graphql the server answers GraphQL at /graphql and shows the playground at /,
+With --graphql the server answers GraphQL at /graphql, has subscriptions at /subscriptions, and shows the playground at /,
 or at /playground if there is a WSGI application as well.";
 
 /// What one server serves.
@@ -259,6 +259,7 @@ struct Plan {
     /// The schema, where the server routes to it by itself.
     graphql: Option<String>,
     websockets: WebSocketPlan,
+    subscriptions: SubscriptionConfig,
     /// What the banner ends with.
     farewell: &'static str,
 }
@@ -266,6 +267,7 @@ struct Plan {
 impl Plan {
     fn new(command: &ServerCommand, settings: &Settings) -> Result<Plan, ConfigError> {
         let websockets = WebSocketPlan::new(settings)?;
+        let subscriptions = SubscriptionConfig::from_settings(settings)?;
         if !command.configurable {
             let router = command.router.clone();
             return Ok(Plan {
@@ -274,6 +276,7 @@ impl Plan {
                 wsgi: command.wsgi.clone(),
                 graphql: None,
                 websockets,
+                subscriptions,
                 farewell: farewell(settings)?,
             });
         }
@@ -291,6 +294,7 @@ impl Plan {
             wsgi,
             graphql,
             websockets,
+            subscriptions,
             farewell: farewell(settings)?,
         })
     }
@@ -335,8 +339,9 @@ impl Plan {
             None => None,
         };
         let (websockets, paths) = self.websockets.load(py, &context.runtime)?;
-        // A program's own routes may lead to Python as well.
-        let websockets = (self.rust || !paths.is_empty()).then_some(websockets);
+        // A program's own routes may lead to Python as well, and subscriptions are WebSockets.
+        let wanted = self.rust || !paths.is_empty() || self.graphql.is_some();
+        let websockets = wanted.then_some(websockets);
         if let Err(error) = allow_many_connections(py) {
             tracing::debug!("the limit of open files stays as it is: {error}");
         }
@@ -388,7 +393,8 @@ impl Plan {
             let page = if wsgi.is_some() { "/playground" } else { "/" };
             router = router
                 .route("/graphql", axum::routing::any(handle_graphql()))
-                .get(page, playground("/graphql", ""));
+                .any("/subscriptions", handle_subscriptions())
+                .get(page, playground("/graphql", "/subscriptions"));
         }
         let mut router = router.into_axum();
         if let Some(limit) = config.request_timeout {
@@ -413,6 +419,8 @@ impl Plan {
                 graphql,
                 body: config.body,
                 config: config.graphql.clone(),
+                streams: Streams::new(&self.subscriptions),
+                subscriptions: self.subscriptions,
             }));
         }
         router

@@ -1,4 +1,4 @@
-//! One WebSocket from its first frame to its last: between tungstenite and a line to a Python function.
+//! One WebSocket from its first frame to its last: between tungstenite and whoever talks with the client.
 //!
 //! Reading and writing go on side by side in one task. A client that does not read stops the writing alone: its
 //! messages are read until the function's inbox is full.
@@ -13,7 +13,7 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use puff_python::websocket::{Closed, Line, Message, Outgoing};
+use puff_python::websocket::{Closed, Message, Outgoing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::config::WebSocketConfig;
+use super::peer::Peer;
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -50,8 +51,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const BROKEN: &str = "the connection broke";
 
 /// A conversation that is about to begin.
-pub(super) struct Conversation {
-    pub(super) line: Line,
+pub(super) struct Conversation<P> {
+    pub(super) line: P,
     pub(super) config: Arc<WebSocketConfig>,
     pub(super) stop: CancellationToken,
     pub(super) kill: CancellationToken,
@@ -96,7 +97,7 @@ impl Heard {
     }
 }
 
-impl Conversation {
+impl<P: Peer> Conversation<P> {
     /// Talks until the end, and gives the function its time to end as well.
     pub(super) async fn run(self, upgrade: OnUpgrade) {
         let kill = self.kill.clone();
@@ -357,9 +358,11 @@ fn is_loss(problem: &tokio_tungstenite::tungstenite::error::ProtocolError) -> bo
 
 #[cfg(test)]
 mod tests {
+    use puff_python::websocket::Line;
+
     use super::*;
 
-    fn size<F>(_: impl FnOnce(Conversation, OnUpgrade) -> F) -> usize {
+    fn size<F>(_: impl FnOnce(Conversation<Line>, OnUpgrade) -> F) -> usize {
         size_of::<F>()
     }
 

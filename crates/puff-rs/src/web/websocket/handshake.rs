@@ -12,16 +12,16 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::super::text_response;
 
 /// A request that is a right handshake.
-pub(super) struct Valid {
+pub(crate) struct Valid {
     /// What answers the client's key, on HTTP/1.1.
     accept: Option<String>,
     /// The subprotocols that the client offers.
-    pub(super) subprotocols: Vec<String>,
+    pub(crate) subprotocols: Vec<String>,
 }
 
 /// What is wrong with a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(crate) enum Wrong {
     /// It is not what RFC 6455 says, or has a body.
     Malformed(&'static str),
     /// It speaks another version of the protocol.
@@ -29,7 +29,7 @@ pub(super) enum Wrong {
 }
 
 impl Wrong {
-    pub(super) fn answer(self) -> Response<Body> {
+    pub(crate) fn answer(self) -> Response<Body> {
         match self {
             Wrong::Malformed(text) => text_response(StatusCode::BAD_REQUEST, text),
             Wrong::Version => {
@@ -47,7 +47,7 @@ impl Wrong {
 }
 
 /// Whether the request asks for a WebSocket, rightly or not.
-pub(super) fn asks_for_websocket(
+pub(crate) fn asks_for_websocket(
     version: Version,
     method: &Method,
     headers: &HeaderMap,

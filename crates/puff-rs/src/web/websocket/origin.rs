@@ -54,7 +54,7 @@ impl SettingValue for Origins {
 
 impl Origins {
     /// Whether a request with these headers may open a WebSocket.
-    pub(super) fn allow(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn allow(&self, headers: &HeaderMap) -> bool {
         if self.any {
             return true;
         }

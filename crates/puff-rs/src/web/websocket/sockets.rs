@@ -1,5 +1,6 @@
 //! The WebSockets of one server: who may open one, and what becomes of the handshake.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use hyper::upgrade::OnUpgrade;
 use puff_python::Runtime;
 use puff_python::websocket::{Answer, Decision, Handshake, WebSocketCaller};
 use puff_python::wsgi::ConnectionInfo;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
@@ -20,7 +21,8 @@ use tracing::{debug, error};
 use super::super::text_response;
 use super::config::WebSocketConfig;
 use super::conversation::Conversation;
-use super::handshake::{asks_for_websocket, check};
+use super::handshake::{Valid, asks_for_websocket, check};
+use super::peer::Peer;
 use super::routes::{Found, WebSocketRoutes, decode};
 use crate::metrics::Metrics;
 
@@ -58,7 +60,7 @@ pub(in crate::web) struct Surroundings {
 }
 
 /// The WebSockets of a running server.
-pub(in crate::web) struct Sockets {
+pub(crate) struct Sockets {
     caller: WebSocketCaller,
     routes: WebSocketRoutes,
     config: Arc<WebSocketConfig>,
@@ -105,34 +107,12 @@ impl Sockets {
         has_body: bool,
         info: ConnectionInfo,
     ) -> Response<Body> {
-        let valid = match check(&parts, has_body) {
-            Ok(valid) => valid,
-            Err(wrong) => return wrong.answer(),
+        let admitted = match self.admit(&mut parts, has_body, info) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return *refusal,
         };
-        if !self.config.origins.allow(&parts.headers) {
-            debug!(?info.peer, origin = ?parts.headers.get(http::header::ORIGIN), "a WebSocket of another origin");
-            return text_response(
-                StatusCode::FORBIDDEN,
-                "WebSockets of pages of this origin are refused",
-            );
-        }
         let Some(params) = found.params else {
             return text_response(StatusCode::BAD_REQUEST, "the path is not UTF-8");
-        };
-        let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
-            return text_response(
-                StatusCode::BAD_REQUEST,
-                "this connection cannot become a WebSocket",
-            );
-        };
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
-            let mut response = text_response(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the server has too many WebSockets, try again later",
-            );
-            let soon = HeaderValue::from_static("1");
-            response.headers_mut().insert(RETRY_AFTER, soon);
-            return response;
         };
         let path = parts.uri.path();
         let handshake = Handshake {
@@ -140,7 +120,7 @@ impl Sockets {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             headers: parts.headers,
             params,
-            subprotocols: valid.subprotocols.clone(),
+            subprotocols: admitted.subprotocols().to_vec(),
             peer: info.peer,
             tls: info.tls,
         };
@@ -168,21 +148,97 @@ impl Sockets {
                 rejection(status, headers, body)
             }
             Answer::Decided(Decision::Accept { subprotocol, headers }, line) => {
-                let conversation = Conversation {
-                    line,
-                    config: self.config.clone(),
-                    stop: self.around.stop.clone(),
-                    kill: self.around.kill.clone(),
-                    place,
-                };
-                let open = self.around.metrics.as_ref().map(Metrics::websocket);
-                self.around.connections.spawn(async move {
-                    let _open = open;
-                    conversation.run(upgrade).await
-                });
-                valid.switch(subprotocol, headers)
+                self.begin(admitted, subprotocol, headers, line, std::future::pending())
             }
         }
+    }
+
+    /// Whether a client may open a WebSocket, as far as the server goes: the handshake, the origin, the number of
+    /// them.
+    ///
+    /// # Errors
+    /// The answer to one that may not.
+    pub(crate) fn admit(
+        &self,
+        parts: &mut Parts,
+        has_body: bool,
+        info: ConnectionInfo,
+    ) -> Result<Admitted, Box<Response<Body>>> {
+        let valid = check(parts, has_body).map_err(|wrong| Box::new(wrong.answer()))?;
+        if !self.config.origins.allow(&parts.headers) {
+            debug!(?info.peer, origin = ?parts.headers.get(http::header::ORIGIN), "a WebSocket of another origin");
+            let text = "WebSockets of pages of this origin are refused";
+            return Err(text_response(StatusCode::FORBIDDEN, text).into());
+        }
+        let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
+            let text = "this connection cannot become a WebSocket";
+            return Err(text_response(StatusCode::BAD_REQUEST, text).into());
+        };
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            let text = "the server has too many WebSockets, try again later";
+            let mut response = text_response(StatusCode::SERVICE_UNAVAILABLE, text);
+            let soon = HeaderValue::from_static("1");
+            response.headers_mut().insert(RETRY_AFTER, soon);
+            return Err(response.into());
+        };
+        Ok(Admitted {
+            valid,
+            upgrade,
+            place,
+        })
+    }
+
+    /// Begins the conversation of a client with `peer`, and gives the answer that says so. What the peer does,
+    /// `work`, runs in the same task, and is dropped when the connection has ended.
+    pub(crate) fn begin<P: Peer>(
+        &self,
+        admitted: Admitted,
+        subprotocol: Option<String>,
+        headers: HeaderMap,
+        peer: P,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> Response<Body> {
+        let Admitted {
+            valid,
+            upgrade,
+            place,
+        } = admitted;
+        let conversation = Conversation {
+            line: peer,
+            config: self.config.clone(),
+            stop: self.around.stop.clone(),
+            kill: self.around.kill.clone(),
+            place,
+        };
+        let open = self.around.metrics.as_ref().map(Metrics::websocket);
+        self.around.connections.spawn(async move {
+            let _open = open;
+            let mut talking = pin!(conversation.run(upgrade));
+            tokio::select! {
+                () = &mut talking => {}
+                () = work => talking.await,
+            }
+        });
+        valid.switch(subprotocol, headers)
+    }
+
+    /// How WebSockets are served.
+    pub(crate) fn config(&self) -> &WebSocketConfig {
+        &self.config
+    }
+}
+
+/// A client that the server would take.
+pub(crate) struct Admitted {
+    valid: Valid,
+    upgrade: OnUpgrade,
+    place: OwnedSemaphorePermit,
+}
+
+impl Admitted {
+    /// The subprotocols that the client offers.
+    pub(crate) fn subprotocols(&self) -> &[String] {
+        &self.valid.subprotocols
     }
 }
 

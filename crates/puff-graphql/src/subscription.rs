@@ -1,0 +1,180 @@
+//! Subscriptions: a source of events, and one execution per event.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::backend::{Backend, Call, Resolved};
+use crate::engine::Engine;
+use crate::error::{FieldError, RequestError, RequestErrorCode};
+use crate::execute::Execution;
+use crate::plan::input::{Variables, coerce_variables};
+use crate::plan::{FieldPlan, Origin, Plan, PlannedResolver, ResolverPlan, Source};
+use crate::request::{Outcome, Request, Response};
+use crate::write::answer::write_answer;
+use crate::write::errors::{FieldErrors, Path, Step};
+
+/// A backend whose resolvers of the subscription type give events.
+pub trait EventSource: Backend {
+    /// The events of one subscription. Dropping it ends the source.
+    type Events: Events<Self>;
+
+    /// Starts the resolver of a subscription's root field, which has no parents.
+    ///
+    /// It returns at once; what goes wrong is an [`Event::Failed`].
+    fn subscribe(&self, call: Call<Self>) -> Self::Events;
+}
+
+/// The events of one subscription, in order.
+pub trait Events<B: Backend>: Send + 'static {
+    /// Waits for the next event. The future may be dropped: no event is lost by that.
+    fn next(&mut self) -> impl Future<Output = Event<B>> + Send;
+}
+
+/// What comes out of a source of events.
+pub enum Event<B: Backend> {
+    /// What the resolver would have returned if it were one of a query.
+    Value(Resolved<B>),
+    /// This event has no value, the next one may have.
+    Bad(FieldError),
+    /// The source has failed. Nothing follows.
+    Failed(FieldError),
+    /// The source has come to its end.
+    End,
+}
+
+impl<B: EventSource> Engine<B> {
+    /// Begins a subscription.
+    ///
+    /// # Errors
+    /// The answer to a request that is no valid subscription.
+    pub fn subscribe(&self, request: Request, context: B::Context) -> Result<Subscription<B>, Box<Response>> {
+        self.try_subscribe(request, context)
+            .map_err(|error| Box::new(Response::refused(&error)))?
+    }
+
+    fn try_subscribe(
+        &self,
+        request: Request,
+        context: B::Context,
+    ) -> Result<Result<Subscription<B>, Box<Response>>, RequestError> {
+        let plan = self.planned(&request.query, request.operation_name.as_deref(), &mut true)?;
+        let Some((field, resolver)) = root(&plan).filter(|_| plan.is_subscription) else {
+            let message = "this operation is no subscription";
+            return Err(RequestError::new(RequestErrorCode::OperationNotAllowed, message));
+        };
+        let PlannedResolver::Call(id) = &resolver.kind else {
+            let message = format!("{} has no source of events", field.name);
+            return Err(RequestError::new(RequestErrorCode::OperationNotAllowed, message));
+        };
+        let types = &self.schema.inner.types;
+        let variables = coerce_variables(types, &plan.variables, &request.variables)?;
+        let arguments = match resolver.arguments.evaluate(&variables) {
+            Ok(arguments) => arguments,
+            Err(error) => return Ok(Err(failed(field, &error).into())),
+        };
+        let events = self.backend.subscribe(Call {
+            id: *id,
+            context: context.clone(),
+            arguments,
+            parents: None,
+            wanted: resolver.wanted.clone(),
+            field: field.name.clone(),
+            is_mutation: false,
+        });
+        Ok(Ok(Subscription {
+            engine: self.clone(),
+            flags: plan.flags(&variables),
+            plan,
+            variables,
+            context,
+            events,
+        }))
+    }
+}
+
+/// The one root field of a valid subscription.
+fn root(plan: &Plan) -> Option<(&FieldPlan, &ResolverPlan)> {
+    let field = plan.root.variants.first()?.fields.first()?;
+    let Source::Child { number, .. } = field.source else {
+        return None;
+    };
+    match &plan.root.children.get(number)?.origin {
+        Origin::Resolver(resolver) => Some((field, resolver)),
+        Origin::Attribute { .. } => None,
+    }
+}
+
+/// The last answer of a subscription whose source failed, without data.
+fn failed(field: &FieldPlan, error: &FieldError) -> Response {
+    let mut errors = FieldErrors::new(1);
+    let path = Path {
+        parent: None,
+        step: Step::Key(&field.key),
+    };
+    // The one field has no condition, so all its places count.
+    let places: Vec<_> = field.locations.iter().map(|(_, place)| *place).collect();
+    errors.add(error, &places, Some(&path));
+    let mut list = Vec::with_capacity(256);
+    errors.finish(&mut list);
+    let mut body = Vec::with_capacity(list.len() + 2);
+    body.push(b'{');
+    // After the comma that would part it from the data.
+    body.extend_from_slice(list.get(1..).unwrap_or_default());
+    body.push(b'}');
+    Response {
+        body: Bytes::from(body),
+        outcome: Outcome::Executed { errors: 1 },
+        times: None,
+        trace: None,
+    }
+}
+
+/// A subscription that is under way. Dropping it ends its source.
+pub struct Subscription<B: EventSource> {
+    engine: Engine<B>,
+    plan: Arc<Plan>,
+    variables: Variables,
+    flags: Vec<bool>,
+    context: B::Context,
+    events: B::Events,
+}
+
+impl<B: EventSource> Subscription<B> {
+    /// Waits for the next event of the source. The future may be dropped: no event is lost by that.
+    pub async fn event(&mut self) -> Event<B> {
+        self.events.next().await
+    }
+
+    /// The answer that an event comes to: executed, or for one that [`Event::Failed`] its error alone. `None` at
+    /// the end.
+    ///
+    /// The caller owns the clock, as with [`Engine::execute`].
+    pub async fn answer(&self, event: Event<B>) -> Option<Response> {
+        let event = match event {
+            Event::Value(value) => Ok(value),
+            Event::Bad(error) => Err(error),
+            Event::Failed(error) => return root(&self.plan).map(|(field, _)| failed(field, &error)),
+            Event::End => return None,
+        };
+        let execution = Execution {
+            backend: &*self.engine.backend,
+            plan: &self.plan,
+            options: self.engine.schema.options(),
+            context: self.context.clone(),
+            flags: self.flags.clone(),
+            variables: self.variables.clone(),
+            recorder: None,
+            event: Mutex::new(Some(event)),
+        };
+        let root = execution.run().await;
+        let (body, errors) = write_answer(&execution, &root, &[]);
+        Some(Response {
+            body: Bytes::from(body),
+            outcome: Outcome::Executed { errors },
+            times: None,
+            trace: None,
+        })
+    }
+}
