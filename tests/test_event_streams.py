@@ -31,6 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, stop_services: Callable[[Pa
 def server(folder: Path) -> Iterator[Server]:
     options = ("--graphql-keep-alive", "100ms", "--max-requests", "4", "--websockets-max", "10")
     with serving("--graphql", "feed_app:Schema", *options, cwd=folder) as server:
+        # It answers once it has started, which takes long on a busy machine.
+        server.graphql("{ hello }")
         yield server
 
 

@@ -28,6 +28,8 @@ def server(
     folder = tmp_path_factory.mktemp("clients")
     (folder / "feed_app.py").write_text(APP)
     with serving("--graphql", "feed_app:Schema", cwd=folder) as server:
+        # It answers once it has started, which takes long on a busy machine.
+        server.graphql("{ hello }")
         yield server
     stop_services(folder)
 

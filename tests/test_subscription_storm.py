@@ -55,6 +55,8 @@ def server(
     folder = tmp_path_factory.mktemp("storm")
     (folder / "feed_app.py").write_text(STORM)
     with serving("--graphql", "feed_app:Schema", "--websocket-grace", "1s", cwd=folder) as server:
+        # It answers once it has started, which takes long on a busy machine.
+        server.graphql("{ hello }")
         yield server
     stop_services(folder)
 

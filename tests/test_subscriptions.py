@@ -494,3 +494,17 @@ def test_a_broken_handshake_is_refused(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(handshake("/subscriptions", version="8"))
         assert connection.recv(100).startswith(b"HTTP/1.1 426 ")
+
+
+def test_only_known_documents_where_no_others_may_run(serve: Serve, folder: Path) -> None:
+    (folder / "known.json").write_text(json.dumps({"three": "subscription { count(to: 3) }"}))
+    options = ("--graphql-documents", "known.json", "--graphql-documents-only", "true")
+    with serve("--graphql", "feed_app:Schema", *options, cwd=folder) as server, client(server) as found:
+        (errors,) = found.all("subscription { count(to: 1) }")
+        assert errors[0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
+        found.send({"id": "1", "type": "subscribe", "payload": {"documentId": "three"}})
+        assert [found.receive()["type"] for _ in range(4)] == ["next", "next", "next", "complete"]
+        body = json.dumps({"documentId": "three"}).encode()
+        headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        answer = server.request("POST", "/graphql", body, headers)
+        assert answer.body.count(b"event: next") == 3
