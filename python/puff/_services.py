@@ -6,9 +6,9 @@ Each `global_*` function may be called in a module's body: nothing is opened bef
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from greenlet import getcurrent, greenlet
 
@@ -134,6 +134,14 @@ def _redis_argument(value: str | bytes | int | float) -> bytes:
     raise TypeError(f"a Redis argument is str, bytes, int or float, not {type(value).__name__}")
 
 
+class _More(NamedTuple):
+    """What a request in process brings besides document and variables."""
+
+    operation: str | None
+    headers: list[tuple[str, str]]
+    state: dict[Any, Any] | None
+
+
 class GraphQL:
     """The program's GraphQL schema, called in process."""
 
@@ -143,17 +151,43 @@ class GraphQL:
         self._loading = Lock()
         self._loader: greenlet | None = None
 
-    def query(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+    def query(
+        self,
+        query: str,
+        variables: dict[str, Any] | None = None,
+        *,
+        context: dict[Any, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        operation: str | None = None,
+    ) -> dict[str, Any]:
         """Executes a document; the answer as a dict with `data` and, if there are any, `errors`.
 
         Errors of the document or of resolvers are in the answer, never raised.
 
+        Args:
+            query: The document.
+            variables: Its variables, of types that JSON knows.
+            context: What the resolvers have as `context.state`: this very dict.
+            headers: What they have as `context.headers`, and `auth_token` and `cookies` from them.
+            operation: Which of the document's operations to run; needed when it has several.
+
         Raises:
             RuntimeError: the program has no schema (`RuntimeConfig::set_gql_schema_class`, `--graphql`).
+            ValueError: a header is none of HTTP's.
             puff.graphql.SchemaError: in plain Python, where the schema that `puff.toml` or `PUFF_GRAPHQL`
                 names is loaded on first use: it makes no sense.
         """
-        return self._hub().wait_for(partial(native.graphql_query, query, variables))  # type: ignore[no-any-return]
+        more = _More(operation, list((headers or {}).items()), context)
+        return self._hub().wait_for(partial(native.graphql_query, query, variables, more))  # type: ignore[no-any-return]
+
+    def plan(self, query: str, *, operation: str | None = None) -> str:
+        """The layers that a document would have, as text, without running it.
+
+        Raises:
+            ValueError: the document does not fit the schema. Other errors as `query`.
+        """
+        self._hub()
+        return native.graphql_plan(query, operation)
 
     def subscribe(
         self,

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::cell::{cell_value, column_names, find_column};
 use crate::error::FieldError;
+use crate::execute::json::member;
+use crate::plan::{ObjectPlan, Origin, Plan, PlannedResolver};
 use crate::rows::Rows;
 use crate::table::{Nested, Table, Wanted};
 use crate::value::{Arguments, Value};
@@ -52,6 +54,31 @@ pub trait Backend: Send + Sync + Sized + 'static {
         std::future::ready(Err(FieldError::new("BAD_VALUE", message)))
     }
 
+    /// An operation that is about to run, before anything of it does.
+    ///
+    /// # Errors
+    /// The operation does not run then; the error is its only answer.
+    fn begin(
+        &self,
+        _context: &Self::Context,
+        _operation: Operation<'_>,
+    ) -> impl Future<Output = Result<(), FieldError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// A part of an operation has been solved and is about to be answered: a root field of a mutation with all
+    /// that is selected below it, or a whole query. `failed` is the first error of its layers.
+    ///
+    /// # Errors
+    /// The error takes the place of the part in the answer.
+    fn settle(
+        &self,
+        _context: &Self::Context,
+        _failed: Option<FieldError>,
+    ) -> impl Future<Output = Result<(), FieldError>> + Send {
+        async { Ok(()) }
+    }
+
     /// Makes a statement parameter from a value, for statements that are written down in the schema.
     ///
     /// A list becomes an SQL array.
@@ -79,6 +106,37 @@ pub trait Backend: Send + Sync + Sized + 'static {
 /// objects of these types lie in one layer, it is called once for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ResolverId(pub u32);
+
+/// An operation, as far as a backend prepares for it.
+#[derive(Clone, Copy)]
+pub struct Operation<'p> {
+    pub(crate) plan: &'p Plan,
+}
+
+impl Operation<'_> {
+    /// Whether it is a mutation.
+    pub fn is_mutation(&self) -> bool {
+        self.plan.is_mutation
+    }
+
+    /// Whether it may call a resolver that is `wanted`.
+    pub fn calls(&self, mut wanted: impl FnMut(ResolverId) -> bool) -> bool {
+        calls(&self.plan.root, &mut wanted)
+    }
+}
+
+fn calls(plan: &ObjectPlan, wanted: &mut impl FnMut(ResolverId) -> bool) -> bool {
+    plan.children.iter().any(|child| {
+        let here = match &child.origin {
+            Origin::Resolver(resolver) => match resolver.kind {
+                PlannedResolver::Call(id) => wanted(id),
+                PlannedResolver::Sql(_) => false,
+            },
+            Origin::Attribute { .. } => false,
+        };
+        here || child.output.object().is_some_and(|object| calls(object, wanted))
+    })
+}
 
 /// One call of a resolver: everything it may want to know.
 pub struct Call<B: Backend> {
@@ -220,7 +278,10 @@ impl<B: Backend> Parents<B> {
             }
             ParentSource::Table { table, attributes } => match table.attribute(attributes, name) {
                 Some(known) => Ok(self.indexes().map(|index| known.get(index).clone()).collect()),
-                None => Err(missing("attribute", attributes.join(", "))),
+                None => match &table.json {
+                    Some(texts) => Ok(self.indexes().map(|index| member(&texts[index], name)).collect()),
+                    None => Err(missing("attribute", attributes.join(", "))),
+                },
             },
         }
     }

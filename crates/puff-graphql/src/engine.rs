@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Operation};
 use crate::cache::{PlanCache, Planned};
 use crate::error::{RequestError, RequestErrorCode};
 use crate::execute::Execution;
@@ -205,8 +205,18 @@ impl<B: Backend> Engine<B> {
                 .filter(|_| request.record == Record::Layers)
                 .map(Recorder::new),
             event: Mutex::default(),
+            failed: Mutex::default(),
         };
+        let operation = Operation { plan: &plan };
+        if let Err(error) = self.backend.begin(&execution.context, operation).await {
+            return Ok(Response::failed(&error));
+        }
         let root = execution.run().await;
+        if !plan.is_mutation
+            && let Err(error) = execution.settle().await
+        {
+            return Ok(Response::failed(&error));
+        }
         let (body, errors) = write_answer(&execution, &root, &introspected);
         drop(root);
         let times = start.zip(planned_in).map(|(start, planned_in)| {

@@ -60,8 +60,8 @@ mod value;
 mod write;
 
 pub use backend::{
-    Backend, Call, Cells, FieldName, Join, ParentSource, Parents, Resolved, ResolverId, Spread, SqlResult,
-    Statement,
+    Backend, Call, Cells, FieldName, Join, Operation, ParentSource, Parents, Resolved, ResolverId, Spread,
+    SqlResult, Statement,
 };
 pub use engine::{Engine, OperationKind};
 pub use error::{FieldError, Location, RequestError, RequestErrorCode, RequestProblem, SchemaError};

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
-use crate::error::{RequestError, RequestErrorCode};
+use crate::error::{FieldError, RequestError, RequestErrorCode};
 use crate::trace::{Record, Times, Trace};
+use crate::write::errors::FieldErrors;
 
 /// One GraphQL request.
 #[derive(Debug, Clone, Default)]
@@ -152,6 +153,21 @@ pub enum Outcome {
 }
 
 impl Response {
+    /// The answer to an operation of which nothing can be answered.
+    pub(crate) fn failed(error: &FieldError) -> Self {
+        let mut errors = FieldErrors::new(1);
+        errors.add(error, &[], None);
+        let mut body = b"{\"data\":null".to_vec();
+        errors.finish(&mut body);
+        body.push(b'}');
+        Self {
+            body: Bytes::from(body),
+            outcome: Outcome::Executed { errors: 1 },
+            times: None,
+            trace: None,
+        }
+    }
+
     /// The answer to a request that never ran.
     pub fn refused(error: &RequestError) -> Self {
         let body = Bytes::from(crate::write::errors::request_error(error));

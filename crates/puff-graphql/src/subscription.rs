@@ -167,6 +167,7 @@ impl<B: EventSource> Subscription<B> {
             variables: self.variables.clone(),
             recorder: None,
             event: Mutex::new(Some(event)),
+            failed: Mutex::default(),
         };
         let root = execution.run().await;
         let (body, errors) = write_answer(&execution, &root, &[]);

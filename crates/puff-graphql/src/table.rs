@@ -102,6 +102,8 @@ pub struct Table<B: Backend> {
     /// Where the declared type is abstract, the type of each object: its number in [`WantedObjects::types`],
     /// or why it is none of these. Else empty.
     pub types: Vec<Result<usize, Box<FieldError>>>,
+    /// The text of each object, if they come from a JSON column: what the query did not ask for is there too.
+    pub json: Option<Arc<[Box<str>]>>,
 }
 
 /// The values of one attribute, one entry per object of the table.

@@ -238,9 +238,9 @@ async fn cells_that_do_not_fit_their_type() {
         ("[Int]", "json", "{\"a\"", "Row.v: not valid JSON"),
         (
             "Row",
-            "json",
+            "text",
             "{}",
-            "Row.v: the parents are SQL rows, which cannot hold objects",
+            "Row.v: the parents are SQL rows, which hold objects only in columns of type json",
         ),
     ] {
         let engine = World::new(&format!(

@@ -27,6 +27,7 @@ use wire::Wire;
 pub use socket::wait_for_socket;
 
 mod member;
+mod query;
 mod settle;
 mod socket;
 mod tls_socket;
@@ -112,6 +113,8 @@ struct Exchange {
     abandoned: bool,
     /// A `BEGIN` was sent ahead whose success has not been confirmed.
     beginning: bool,
+    /// A Sync follows the statement: it is one of the extended protocol.
+    synced: bool,
 }
 
 enum Copy {
@@ -158,22 +161,12 @@ impl DirectConnection {
     /// # Errors
     /// [`Error::InvalidInput`] if an exchange is under way or `sql` contains a NUL; [`Error::Closed`].
     pub fn start(&mut self, sql: &[u8], begin: Option<&str>) -> Result<(), Error> {
-        if let Some(error) = &self.closed {
-            return Err(error.clone());
-        }
-        if self.exchange.is_some() {
-            let text = "the session is busy: an exchange is under way".to_owned();
-            return Err(Error::InvalidInput(text));
-        }
+        self.check_free()?;
         check(sql)?;
         let begin = begin.filter(|_| self.status == TransactionStatus::Idle);
         let out = &mut self.wire.outgoing;
         if let Some(begin) = begin {
-            // In the extended protocol and without a Sync: if it fails, the server throws away all that
-            // follows up to a Sync, so that the statement never runs outside the transaction.
-            let invalid = |error: io::Error| Error::InvalidInput(error.to_string());
-            frontend::parse("", begin, [], out).map_err(invalid)?;
-            out.put_slice(b"B\0\0\0\x0c\0\0\0\0\0\0\0\0E\0\0\0\x09\0\0\0\0\0");
+            put_ahead(begin, out)?;
         }
         out.put_u8(b'Q');
         out.put_u32(sql.len() as u32 + 5);
@@ -187,7 +180,21 @@ impl DirectConnection {
             fed: false,
             abandoned: false,
             beginning: begin.is_some(),
+            synced: false,
         });
+        Ok(())
+    }
+
+    /// # Errors
+    /// Why no exchange can be started now.
+    fn check_free(&self) -> Result<(), Error> {
+        if let Some(error) = &self.closed {
+            return Err(error.clone());
+        }
+        if self.exchange.is_some() {
+            let text = "the session is busy: an exchange is under way".to_owned();
+            return Err(Error::InvalidInput(text));
+        }
         Ok(())
     }
 
@@ -266,6 +273,7 @@ impl DirectConnection {
             return;
         };
         exchange.copy = Copy::No;
+        let synced = exchange.synced;
         match failure {
             // What it was is told to the server's log; a NUL cannot be.
             Some(text) => drop(frontend::copy_fail(
@@ -273,6 +281,10 @@ impl DirectConnection {
                 &mut self.wire.outgoing,
             )),
             None => frontend::copy_done(&mut self.wire.outgoing),
+        }
+        if synced {
+            // The one behind the statement went by unseen, as part of the copy.
+            frontend::sync(&mut self.wire.outgoing);
         }
     }
 
@@ -441,7 +453,7 @@ impl DirectConnection {
             return Ok(None);
         };
         match message {
-            Message::ParseComplete | Message::BindComplete => {}
+            Message::ParseComplete | Message::BindComplete | Message::NoData => {}
             Message::RowDescription(columns) => exchange.rows = Some(RowsBuilder::new(Some(columns))),
             Message::CommandComplete(_) if exchange.beginning => exchange.beginning = false,
             Message::CommandComplete(tag) => {
@@ -460,7 +472,7 @@ impl DirectConnection {
                 exchange.copy = Copy::No;
                 exchange.rows = None;
                 exchange.error.get_or_insert(error.into());
-                if std::mem::take(&mut exchange.beginning) {
+                if std::mem::take(&mut exchange.beginning) && !exchange.synced {
                     // The server ignores what followed up to a Sync, and answers only to that.
                     frontend::sync(&mut self.wire.outgoing);
                     self.wire.write()?;
@@ -517,6 +529,15 @@ fn keep<T>(list: &mut VecDeque<T>, item: T, limit: usize) -> bool {
     }
     list.push_back(item);
     full
+}
+
+/// Writes a statement that runs before another: in the extended protocol and without a Sync. If it fails, the
+/// server throws away all that follows up to a Sync, so that the other never runs without it.
+fn put_ahead(sql: &str, out: &mut BytesMut) -> Result<(), Error> {
+    let invalid = |error: io::Error| Error::InvalidInput(error.to_string());
+    frontend::parse("", sql, [], out).map_err(invalid)?;
+    out.put_slice(b"B\0\0\0\x0c\0\0\0\0\0\0\0\0E\0\0\0\x09\0\0\0\0\0");
+    Ok(())
 }
 
 fn check(sql: &[u8]) -> Result<(), Error> {

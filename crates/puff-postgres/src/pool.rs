@@ -113,6 +113,11 @@ impl<S: Poolable> PoolOf<S> {
         &self.0.server
     }
 
+    /// Its limits.
+    pub fn config(&self) -> &PoolConfig {
+        &self.0.config
+    }
+
     /// A connection, idle or new, as soon as it is this caller's turn. Must run on a Tokio runtime.
     ///
     /// # Errors

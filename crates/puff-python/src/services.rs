@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use puff_postgres::Pool;
+use puff_postgres::{Pool, PoolConfig, SessionPool};
 use puff_redis::{PubSub, RedisPool};
 use thiserror::Error;
 use tokio::sync::OnceCell;
@@ -59,6 +59,7 @@ pub struct Services {
 struct Inner {
     postgres: Service<Pool>,
     named_pools: BTreeMap<String, Lazy<Pool>>,
+    sessions: OnceCell<SessionPool>,
     redis: Service<RedisPool>,
     pubsub: Service<PubSub>,
 }
@@ -149,6 +150,7 @@ impl ServicesBuilder {
             inner: Arc::new(Inner {
                 postgres: Service::new("PostgreSQL", "RuntimeConfig::set_postgres(true)", self.postgres),
                 named_pools: self.named_pools,
+                sessions: OnceCell::new(),
                 redis: Service::new("Redis", "RuntimeConfig::set_redis(true)", self.redis),
                 pubsub: Service::new("pub-sub", "RuntimeConfig::set_pubsub(true)", self.pubsub),
             }),
@@ -168,6 +170,29 @@ impl Services {
     /// [`ServiceError`] if the program does not use it or it cannot be opened; a later call tries again.
     pub async fn postgres(&self) -> Result<Pool, ServiceError> {
         self.inner.postgres.get().await
+    }
+
+    /// Sessions of the same server, with the same limits, for requests that need one of their own.
+    ///
+    /// # Errors
+    /// As [`Services::postgres`].
+    pub(crate) async fn sessions(&self) -> Result<SessionPool, ServiceError> {
+        let pool = self.postgres().await?;
+        let make = async || {
+            let config = PoolConfig {
+                min_size: 0,
+                ..pool.config().clone()
+            };
+            SessionPool::new(pool.server().clone(), config)
+        };
+        Ok(self.inner.sessions.get_or_init(make).await.clone())
+    }
+
+    /// Ends what requests have had sessions of their own from; the program ends.
+    pub async fn close_sessions(&self) {
+        if let Some(sessions) = self.inner.sessions.get() {
+            sessions.close().await;
+        }
     }
 
     /// The PostgreSQL pool called `name`: a table of `puff.toml` or `RuntimeConfig::set_postgres_named`.

@@ -6,13 +6,21 @@ Nothing in here needs the native module; Rust takes the result over and runs the
 from __future__ import annotations
 
 from . import scalars
+from ._borrow import borrow_db_context
 from ._load import load_schema
 from ._objects import JSON, BigInt, EmptyObject
 from ._options import Private, enum, field, input, interface, type, union
 from ._resolvers import Resolver
 from ._schema import SchemaDefinition, build_schema
 from ._sql import ConstantSql, sql
-from .errors import ArgumentError, ConnectionRejected, SchemaError
+from .errors import (
+    ArgumentError,
+    ConnectionRejected,
+    Forbidden,
+    GraphQLError,
+    SchemaError,
+    Unauthenticated,
+)
 from .scalars import ID, scalar
 
 __all__ = [
@@ -23,10 +31,14 @@ __all__ = [
     "ConnectionRejected",
     "ConstantSql",
     "EmptyObject",
+    "Forbidden",
+    "GraphQLError",
     "Private",
     "Resolver",
     "SchemaDefinition",
     "SchemaError",
+    "Unauthenticated",
+    "borrow_db_context",
     "build_schema",
     "enum",
     "field",

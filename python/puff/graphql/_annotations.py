@@ -297,9 +297,9 @@ def parse_return(hint: Any, scope: Scope) -> tuple[Form, Returns]:
     returns: Returns
     if len(slots) == 1 and (_is_list(slots[0]) or slots[0] == shallow(args[0], scope)):
         returns = "objects"
-    elif len(slots) == 2 and _is_text(slots[0]) and _is_list(slots[1]):
+    elif len(slots) == 2 and _is_text(slots[0]) and _is_params(slots[1]):
         returns = "rows"
-    elif len(slots) == 4 and _is_text(slots[0]) and all(map(_is_list, slots[1:])):
+    elif len(slots) == 4 and _is_text(slots[0]) and _is_params(slots[1]) and all(map(_is_list, slots[2:])):
         returns = "joined"
     else:
         raise Problem(
@@ -336,6 +336,11 @@ def parse_stream(hint: Any, scope: Scope) -> Form:
 def _is_list(slot: Any) -> bool:
     kinds = (list, tuple, collections.abc.Sequence, collections.abc.Collection, collections.abc.Iterable)
     return slot is Any or slot in kinds or get_origin(slot) in kinds
+
+
+def _is_params(slot: Any) -> bool:
+    """Whether a slot is for the parameters of a statement: a list, or a dict by name."""
+    return _is_list(slot) or slot is dict or get_origin(slot) in (dict, collections.abc.Mapping)
 
 
 def _is_text(slot: Any) -> bool:

@@ -32,7 +32,7 @@ from ._members import constant_default, data_fields, declared_twice, place_of, r
 from ._model import MISSING, Argument, Classes, Field, Source
 from ._options import field_options, type_options
 from ._scope import Scope, UnresolvedName
-from ._signature import read_signature
+from ._signature import is_method, read_signature
 from ._sql import ConstantSql
 from ._where import Problem, Where
 
@@ -290,14 +290,16 @@ class _Collector:
         return read
 
     def _resolver(self, owner: ClassForm, name: str, raw: Any, root: str | None, where: Where) -> Field:
-        if not isinstance(raw, (classmethod, staticmethod)):
+        method = not isinstance(raw, (classmethod, staticmethod))
+        if method and (root is not None or not is_method(raw)):
             raise Problem(
                 "it works on one object (self), and a resolver works on a whole layer",
                 "Put @classmethod on top of it (above other decorators), or start its name with an "
-                "underscore if it is no resolver",
+                "underscore if it is no resolver. A method of an object type may be one as "
+                "(self, context, /, **arguments)",
             )
         function = getattr(owner.cls, name)
-        signature = read_signature(function)
+        signature = read_signature(function, method=method)
         scope = self._scope(owner, where, function)
         returns: Returns = "value"
         if root == "subscription":
@@ -311,7 +313,12 @@ class _Collector:
             for argument, hint, default in signature.parameters
         )
         description = description if options.description is None else options.description
-        source = Source(returns, function, signature.takes_parents)
+        if method and returns in ("rows", "joined"):
+            raise Problem(
+                "a method that returns SQL would run one statement for each object",
+                "Write it as a @classmethod, which returns one statement for all of them",
+            )
+        source = Source(returns, function, signature.takes_parents, owner.cls if method else None)
         output = self._output(form, is_rows=returns in ("rows", "joined"))
         return Field(name, output, where, options, description, arguments, source)
 

@@ -31,14 +31,23 @@ def resolve(call: ResolverCall) -> None:
     try:
         if not call.begin(getcurrent()):
             return
-        call.finish(call.function(call.parents(), call.context(), call.arguments()))
+        unexpected = call.finish(call.function(call.parents(), call.context(), call.arguments()))
     except GreenletExit as error:
         call.fail(error)
         raise
     except BaseException as error:
         # Also SystemExit: what a client can bring about must not end the server.
-        call.fail(error)
-        log.warning("resolver %s failed", call, exc_info=error)
+        if call.fail(error):
+            log.warning("resolver %s failed", call.place(), exc_info=error)
+    else:
+        if unexpected is not None:
+            first, count = unexpected
+            log.warning(
+                "resolver %s: %d of its values are exceptions, the first:",
+                call.place(),
+                count,
+                exc_info=first,
+            )
 
 
 def convert(call: CellsCall) -> None:

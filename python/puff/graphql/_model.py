@@ -42,11 +42,13 @@ class Source:
     """How a field with a resolver gets its data: a bound function, or constant SQL.
 
     Types that inherit a resolver from an interface have the same one, and so the same ``Source``.
+    ``method_of`` is the class of an instance method, which is called for each parent.
     """
 
     returns: Returns
     behind: Callable[..., Any] | ConstantSql
     takes_parents: bool = False
+    method_of: type | None = None
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ._annotations import Returns
+from ._borrow import borrowed_database, lent
 from ._inputs import Converters, Shape, convert, is_plain
+from ._methods import each
 from ._model import Classes, Field, Source
 from ._names import Names
 from ._sql import ConstantSql
+from ._where import Where
 
 Call = Callable[[Any, Any, dict[str, Any]], Any]
 
@@ -24,7 +27,8 @@ class Resolver:
         type_name: GraphQL type that the field belongs to: an object type or an interface.
         field_name: GraphQL name of the field.
         kind: ``"python"``: call ``call``. ``"sql"``: run ``sql``; Python is not needed.
-        takes_parents: Whether the function wants the parents; if not, ``call`` ignores them.
+        takes_parents: Whether ``call`` wants the parents and returns one value for each; if not, it ignores
+            them. True of an instance method, too.
         subscription: Whether the result is an iterable of events.
         returns: What the return annotation promises. ``"value"``: the data. ``"objects"``: (..., objects).
             ``"rows"``: (..., sql, params). ``"joined"``: (..., sql, params, parent keys, child keys).
@@ -33,6 +37,8 @@ class Resolver:
             and greenlet of the caller. ``arguments`` are keyed by GraphQL name, coerced by the engine, with
             the schema's defaults filled in. Raises ``ArgumentError`` for a value that a custom scalar does
             not take, and whatever the function raises. ``None`` for SQL.
+        where: The member of the class that it is.
+        borrows: Whether it works on the request's own connection; see ``borrow_db_context``.
         sql: The statement, or ``None``.
         parent_keys: Columns of the parents; the key set of the n-th one is the array parameter ``$n``.
         child_keys: Columns of the rows that match ``parent_keys``, in the same order.
@@ -47,9 +53,17 @@ class Resolver:
     returns: Returns
     function: Callable[..., Any] | None
     call: Call | None
+    where: Where
+    borrows: bool = False
     sql: str | None = None
     parent_keys: tuple[str, ...] = ()
     child_keys: tuple[str, ...] = ()
+
+    def place(self) -> str:
+        """Return what it is and where it stands, for the log: ``Query.items (shop.py:12)``."""
+        file, line = self.where.source()
+        name = f"{self.where.cls.__qualname__}.{self.where.member}"
+        return name if file is None else f"{name} ({file}:{line})"
 
 
 def make_resolvers(classes: Classes, names: Names) -> tuple[Resolver, ...]:
@@ -83,29 +97,42 @@ def _make(number: int, name: str, field: Field, source: Source, converters: Conv
             returns=source.returns,
             function=None,
             call=None,
+            where=field.where,
             sql=behind.statement,
             parent_keys=behind.parent_keys,
             child_keys=behind.child_keys,
         )
+    call = _call(behind, source, converters.shape(field.arguments))
+    borrowed = borrowed_database(behind)
     return Resolver(
         number,
         "",
         name,
         kind="python",
-        takes_parents=source.takes_parents,
+        takes_parents=source.takes_parents or source.method_of is not None,
         subscription=False,
         returns=source.returns,
         function=behind,
-        call=_call(behind, source.takes_parents, converters.shape(field.arguments)),
+        call=call if borrowed is None else lent(call, borrowed),
+        where=field.where,
+        borrows=borrowed is not None,
     )
 
 
-def _call(function: Callable[..., Any], takes_parents: bool, shape: Shape) -> Call:
+def _call(function: Callable[..., Any], source: Source, shape: Shape) -> Call:
     """Return the cheapest function that calls ``function`` with these arguments.
 
     This runs once per layer of every request, so the shape of the call is chosen here and not there.
     """
     table, missing = shape
+    takes_parents = source.takes_parents
+    if source.method_of is not None:
+        for_each = each(function, source.method_of, source.returns == "objects")
+        if is_plain(shape):
+            return for_each
+        return lambda parents, context, arguments: for_each(
+            parents, context, convert(table, missing, arguments)
+        )
     if not table:
         if takes_parents:
             return lambda parents, context, arguments: function(parents, context)

@@ -12,6 +12,8 @@ from ._where import Problem
 
 _SHAPE = "Write (cls, context, /, **arguments) or (cls, parents, context, /, **arguments), arguments by name"
 
+_METHOD_SHAPE = "Write (self, context, /, **arguments), or make it a @classmethod"
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -25,8 +27,17 @@ class Signature:
     returns: Any
 
 
-def read_signature(function: Callable[..., Any]) -> Signature:
-    """Return the signature of a bound class method or a static method.
+def is_method(function: Any) -> bool:
+    """Return whether a plain function has the shape of an instance method that is a resolver."""
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (ValueError, TypeError, NameError):
+        return False
+    return len(names) > 1 and names[1].lstrip("_") == "context"
+
+
+def read_signature(function: Callable[..., Any], *, method: bool = False) -> Signature:
+    """Return the signature of a bound class method or a static method, or of a ``method`` with its self.
 
     Raises:
         Problem: It does not have the shape of a resolver.
@@ -35,13 +46,15 @@ def read_signature(function: Callable[..., Any]) -> Signature:
         signature = inspect.signature(function)
     except (ValueError, TypeError, NameError) as error:
         raise Problem(f"its signature cannot be read ({error})", _SHAPE) from None
-    parameters = list(signature.parameters.values())
+    parameters = list(signature.parameters.values())[1 if method else 0 :]
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise Problem(
             "the resolver is an async function, and resolvers run in greenlets",
             "Write a plain def; its waits do not block others",
         )
     takes_parents = _leading(parameters)
+    if method and takes_parents:
+        raise Problem("a method works on one object, and takes no parents", _METHOD_SHAPE)
     arguments = parameters[2 if takes_parents else 1 :]
     found = []
     for parameter in arguments:

@@ -2,6 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+
+class GraphQLError(Exception):
+    """An error that is meant for the client: raise it in a resolver, or put it in the place of one value.
+
+    Its message reaches the client as it is, also where those of other exceptions are masked, and nothing is
+    logged. Raised, it is the error of the field for every parent of the layer. As an element of the list that
+    a resolver with ``parents`` returns, or of any list of values or objects, it is the error of that one.
+
+    Args:
+        message: What the client reads.
+        code: A stable name of the kind of error, for ``extensions.code``; by default that of the class.
+        extensions: Further facts beside the code, of types that JSON knows.
+
+    Example:
+        >>> GraphQLError("sold out", code="SOLD_OUT", extensions={"left": 0}).code
+        'SOLD_OUT'
+    """
+
+    code: str = "RESOLVER_ERROR"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, extensions: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.extensions = extensions or {}
+        if code is not None:
+            self.code = code
+
+
+class Unauthenticated(GraphQLError):
+    """The client has not said who it is, and has to; the code is ``UNAUTHENTICATED``."""
+
+    code = "UNAUTHENTICATED"
+
+    def __init__(self, message: str = "sign in first", **more: Any) -> None:
+        super().__init__(message, **more)
+
+
+class Forbidden(GraphQLError):
+    """The client may not see or do this; the code is ``FORBIDDEN``."""
+
+    code = "FORBIDDEN"
+
+    def __init__(self, message: str = "you may not see this", **more: Any) -> None:
+        super().__init__(message, **more)
+
 
 class SchemaError(Exception):
     """Classes that cannot become a GraphQL schema: where, what is wrong, and what to do about it.
@@ -56,8 +105,8 @@ class SchemaError(Exception):
         return f"{head}{self.problem}. {self.fix}."
 
 
-class ArgumentError(ValueError):
-    """A value sent by a client that a custom scalar or an enum cannot take.
+class ArgumentError(GraphQLError, ValueError):
+    """A value sent by a client that a custom scalar or an enum cannot take; the code is ``BAD_ARGUMENT``.
 
     Raised by ``Resolver.call`` before the user's function runs; it belongs to the field as a GraphQL error.
 
@@ -69,6 +118,8 @@ class ArgumentError(ValueError):
         >>> str(ArgumentError("expected a UUID, got 'x'").within("id").within("filter"))
         "filter.id: expected a UUID, got 'x'"
     """
+
+    code = "BAD_ARGUMENT"
 
     def __init__(self, problem: str, path: tuple[str | int, ...] = ()) -> None:
         self.problem = problem

@@ -98,6 +98,11 @@ pub(crate) enum BoundChild<B: Backend> {
         column: usize,
         object: Box<BoundObject<B>>,
     },
+    /// Objects in a JSON column of rows, one slot per row.
+    InColumn {
+        slots: Vec<Slot>,
+        object: Box<BoundObject<B>>,
+    },
     Failed(FieldError),
 }
 
@@ -276,7 +281,7 @@ impl Kinds {
 }
 
 /// The error of an object whose type is none of those that its field can have.
-fn bad_typename(plan: &ObjectPlan, name: &str) -> FieldError {
+pub(crate) fn bad_typename(plan: &ObjectPlan, name: &str) -> FieldError {
     let message = format!(
         "`{name}` is not an object type of `{}` ({})",
         plan.type_name,
@@ -328,8 +333,10 @@ pub(crate) fn bind_to_rows<B: Backend>(
 
 /// The error of a field of objects that is neither resolved nor an attribute of an object.
 pub(crate) fn no_objects_in_rows(field: &FieldName) -> FieldError {
-    let message =
-        format!("{field}: the parents are SQL rows, which cannot hold objects: the field needs a resolver");
+    let message = format!(
+        "{field}: the parents are SQL rows, which hold objects only in columns of type json or jsonb: the field \
+         needs such a column, or a resolver"
+    );
     FieldError::new("MISSING_RESOLVER", message)
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod bound;
 pub(crate) mod join;
+pub(crate) mod json;
 mod reach;
 mod solve;
 
@@ -16,6 +17,7 @@ use self::bound::{
     Bound, BoundChild, BoundObject, BoundVariant, Conversion, Kinds, Layer, LayerData, Objects, Positions,
 };
 use self::bound::{bind_to_rows, misfit, no_objects_in_rows};
+use self::json::{json_column, objects_in_column};
 use self::reach::{Live, Owners};
 use self::solve::Solved;
 use crate::backend::{Backend, Cells, Indexes, Resolved};
@@ -24,7 +26,7 @@ use crate::options::SchemaOptions;
 use crate::plan::input::Variables;
 use crate::plan::{Child, FieldPlan, ObjectPlan, Origin, Output, Plan, ResolverPlan, Source, Variant};
 use crate::rows::Rows;
-use crate::table::Column;
+use crate::table::{Column, Slot};
 use crate::trace::Recorder;
 use crate::value::Value;
 
@@ -42,6 +44,8 @@ pub(crate) struct Execution<'x, B: Backend> {
     pub(crate) recorder: Option<Recorder>,
     /// Of a subscription: what its root field is for this event. Taken by that field, which is the first to look.
     pub(crate) event: Mutex<Option<Result<Resolved<B>, FieldError>>>,
+    /// The first error of a layer since [`Execution::settle`].
+    pub(crate) failed: Mutex<Option<FieldError>>,
 }
 
 impl Plan {
@@ -75,9 +79,13 @@ impl<'x, B: Backend> Execution<'x, B> {
             }
         }
         for number in in_turn {
-            root.children[number] = match self.start(plan, &plan.children[number], &root, &live) {
+            let child = match self.start(plan, &plan.children[number], &root, &live) {
                 Started::Bound(bound) => bound,
                 Started::Running(future) => future.await,
+            };
+            root.children[number] = match self.settle().await {
+                Ok(()) => child,
+                Err(error) => BoundChild::Failed(error),
             };
         }
         root
@@ -86,6 +94,33 @@ impl<'x, B: Backend> Execution<'x, B> {
     /// The event that the root field of a subscription is for; never held across a wait.
     fn take_event(&self) -> Option<Result<Resolved<B>, FieldError>> {
         self.event.lock().take()
+    }
+
+    /// Tells the backend that what has run is about to be answered.
+    pub(crate) async fn settle(&self) -> Result<(), FieldError> {
+        let failed = self.failed.lock().take();
+        self.backend.settle(&self.context, failed).await
+    }
+
+    /// Keeps the first error of what has run for [`Execution::settle`].
+    fn note(&self, result: &Result<Solved<'_, B>, FieldError>) {
+        let error = match result {
+            Err(error) => Some(error),
+            Ok(Solved::Leaves(LayerData::Values { values, .. })) => {
+                values.iter().find_map(|value| match value {
+                    Value::Error(error) => Some(&**error),
+                    _ => None,
+                })
+            }
+            Ok(Solved::Slots { slots, .. }) => slots.iter().find_map(|slot| match slot {
+                Slot::Error(error) => Some(&**error),
+                _ => None,
+            }),
+            Ok(_) => None,
+        };
+        if let Some(error) = error {
+            self.failed.lock().get_or_insert_with(|| error.clone());
+        }
     }
 
     /// The order of a variant's fields for these variables, if it is not that of the plan.
@@ -283,6 +318,23 @@ impl<'x, B: Backend> Execution<'x, B> {
                     }
                 }));
             }
+            (Objects::Rows(rows), Output::Object(object)) => {
+                let Some(place) = json_column(&**rows, &plan.attributes[column]) else {
+                    return Started::Bound(BoundChild::Failed(no_objects_in_rows(&child.name)));
+                };
+                let owners = owners();
+                let found = objects_in_column(&**rows, owners.indexes.iter(), place, child, object);
+                let live = owners.reach(found.table.len, |position| {
+                    found.slots.get(owners.indexes.get(position))
+                });
+                let (slots, bound) = (found.slots, self.bind(object, Objects::Table(found.table), live));
+                return Started::Running(Box::pin(async move {
+                    BoundChild::InColumn {
+                        slots,
+                        object: Box::new(bound.await),
+                    }
+                }));
+            }
             _ => BoundChild::Failed(no_objects_in_rows(&child.name)),
         })
     }
@@ -294,7 +346,9 @@ impl<'x, B: Backend> Execution<'x, B> {
         asked: solve::Asked<B>,
         positions: Positions,
     ) -> BoundChild<B> {
-        let data = match self.solve(child, resolver, asked).await {
+        let solved = self.solve(child, resolver, asked).await;
+        self.note(&solved);
+        let data = match solved {
             Err(error) => return BoundChild::Failed(error),
             Ok(Solved::Leaves(data)) => data,
             Ok(Solved::Slots {

@@ -255,6 +255,16 @@ impl<B: Backend> Writer<'_, B> {
                     None => Err(Null),
                 }
             }
+            (BoundChild::InColumn { slots, object }, _) => {
+                let slot = slots.get(index).unwrap_or(&Slot::Null);
+                match plan {
+                    Some(plan) => {
+                        let bound = &**object;
+                        self.slot(slot, Set { plan, bound, view }, &field.shape, field, path)
+                    }
+                    None => Err(Null),
+                }
+            }
             (BoundChild::Failed(error), _) => self.fail(error, nullable, field, path),
             _ => self.null(nullable, field, path),
         }

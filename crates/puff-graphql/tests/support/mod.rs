@@ -387,6 +387,7 @@ pub mod host {
             Vec::new()
         };
         Table {
+            json: None,
             len: objects.len(),
             columns,
             types,

@@ -1,7 +1,8 @@
 //! GraphQL called in process.
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use puff_graphql::Request;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -58,11 +59,38 @@ fn graphql_load(class: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
+/// What a request in process brings besides document and variables.
+#[derive(FromPyObject)]
+struct More {
+    operation: Option<String>,
+    headers: Vec<(String, String)>,
+    state: Option<Py<PyDict>>,
+}
+
+impl More {
+    fn context(self) -> PyResult<RequestContext> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.headers {
+            let wrong = || PyValueError::new_err(format!("{name:?}: {value:?} is no header of HTTP"));
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?,
+                HeaderValue::from_str(&value).map_err(|_| wrong())?,
+            );
+        }
+        let context = RequestContext::new(headers);
+        Ok(match self.state {
+            Some(state) => context.with_state(state),
+            None => context,
+        })
+    }
+}
+
 #[pyfunction]
 fn graphql_query(
     py: Python<'_>,
     query: String,
     variables: Option<Bound<'_, PyDict>>,
+    more: More,
     waiter: Py<Waiter>,
 ) -> PyResult<()> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -71,15 +99,25 @@ fn graphql_query(
     let body = PyDict::new(py);
     body.set_item("query", query)?;
     body.set_item("variables", variables)?;
+    body.set_item("operationName", &more.operation)?;
     let body: String = DUMPS.import(py, "json", "dumps")?.call1((body,))?.extract()?;
+    let context = more.context()?;
     start(waiter, async move {
         let response = match Request::from_json(body.as_bytes()) {
-            Ok(request) => graphql.execute(request, RequestContext::default()).await,
+            Ok(request) => graphql.execute(request, context).await,
             Err(error) => puff_graphql::Response::refused(&error),
         };
         Ok(Answer(response.body))
     });
     Ok(())
+}
+
+/// The layers that a document would have, as text. Raises ValueError for one that does not fit the schema.
+#[pyfunction]
+fn graphql_plan(query: &str, operation: Option<&str>) -> PyResult<String> {
+    let plan = schema()?.plan(query, operation);
+    plan.map(|plan| plan.to_string())
+        .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 #[pyfunction]
@@ -91,5 +129,6 @@ pub(super) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(graphql_pending, module)?)?;
     module.add_function(wrap_pyfunction!(graphql_load, module)?)?;
     module.add_function(wrap_pyfunction!(graphql_query, module)?)?;
+    module.add_function(wrap_pyfunction!(graphql_plan, module)?)?;
     module.add_function(wrap_pyfunction!(graphql_sdl, module)?)
 }

@@ -8,3 +8,4 @@ mod types;
 pub(crate) use argument::{object_to_value, value_to_object};
 pub(crate) use cell::cell_to_object;
 pub(crate) use param::objects_to_params;
+pub(crate) use types::json_loads;

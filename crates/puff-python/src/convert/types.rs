@@ -46,7 +46,7 @@ pub(super) fn encoded(object: &Bound<'_, PyAny>, function: &str) -> PyResult<Str
 }
 
 /// `json.loads(text)`.
-pub(super) fn json_loads<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn json_loads<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     LOADS.import(py, "json", "loads")?.call1((text,))
 }

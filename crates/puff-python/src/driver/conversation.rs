@@ -1,4 +1,4 @@
-//! One session and everyone who wants something of it: greenlets, threads, one after the other.
+//! One session and everyone who wants something of it: greenlets, threads, tasks, one after the other.
 //!
 //! An exchange is driven by who waits for it: a thread drives its own and blocks in between, detached; for a
 //! greenlet the hub does, when its poller says that the socket has news. Exchanges queue in order.
@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use super::Answer;
 use super::error::exception;
 use super::owned::Owned;
+use super::task::{Asked, TaskQuery};
 use crate::poller::Source;
 use crate::reactor::Reactor;
 use crate::waiter::Waiter;
@@ -31,8 +32,8 @@ const TICK: Duration = Duration::from_millis(50);
 const CANCEL_PAUSES: [u64; 8] = [50, 100, 200, 400, 800, 1600, 3200, 6400];
 
 /// A session, shared by whoever uses the connection object.
-pub(super) struct Conversation {
-    state: Mutex<State>,
+pub(crate) struct Conversation {
+    pub(super) state: Mutex<State>,
     /// Told when it is a thread's turn.
     turns: Condvar,
     /// The socket once more, to wait for it without the lock.
@@ -43,14 +44,14 @@ pub(super) struct Conversation {
     reactor: Arc<Reactor>,
 }
 
-struct State {
+pub(super) struct State {
     /// `None` once it is closed from this side.
     connection: Option<Owned>,
     /// Closed while a cancel request was on its way; goes after that, or it might hit the pool's next user.
     parting: Option<Owned>,
-    turn: Turn,
-    waiting: VecDeque<Pending>,
-    last_ticket: u64,
+    pub(super) turn: Turn,
+    pub(super) waiting: VecDeque<Pending>,
+    pub(super) last_ticket: u64,
     /// The poller's token, once a greenlet has used the session.
     token: Option<u64>,
     /// Whether the poller watches for room to write.
@@ -60,12 +61,14 @@ struct State {
 }
 
 /// Whose exchange is under way.
-enum Turn {
+pub(super) enum Turn {
     Free,
     /// The thread with this ticket drives it, or is about to.
     Thread(u64),
     /// A greenlet waits for its next step.
     Greenlet(Py<Waiter>),
+    /// A task on Tokio waits for its answer.
+    Task(Asked),
     /// A greenlet holds a copy and has yet to ask for the next step. With the address of the waiter that got
     /// it: not every greenlet that gives up is this one.
     Held(usize),
@@ -74,9 +77,10 @@ enum Turn {
 }
 
 /// Who waits for a turn.
-enum Pending {
+pub(super) enum Pending {
     Thread(u64),
     Greenlet(Exchange, Py<Waiter>),
+    Task(TaskQuery, Asked),
 }
 
 /// A statement to run, and what opens the transaction for it if none is open.
@@ -186,7 +190,7 @@ impl Conversation {
         let running = match &state.turn {
             Turn::Greenlet(other) => is_it(other),
             Turn::Held(holder) => *holder == waiter.as_ptr() as usize,
-            Turn::Free | Turn::Thread(_) | Turn::Abandoned => false,
+            Turn::Free | Turn::Thread(_) | Turn::Task(_) | Turn::Abandoned => false,
         };
         if running && before == state.waiting.len() {
             self.give_up(&mut state);
@@ -333,7 +337,7 @@ impl Conversation {
     // ------------------------------------------------------------ the end
 
     /// Ends the session. Whoever waits for it gets an error; a statement that runs is cancelled.
-    pub(super) fn close(self: &Arc<Self>) {
+    pub(crate) fn close(self: &Arc<Self>) {
         let mut state = self.state.lock();
         let Some(connection) = state.connection.take() else {
             return;
@@ -367,8 +371,8 @@ impl Conversation {
     // ------------------------------------------------------------ inside
 
     /// Says whose turn it is; whose it was. The poller learns whether an answer is awaited through it.
-    fn set_turn(&self, state: &mut State, turn: Turn) -> Turn {
-        let awaits = |turn: &Turn| matches!(turn, Turn::Greenlet(_) | Turn::Abandoned);
+    pub(super) fn set_turn(&self, state: &mut State, turn: Turn) -> Turn {
+        let awaits = |turn: &Turn| matches!(turn, Turn::Greenlet(_) | Turn::Task(_) | Turn::Abandoned);
         match (awaits(&state.turn), awaits(&turn)) {
             (false, true) => self.reactor.poller().expect(),
             (true, false) => self.reactor.poller().expect_no_more(),
@@ -377,7 +381,7 @@ impl Conversation {
         std::mem::replace(&mut state.turn, turn)
     }
 
-    fn watch(self: &Arc<Self>, state: &mut State) -> Result<(), Error> {
+    pub(super) fn watch(self: &Arc<Self>, state: &mut State) -> Result<(), Error> {
         if state.token.is_none() {
             let source: Weak<dyn Source> = Arc::<Self>::downgrade(self);
             state.token = Some(self.reactor.poller().watch(&self.socket, source)?);
@@ -386,7 +390,7 @@ impl Conversation {
     }
 
     /// Drives the exchange of a greenlet, or one that nobody wants, as far as the socket allows.
-    fn step(self: &Arc<Self>, state: &mut State) {
+    pub(super) fn step(self: &Arc<Self>, state: &mut State) {
         let Some(connection) = &mut state.connection else {
             return;
         };
@@ -408,12 +412,19 @@ impl Conversation {
             Step::Done(answer) => {
                 match self.set_turn(state, Turn::Free) {
                     Turn::Greenlet(waiter) => give(waiter, answer.map(Given::Answer)),
+                    Turn::Task(asked) => asked.answer(answer),
                     Turn::Abandoned => self.settled.notify_one(),
                     _ => {}
                 }
                 return self.pass_on(state);
             }
         };
+        if matches!(state.turn, Turn::Task(_)) {
+            if let Turn::Task(asked) = self.set_turn(state, Turn::Abandoned) {
+                asked.refuse_copy();
+            }
+            return self.give_up(state);
+        }
         let holder = match &state.turn {
             Turn::Greenlet(waiter) => waiter.as_ptr() as usize,
             _ => 0,
@@ -424,7 +435,7 @@ impl Conversation {
     }
 
     /// Nobody wants the answer of what runs: the server is asked to stop, and the hub reads the rest.
-    fn give_up(self: &Arc<Self>, state: &mut State) {
+    pub(super) fn give_up(self: &Arc<Self>, state: &mut State) {
         let watched = self.watch(state);
         let Some(connection) = &mut state.connection else {
             return;
@@ -508,17 +519,19 @@ impl Conversation {
                         Err(error) => fail(waiter, error),
                     }
                 }
+                Pending::Task(_, asked) if asked.is_abandoned() => {}
+                Pending::Task(query, asked) => self.start_asked(state, &query, asked),
             }
         }
     }
 }
 
 impl State {
-    fn connection(&mut self) -> Result<&mut DirectConnection, Error> {
+    pub(super) fn connection(&mut self) -> Result<&mut DirectConnection, Error> {
         self.connection.as_deref_mut().ok_or_else(closed)
     }
 
-    fn is_free(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         matches!(self.turn, Turn::Free) && !self.cancelling && self.waiting.is_empty()
     }
 
@@ -531,7 +544,7 @@ impl Source for Conversation {
     fn ready(self: Arc<Self>) {
         let mut state = self.state.lock();
         // A thread reads for itself; what comes unasked is read with the next exchange.
-        if matches!(state.turn, Turn::Greenlet(_) | Turn::Abandoned) {
+        if matches!(state.turn, Turn::Greenlet(_) | Turn::Task(_) | Turn::Abandoned) {
             self.step(&mut state);
         }
     }
@@ -541,7 +554,7 @@ impl Drop for Conversation {
     fn drop(&mut self) {
         let state = self.state.get_mut();
         let (token, connection) = (state.token.take(), state.connection.take());
-        if matches!(state.turn, Turn::Greenlet(_) | Turn::Abandoned) {
+        if matches!(state.turn, Turn::Greenlet(_) | Turn::Task(_) | Turn::Abandoned) {
             self.reactor.poller().expect_no_more();
         }
         if let Some(token) = token {
@@ -553,7 +566,7 @@ impl Drop for Conversation {
     }
 }
 
-fn closed() -> Error {
+pub(super) fn closed() -> Error {
     Error::Closed {
         reason: "it was closed here".to_owned(),
     }

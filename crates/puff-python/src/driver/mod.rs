@@ -13,10 +13,14 @@ mod literal;
 mod owned;
 mod pool;
 mod session;
+mod task;
 
 use pyo3::prelude::*;
 
 pub(crate) use answer::Answer;
+pub(crate) use conversation::Conversation;
+pub(crate) use session::PgSession;
+pub(crate) use task::TaskQuery;
 
 /// Adds the classes and functions of the driver to the native module.
 pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {

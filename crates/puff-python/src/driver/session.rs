@@ -45,7 +45,7 @@ pub(super) fn raised(error: puff_postgres::Error) -> BoxError {
 }
 
 impl PgSession {
-    pub(super) fn new(conversation: Arc<Conversation>) -> Self {
+    pub(crate) fn new(conversation: Arc<Conversation>) -> Self {
         Self { conversation }
     }
 }

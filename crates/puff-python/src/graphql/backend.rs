@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 
-use puff_graphql::{Backend, Call, Cells, FieldError, Resolved, ResolverId, Statement, Value};
+use puff_graphql::{Backend, Call, Cells, FieldError, Operation, Resolved, ResolverId, Statement, Value};
 use puff_postgres::{ArrayText, Param};
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
 
+use super::after::CommittedJob;
 use super::call::ResolveJob;
 use super::cells::CellsJob;
 use super::context::RequestContext;
+use super::load::GraphQlOptions;
 use super::rows::PgRows;
 use super::types::Types;
+use super::unit::{End, Unit, UnitError};
 use crate::lifeline::{Lifeline, Lifelines};
 use crate::reactor::{Event, Reactor};
 use crate::runtime::Runtime;
-use crate::services::Services;
+use crate::services::{ServiceError, Services};
 
 /// Python resolvers and the program's PostgreSQL pool.
 pub(crate) struct PythonBackend {
@@ -39,6 +42,12 @@ pub(super) struct Shared {
     pub(super) types: Types,
     /// By the number that the engine knows them by.
     pub(super) resolvers: Vec<Resolver>,
+    /// Whether clients read the messages of only those exceptions that are meant for them.
+    pub(super) mask_errors: bool,
+    /// Whether a root field of a mutation is one transaction, which an error undoes.
+    atomic_mutations: bool,
+    /// Whether there is a resolver that borrows the request's connection.
+    any_borrows: bool,
 }
 
 /// A resolver as the Python half describes it.
@@ -49,6 +58,10 @@ pub(super) struct Resolver {
     pub(super) takes_parents: bool,
     /// `module.Class.function`.
     pub(super) name: String,
+    /// Text for the log: the class, the function and where it stands.
+    pub(super) place: Py<PyAny>,
+    /// Whether it works on the request's own connection.
+    pub(super) borrows: bool,
 }
 
 impl PythonBackend {
@@ -57,6 +70,7 @@ impl PythonBackend {
         runtime: &Runtime,
         resolvers: Vec<Resolver>,
         types: Types,
+        options: &GraphQlOptions,
     ) -> PyResult<PythonBackend> {
         let module = py.import("puff.graphql._execute")?;
         Ok(PythonBackend {
@@ -69,7 +83,10 @@ impl PythonBackend {
                 types,
                 subscriber: py.import("puff.graphql._subscribe")?.getattr("run")?.unbind(),
                 row_class: module.getattr("Row")?.unbind(),
+                any_borrows: resolvers.iter().any(|resolver| resolver.borrows),
                 resolvers,
+                mask_errors: options.mask_errors,
+                atomic_mutations: options.atomic_mutations,
             }),
         })
     }
@@ -87,6 +104,14 @@ impl PythonBackend {
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
+
+    /// A statement's error; all of it in the log where clients are not to see it.
+    fn sql_error(&self, error: &puff_postgres::Error, sql: &str) -> FieldError {
+        if self.shared.mask_errors {
+            tracing::warn!(target: "puff.graphql", "a statement failed: {error}\n{}", sql.trim());
+        }
+        sql_error(error, self.shared.mask_errors)
+    }
 }
 
 impl Backend for PythonBackend {
@@ -96,49 +121,69 @@ impl Backend for PythonBackend {
     type Objects = Arc<[Py<PyAny>]>;
 
     async fn resolve(&self, call: Call<Self>) -> Result<Resolved<Self>, FieldError> {
-        let (sender, receiver) = oneshot::channel();
-        // What a query computes is worth nothing without its client; what a mutation began is not left half done.
-        let (life, guard) = match call.is_mutation {
-            true => (None, None),
-            false => {
-                let (life, guard) = Lifeline::new(&self.lifelines);
-                (Some(life), Some(guard))
-            }
+        let context = call.context.clone();
+        let borrows = || self.shared.borrows(call.id);
+        let Some(unit) = context.unit().filter(|_| borrows()) else {
+            return self.call(call).await;
         };
-        let job = ResolveJob {
-            shared: self.shared.clone(),
-            call,
-            sender,
-            life,
-        };
-        self.reactor.push(Event::Job(Box::new(job)));
-        let outcome = receiver.await.unwrap_or_else(|_| {
-            Err(FieldError::new(
-                "RESOLVER_ENDED",
-                "the resolver was ended before it returned",
-            ))
-        });
-        if let Some(guard) = guard {
-            guard.disarm();
+        let loan = unit
+            .lend()
+            .await
+            .map_err(|error| self.unit_error(error, BORROW))?;
+        let before = context.after_commit();
+        let outcome = self.call(call).await;
+        let hidden = loan.end(outcome.is_ok()).await;
+        if hidden || outcome.is_err() {
+            context.forget_after_commit(before);
         }
-        outcome
+        match hidden {
+            false => outcome,
+            true => Err(FieldError::new(
+                "SQL_ERROR",
+                "a statement of the resolver failed, and it went on: what it did is rolled back",
+            )),
+        }
     }
 
-    async fn load(
-        &self,
-        _context: &RequestContext,
-        statement: Statement<Self>,
-    ) -> Result<PgRows, FieldError> {
-        let pool = self
-            .services
-            .postgres()
-            .await
-            .map_err(|error| FieldError::new("SERVICE_UNAVAILABLE", error.to_string()))?;
+    async fn begin(&self, context: &RequestContext, operation: Operation<'_>) -> Result<(), FieldError> {
+        let atomic = self.shared.atomic_mutations && operation.is_mutation();
+        if atomic || (self.shared.any_borrows && operation.calls(|id| self.shared.borrows(id))) {
+            let (services, reactor) = (self.services.clone(), self.reactor.clone());
+            context.set_unit(Unit::new(services, reactor, atomic));
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, context: &RequestContext, failed: Option<FieldError>) -> Result<(), FieldError> {
+        let Some(unit) = context.unit() else { return Ok(()) };
+        let end = unit.end(failed).await;
+        let functions = context.take_after_commit();
+        match end.map_err(|error| self.unit_error(error, "COMMIT"))? {
+            End::RolledBack(error) => return Err(error),
+            End::Committed | End::Nothing if !functions.is_empty() => {
+                self.reactor
+                    .push(Event::Job(Box::new(CommittedJob { functions })));
+            }
+            End::Committed | End::Nothing => {}
+        }
+        Ok(())
+    }
+
+    async fn load(&self, context: &RequestContext, statement: Statement<Self>) -> Result<PgRows, FieldError> {
+        if let Some(unit) = context.unit() {
+            let rows = unit.query(statement.sql.clone(), statement.params).await;
+            return rows
+                .map(PgRows::new)
+                .map_err(|error| self.unit_error(error, &statement.sql));
+        }
+        let pool = self.services.postgres().await.map_err(unavailable)?;
         let rows = async {
             let connection = pool.get().await?;
             connection.query(&statement.sql, &statement.params).await
         };
-        rows.await.map(PgRows::new).map_err(|error| sql_error(&error))
+        rows.await
+            .map(PgRows::new)
+            .map_err(|error| self.sql_error(&error, &statement.sql))
     }
 
     async fn convert(&self, cells: Cells<Self>) -> Result<Vec<Value>, FieldError> {
@@ -173,13 +218,77 @@ impl Backend for PythonBackend {
     }
 }
 
+/// What is done on a resolver's account before it runs.
+const BORROW: &str = "borrow_db_context";
+
+fn unavailable(error: ServiceError) -> FieldError {
+    FieldError::new("SERVICE_UNAVAILABLE", error.to_string())
+}
+
+impl Shared {
+    fn borrows(&self, id: ResolverId) -> bool {
+        self.resolvers
+            .get(id.0 as usize)
+            .is_some_and(|resolver| resolver.borrows)
+    }
+}
+
+impl PythonBackend {
+    fn unit_error(&self, error: UnitError, sql: &str) -> FieldError {
+        match error {
+            UnitError::Service(error) => unavailable(error),
+            UnitError::Sql(error) => self.sql_error(&error, sql),
+        }
+    }
+
+    /// Runs a resolver in a greenlet.
+    async fn call(&self, call: Call<Self>) -> Result<Resolved<Self>, FieldError> {
+        let (sender, receiver) = oneshot::channel();
+        // What a query computes is worth nothing without its client; what a mutation began is not left half done.
+        let (life, guard) = match call.is_mutation {
+            true => (None, None),
+            false => {
+                let (life, guard) = Lifeline::new(&self.lifelines);
+                (Some(life), Some(guard))
+            }
+        };
+        let job = ResolveJob {
+            shared: self.shared.clone(),
+            call,
+            sender,
+            life,
+        };
+        self.reactor.push(Event::Job(Box::new(job)));
+        let outcome = receiver.await.unwrap_or_else(|_| {
+            Err(FieldError::new(
+                "RESOLVER_ENDED",
+                "the resolver was ended before it returned",
+            ))
+        });
+        if let Some(guard) = guard {
+            guard.disarm();
+        }
+        outcome
+    }
+}
+
 /// A PostgreSQL error as a field's error, with what a developer needs to find it.
-fn sql_error(error: &puff_postgres::Error) -> FieldError {
+fn sql_error(error: &puff_postgres::Error, mask: bool) -> FieldError {
     let Some(report) = error.as_db() else {
-        return FieldError::new("SQL_UNAVAILABLE", error.to_string());
+        let message = match mask {
+            true => "the database is not available".to_owned(),
+            false => error.to_string(),
+        };
+        return FieldError::new("SQL_UNAVAILABLE", message);
     };
-    let mut field = FieldError::new("SQL_ERROR", report.message.clone())
-        .with("sqlstate", Value::str(report.code.as_str()));
+    let message = match mask {
+        true => "the statement failed".to_owned(),
+        false => report.message.clone(),
+    };
+    let mut field = FieldError::new("SQL_ERROR", message).with("sqlstate", Value::str(report.code.as_str()));
+    if mask {
+        return field;
+    }
     if let Some(detail) = &report.detail {
         field = field.with("detail", Value::str(detail.as_str()));
     }

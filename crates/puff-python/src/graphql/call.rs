@@ -5,12 +5,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use puff_graphql::{Call, FieldError, Join, ParentSource, Resolved, Spread, SqlResult, Statement, Value};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyEllipsis, PyList, PyString, PyTuple};
 use tokio::sync::oneshot;
 
 use super::backend::{PythonBackend, Resolver, Shared};
 use super::context::{Context, parent_objects};
-use super::extract::{attribute, resolved};
+use super::extract::{Reading, attribute, resolved};
+use super::failure::{Failures, wrong};
 use crate::convert::{object_to_value, objects_to_params, value_to_object};
 use crate::lifeline::Lifeline;
 use crate::reactor::Job;
@@ -85,7 +87,8 @@ impl ResolverCall {
 
     /// The `context` argument.
     pub(super) fn context(&self) -> Context {
-        Context::new(self.call.context.clone(), self.call.parents.clone())
+        let borrows = self.resolver().is_ok_and(|resolver| resolver.borrows);
+        Context::new(self.call.context.clone(), self.call.parents.clone(), borrows)
     }
 
     /// The field's arguments by their GraphQL names.
@@ -97,16 +100,27 @@ impl ResolverCall {
         Ok(dict)
     }
 
-    /// The resolver returned `result`. Raises TypeError if that is none of the forms a resolver may return.
-    fn finish(&self, result: &Bound<'_, PyAny>) -> PyResult<()> {
-        let resolved = self.interpret(result)?;
+    /// The resolver returned `result`. Exceptions in it that nobody meant for clients: the first, and how many.
+    ///
+    /// Raises TypeError if the result is none of the forms a resolver may return.
+    fn finish(&self, result: &Bound<'_, PyAny>) -> PyResult<Option<(Py<PyAny>, usize)>> {
+        let failures = self.failures();
+        let resolved = self.interpret(result, &failures)?;
         self.send(Ok(resolved));
-        Ok(())
+        Ok(failures.unexpected())
     }
 
-    /// The resolver raised `error`. Does not fail itself, also if the error has no text to show.
-    fn fail(&self, error: &Bound<'_, PyAny>) {
-        self.send(Err(ResolverCall::raised(error)));
+    /// The resolver raised `error`; whether that is news for the log. Does not fail itself, also if the error
+    /// has no text to show.
+    fn fail(&self, error: &Bound<'_, PyAny>) -> bool {
+        let failures = self.failures();
+        self.send(Err(failures.of(error)));
+        failures.unexpected().is_some()
+    }
+
+    /// The class, the function and where it stands, for the log.
+    fn place(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.resolver()?.place.call0(py)
     }
 
     fn __repr__(&self) -> String {
@@ -135,16 +149,9 @@ impl ResolverCall {
         &self.shared
     }
 
-    /// What a client is told of an exception. Does not fail itself, also if the error has no text to show.
-    pub(super) fn raised(error: &Bound<'_, PyAny>) -> FieldError {
-        let text = error
-            .str()
-            .map_or_else(|_| String::new(), |text| text.to_string());
-        let message = match error.get_type().name() {
-            Ok(name) if text.is_empty() => name.to_string(),
-            _ => text,
-        };
-        FieldError::new("RESOLVER_ERROR", message)
+    /// Turns exceptions of this call into errors.
+    pub(super) fn failures(&self) -> Failures {
+        Failures::new(self.shared.mask_errors)
     }
 
     fn resolver(&self) -> PyResult<&Resolver> {
@@ -165,17 +172,21 @@ impl ResolverCall {
     }
 
     /// The four forms of a resolver's result.
-    pub(super) fn interpret(&self, result: &Bound<'_, PyAny>) -> PyResult<Resolved<PythonBackend>> {
+    pub(super) fn interpret(
+        &self,
+        result: &Bound<'_, PyAny>,
+        failures: &Failures,
+    ) -> PyResult<Resolved<PythonBackend>> {
         let form = result.cast::<PyTuple>().ok().filter(|tuple| {
             tuple
                 .get_item(0)
                 .is_ok_and(|first| first.is_instance_of::<PyEllipsis>())
         });
         let Some(form) = form else {
-            return self.value(result);
+            return self.value(result, failures);
         };
         match form.len() {
-            2 => self.value(&form.get_item(1)?),
+            2 => self.value(&form.get_item(1)?, failures),
             3 => self.sql(form, None),
             5 => self.sql(form, Some((form.get_item(3)?, form.get_item(4)?))),
             count => Err(self.wrong(&format!("a tuple of {count}"))),
@@ -183,15 +194,11 @@ impl ResolverCall {
     }
 
     fn wrong(&self, what: &str) -> PyErr {
-        pyo3::exceptions::PyTypeError::new_err(format!(
-            "the resolver {} returned {what}; it may return a value, (..., objects), (..., sql, params) or \
-             (..., sql, params, parent_keys, child_keys)",
-            self.call.field
-        ))
+        wrong(&self.call.field.to_string(), what)
     }
 
     /// A value, objects, or one of either per parent.
-    fn value(&self, value: &Bound<'_, PyAny>) -> PyResult<Resolved<PythonBackend>> {
+    fn value(&self, value: &Bound<'_, PyAny>, failures: &Failures) -> PyResult<Resolved<PythonBackend>> {
         let per_parent = self
             .call
             .parents
@@ -199,7 +206,7 @@ impl ResolverCall {
             .filter(|_| self.resolver().is_ok_and(|r| r.takes_parents));
         let Some(parents) = per_parent else {
             let values = std::slice::from_ref(value);
-            return resolved(values, &self.call, Spread::Shared, &self.shared.types);
+            return resolved(values, &self.call, Spread::Shared, self.reading(failures));
         };
         let values: Vec<Bound<'_, PyAny>> = match value.cast::<PyList>() {
             Ok(list) => list.iter().collect(),
@@ -211,11 +218,18 @@ impl ResolverCall {
         if values.len() != parents.len() {
             return Err(self.wrong_count(parents.len(), Some(values.len())));
         }
-        resolved(&values, &self.call, Spread::PerParent, &self.shared.types)
+        resolved(&values, &self.call, Spread::PerParent, self.reading(failures))
+    }
+
+    fn reading<'r>(&'r self, failures: &'r Failures) -> Reading<'r> {
+        Reading {
+            types: &self.shared.types,
+            failures,
+        }
     }
 
     fn wrong_count(&self, parents: usize, values: Option<usize>) -> PyErr {
-        let got = values.map_or_else(|| "something else".to_owned(), |count| count.to_string());
+        let got = values.map_or_else(|| "no list".to_owned(), |count| count.to_string());
         pyo3::exceptions::PyTypeError::new_err(format!(
             "the resolver {} takes `parents` and so returns a list with one value per parent, in their order: \
              {parents} values were expected, {got} came",
@@ -235,12 +249,16 @@ impl ResolverCall {
                 sql.get_type().qualname()?
             )));
         };
-        let params = objects_to_params(&form.get_item(2)?)?;
-        let mut result = SqlResult {
-            statement: Statement {
+        let params = form.get_item(2)?;
+        let statement = match params.cast::<PyDict>() {
+            Ok(named) => by_name(sql, named)?,
+            Err(_) => Statement {
                 sql: sql.to_str()?.into(),
-                params,
+                params: objects_to_params(&params)?,
             },
+        };
+        let mut result = SqlResult {
+            statement,
             join: None,
             parent_values: None,
         };
@@ -271,7 +289,12 @@ impl ResolverCall {
             return Ok(None);
         };
         let Some(objects) = &table.objects else {
-            return Ok(None);
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            // Objects of a JSON column.
+            return parents
+                .values(&names)
+                .map(Some)
+                .map_err(|error| pyo3::exceptions::PyLookupError::new_err(error.message));
         };
         let columns = names.iter().map(|name| {
             let name = PyString::new(py, name);
@@ -282,4 +305,17 @@ impl ResolverCall {
         });
         columns.collect::<PyResult<_>>().map(Some)
     }
+}
+
+/// A statement with parameters by name, numbered as the server wants them.
+fn by_name(sql: &Bound<'_, PyString>, params: &Bound<'_, PyDict>) -> PyResult<Statement<PythonBackend>> {
+    static BY_NAME: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let found = BY_NAME
+        .import(sql.py(), "puff.graphql._params", "by_name")?
+        .call1((sql, params))?;
+    let (text, values): (Bound<'_, PyString>, Bound<'_, PyAny>) = found.extract()?;
+    Ok(Statement {
+        sql: text.to_str()?.into(),
+        params: objects_to_params(&values)?,
+    })
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use puff_graphql::{Cells, FieldError, Value};
-use pyo3::exceptions::{PyBaseException, PyRuntimeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use tokio::sync::oneshot;
 
 use super::backend::{PythonBackend, Shared};
-use super::extract::field_error;
+use super::failure::{Failures, is_exception};
 use crate::convert::{cell_to_object, object_to_value};
 use crate::reactor::Job;
 
@@ -75,18 +75,14 @@ impl CellsCall {
     /// What the function made of each: JSON data, or the exception that it raised.
     fn finish(&self, results: &Bound<'_, PyList>) {
         let depth = self.cells.list_depth;
-        self.send(Ok(results
-            .iter()
-            .map(|result| converted(&result, depth))
-            .collect()));
+        let failures = self.failures();
+        let values = results.iter().map(|result| converted(&result, depth, &failures));
+        self.send(Ok(values.collect()));
     }
 
     /// Nothing came of it.
     fn fail(&self, error: &Bound<'_, PyAny>) {
-        let message = error
-            .str()
-            .map_or_else(|_| String::new(), |text| text.to_string());
-        self.send(Err(FieldError::new("RESOLVER_ERROR", message)));
+        self.send(Err(self.failures().of(error)));
     }
 
     fn __repr__(&self) -> String {
@@ -95,19 +91,26 @@ impl CellsCall {
 }
 
 /// What came of one cell: JSON data, an exception, or lists of these.
-fn converted(result: &Bound<'_, PyAny>, depth: usize) -> Value {
-    let py = result.py();
-    let failed = |error: &PyErr| Value::Error(Box::new(field_error(py, error)));
-    if result.is_instance_of::<PyBaseException>() {
-        return failed(&PyErr::from_value(result.clone()));
+fn converted(result: &Bound<'_, PyAny>, depth: usize, failures: &Failures) -> Value {
+    if is_exception(result) {
+        return Value::Error(Box::new(failures.of(result)));
     }
     match result.cast::<PyList>() {
-        Ok(list) if depth > 0 => Value::List(list.iter().map(|item| converted(&item, depth - 1)).collect()),
-        _ => object_to_value(result).unwrap_or_else(|error| failed(&error)),
+        Ok(list) if depth > 0 => Value::List(
+            list.iter()
+                .map(|item| converted(&item, depth - 1, failures))
+                .collect(),
+        ),
+        _ => object_to_value(result)
+            .unwrap_or_else(|error| Value::Error(Box::new(failures.of_raised(result.py(), &error)))),
     }
 }
 
 impl CellsCall {
+    fn failures(&self) -> Failures {
+        Failures::new(self.shared.mask_errors)
+    }
+
     fn send(&self, outcome: Outcome) {
         if let Some(sender) = self.sender.lock().take() {
             // An error means that the request has gone; nobody waits for the values.

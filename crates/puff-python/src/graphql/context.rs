@@ -1,6 +1,8 @@
 //! What a resolver sees of its request and its parents.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
@@ -10,12 +12,26 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::backend::PythonBackend;
 use super::extract::attribute;
-use crate::convert::{cell_to_object, value_to_object};
+use super::unit::Unit;
+use crate::convert::{cell_to_object, json_loads, value_to_object};
+use crate::driver::PgSession;
 
 /// One GraphQL request, as far as resolvers care. Clones share it.
 #[derive(Clone, Default)]
 pub struct RequestContext {
     inner: Arc<Inner>,
+    run: Arc<Run>,
+}
+
+/// One execution: a batch has several with one set of headers.
+#[derive(Default)]
+struct Run {
+    /// Nobody waits for the answer any more.
+    gone: AtomicBool,
+    /// The connection of its own, if it has one.
+    unit: OnceLock<Unit>,
+    /// To be called after the commit.
+    after_commit: Mutex<Vec<Py<PyAny>>>,
 }
 
 #[derive(Default)]
@@ -23,6 +39,8 @@ struct Inner {
     headers: HeaderMap,
     /// The request's id, if the server gives ids.
     id: Option<HeaderValue>,
+    /// The client's address, if it came over TCP.
+    peer: Option<SocketAddr>,
     /// `context.state`: a dict, made when a resolver first asks.
     state: Mutex<Option<Py<PyDict>>>,
     /// What the client of a WebSocket sent when it connected.
@@ -45,7 +63,26 @@ impl RequestContext {
                 id,
                 ..Inner::default()
             }),
+            run: Arc::default(),
         }
+    }
+
+    /// Likewise, from a client at this address. Before the context is shared.
+    #[must_use]
+    pub fn with_peer(mut self, peer: Option<SocketAddr>) -> RequestContext {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.peer = peer;
+        }
+        self
+    }
+
+    /// Likewise, with the dict that resolvers see as `context.state`. Before the context is shared.
+    #[must_use]
+    pub fn with_state(mut self, state: Py<PyDict>) -> RequestContext {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.state = Mutex::new(Some(state));
+        }
+        self
     }
 
     /// A connection of a WebSocket, whose client has sent `params`, an object.
@@ -61,6 +98,7 @@ impl RequestContext {
                 connection_params: params.map(Arc::new),
                 ..Inner::default()
             }),
+            run: Arc::default(),
         }
     }
 
@@ -70,26 +108,13 @@ impl RequestContext {
             inner: Arc::new(Inner {
                 headers: self.inner.headers.clone(),
                 id: self.inner.id.clone(),
+                peer: self.inner.peer,
                 connection_params: self.inner.connection_params.clone(),
                 connection: Some(self.clone()),
                 ..Inner::default()
             }),
+            run: Arc::default(),
         }
-    }
-
-    /// Likewise, with the dict that resolvers see as `context.state`. Before the context is shared.
-    #[must_use]
-    pub fn with_state(mut self, state: Py<PyDict>) -> RequestContext {
-        if let Some(inner) = Arc::get_mut(&mut self.inner) {
-            inner.state = Mutex::new(Some(state));
-        }
-        self
-    }
-}
-
-impl RequestContext {
-    pub(super) fn id(&self) -> Option<&str> {
-        self.inner.id.as_ref()?.to_str().ok()
     }
 
     fn state(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
@@ -115,6 +140,79 @@ impl RequestContext {
         let (_, value) = params.find(|(name, _)| name.eq_ignore_ascii_case("authorization"))?;
         value.as_str()
     }
+
+    pub(super) fn id(&self) -> Option<&str> {
+        self.inner.id.as_ref()?.to_str().ok()
+    }
+
+    /// Gives the request a connection of its own. The first call counts.
+    pub(super) fn set_unit(&self, unit: Unit) {
+        let _ = self.run.unit.set(unit);
+    }
+
+    /// The request's own connection, if it has one.
+    pub(super) fn unit(&self) -> Option<&Unit> {
+        self.run.unit.get()
+    }
+
+    /// How much is to be called after the commit.
+    pub(super) fn after_commit(&self) -> usize {
+        self.run.after_commit.lock().len()
+    }
+
+    /// What has been done since there was so much to call is undone.
+    pub(super) fn forget_after_commit(&self, before: usize) {
+        let undone = self.run.after_commit.lock().split_off(before);
+        // Without the lock.
+        drop(undone);
+    }
+
+    /// What is to be called when what has been done so far is committed; it is called once.
+    pub(super) fn take_after_commit(&self) -> Vec<Py<PyAny>> {
+        std::mem::take(&mut *self.run.after_commit.lock())
+    }
+
+    /// The same request for an execution of its own.
+    pub(super) fn for_run(&self) -> RequestContext {
+        RequestContext {
+            inner: self.inner.clone(),
+            run: Arc::default(),
+        }
+    }
+
+    /// To be held while somebody waits for the answer.
+    pub(super) fn attend(&self) -> Attended {
+        Attended(Some(self.run.clone()))
+    }
+}
+
+impl Run {
+    /// The request is over, whoever still holds this.
+    fn close(&self) {
+        if let Some(unit) = self.unit.get() {
+            unit.close();
+        }
+    }
+}
+
+/// Somebody waits for the answer. Dropped without [`Attended::answered`] it tells the resolvers that still run.
+pub(super) struct Attended(Option<Arc<Run>>);
+
+impl Attended {
+    pub(super) fn answered(mut self) {
+        if let Some(run) = self.0.take() {
+            run.close();
+        }
+    }
+}
+
+impl Drop for Attended {
+    fn drop(&mut self) {
+        if let Some(run) = &self.0 {
+            run.gone.store(true, Ordering::Release);
+            run.close();
+        }
+    }
 }
 
 /// The `context` argument of a resolver.
@@ -122,11 +220,24 @@ impl RequestContext {
 pub(crate) struct Context {
     request: RequestContext,
     parents: Option<Parents<PythonBackend>>,
+    /// Whether the resolver borrows the request's connection.
+    borrows: bool,
+    /// The connection object while it is lent.
+    lent: Mutex<Option<Py<PyAny>>>,
 }
 
 impl Context {
-    pub(super) fn new(request: RequestContext, parents: Option<Parents<PythonBackend>>) -> Context {
-        Context { request, parents }
+    pub(super) fn new(
+        request: RequestContext,
+        parents: Option<Parents<PythonBackend>>,
+        borrows: bool,
+    ) -> Context {
+        Context {
+            request,
+            parents,
+            borrows,
+            lent: Mutex::new(None),
+        }
     }
 }
 
@@ -152,6 +263,74 @@ impl Context {
             dict.set_item(name.as_str(), text.join(", "))?;
         }
         Ok(dict)
+    }
+
+    /// The request's cookies: a dict of text by name.
+    #[getter]
+    fn cookies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for value in self.request.inner.headers.get_all(http::header::COOKIE) {
+            let text: String = value.as_bytes().iter().map(|byte| *byte as char).collect();
+            for (name, value) in text.split(';').filter_map(|pair| pair.split_once('=')) {
+                let value = value.trim();
+                let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+                dict.set_item(name.trim(), quoted.unwrap_or(value))?;
+            }
+        }
+        Ok(dict)
+    }
+
+    /// The request's id, or None if the server gives none.
+    #[getter]
+    fn request_id(&self) -> Option<&str> {
+        self.request.id()
+    }
+
+    /// The client's address and port, or None if the request did not come over TCP.
+    #[getter]
+    fn peer(&self) -> Option<(String, u16)> {
+        let peer = self.request.inner.peer?;
+        Some((peer.ip().to_string(), peer.port()))
+    }
+
+    /// Whether nobody waits for the answer any more: the client has gone, or the time is over.
+    ///
+    /// A resolver of a query is ended then, wherever it waits; one of a mutation runs on and may ask.
+    #[getter]
+    fn gone(&self) -> bool {
+        self.request.run.gone.load(Ordering::Acquire)
+    }
+
+    /// The request's own connection, a `puff.postgres` connection, in a resolver under `borrow_db_context`.
+    ///
+    /// Raises RuntimeError in others.
+    #[getter]
+    fn connection(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let lent = self.lent.lock();
+        lent.as_ref().map(|lent| lent.clone_ref(py)).ok_or_else(|| {
+            pyo3::exceptions::PyRuntimeError::new_err(
+                "no connection is lent here: decorate the resolver with puff.graphql.borrow_db_context, below \
+                 @classmethod",
+            )
+        })
+    }
+
+    /// The session of the request's own connection; None if the resolver borrows none.
+    fn borrowed_session(&self) -> Option<PgSession> {
+        let unit = self.request.unit().filter(|_| self.borrows)?;
+        Some(PgSession::new(unit.opened()?.clone()))
+    }
+
+    /// `connection` is what `Context.connection` gives from now on.
+    fn lend(&self, connection: Option<Py<PyAny>>) {
+        let before = std::mem::replace(&mut *self.lent.lock(), connection);
+        // Without the lock: its end may run Python.
+        drop(before);
+    }
+
+    /// `function()` is called when what the resolver does is committed.
+    fn on_commit(&self, function: Py<PyAny>) {
+        self.request.run.after_commit.lock().push(function);
     }
 
     /// A dict for the resolvers of this request to share. That of an operation on a WebSocket begins as a copy of
@@ -261,14 +440,21 @@ pub(super) fn parent_objects<'py>(
                 list.append(row_class.bind(py).call1((dict,))?)?;
             }
         }
-        ParentSource::Table { table, .. } => {
-            for index in parents.indexes() {
-                match table.objects.as_ref().and_then(|objects| objects.get(index)) {
-                    Some(object) => list.append(object)?,
-                    None => list.append(py.None())?,
+        ParentSource::Table { table, .. } => match &table.objects {
+            Some(objects) => {
+                for index in parents.indexes() {
+                    list.append(&objects[index])?;
                 }
             }
-        }
+            // From a JSON column.
+            None => {
+                for index in parents.indexes() {
+                    let text = table.json.as_ref().and_then(|texts| texts.get(index));
+                    let dict = json_loads(py, text.map_or("{}", |text| text))?;
+                    list.append(row_class.bind(py).call1((dict,))?)?;
+                }
+            }
+        },
     }
     Ok(list)
 }

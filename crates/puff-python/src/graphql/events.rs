@@ -17,7 +17,6 @@ use tokio::sync::Notify;
 use super::backend::PythonBackend;
 use super::call::ResolverCall;
 use super::context::Context;
-use super::extract::field_error;
 use crate::lifeline::{Guard, Lifeline};
 use crate::reactor::{Event as HubEvent, Job};
 use crate::waiter::Waiter;
@@ -182,9 +181,10 @@ impl SubscriptionCall {
     /// Hands an event on: whatever a resolver may return. None, or the exception if it is nothing of the kind: the
     /// client is told, and the subscription goes on. Then ask `is_full`.
     fn emit(&self, event: &Bound<'_, PyAny>) -> Option<PyErr> {
-        let (resolved, wrong) = match self.call.interpret(event) {
+        let failures = self.call.failures();
+        let (resolved, wrong) = match self.call.interpret(event, &failures) {
             Ok(resolved) => (Ok(resolved), None),
-            Err(error) => (Err(field_error(event.py(), &error)), Some(error)),
+            Err(error) => (Err(failures.of_raised(event.py(), &error)), Some(error)),
         };
         let mut state = self.queue.state.lock();
         if state.gone {
@@ -227,7 +227,7 @@ impl SubscriptionCall {
 
     /// The generator raised `error`.
     fn fail(&self, error: &Bound<'_, PyAny>) {
-        self.over(Err(ResolverCall::raised(error)));
+        self.over(Err(self.call.failures().of(error)));
     }
 
     /// The greenlet was ended.

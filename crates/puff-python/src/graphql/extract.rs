@@ -3,33 +3,40 @@
 use std::sync::Arc;
 
 use puff_graphql::{
-    Call, Column, FieldError, Nested, Resolved, Shape, Slot, Spread, Table, Value, Wanted, WantedKind,
-    WantedObjects,
+    Call, Column, Nested, Resolved, Shape, Slot, Spread, Table, Value, Wanted, WantedKind, WantedObjects,
 };
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::backend::PythonBackend;
+use super::failure::{Failures, is_exception};
 use super::types::Types;
+
+/// With what objects are read.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'r> {
+    pub(super) types: &'r Types,
+    pub(super) failures: &'r Failures,
+}
 
 /// The values of a layer, or its objects with what is wanted of them.
 pub(super) fn resolved(
     values: &[Bound<'_, PyAny>],
     call: &Call<PythonBackend>,
     spread: Spread,
-    types: &Types,
+    reading: Reading<'_>,
 ) -> PyResult<Resolved<PythonBackend>> {
     Ok(match &call.wanted.kind {
         WantedKind::Leaf { .. } => {
-            let leaf = types.leaf(&call.wanted);
+            let leaf = reading.types.leaf(&call.wanted, reading.failures);
             Resolved::Values {
                 values: values.iter().map(|value| leaf.value(value)).collect(),
                 spread,
             }
         }
         WantedKind::Objects(wanted) => Resolved::Objects {
-            objects: nested(values, &call.wanted.shape, wanted, types)?,
+            objects: nested(values, &call.wanted.shape, wanted, reading)?,
             spread,
         },
     })
@@ -48,27 +55,23 @@ pub(super) fn attribute<'py>(
     }
 }
 
-/// An exception as the error of one value.
-pub(super) fn field_error(py: Python<'_>, error: &PyErr) -> FieldError {
-    FieldError::new("RESOLVER_ERROR", error.value(py).to_string())
-}
-
 /// Objects in their places: one slot per value, all objects of all slots in one table.
 fn nested(
     values: &[Bound<'_, PyAny>],
     shape: &Shape,
     wanted: &WantedObjects,
-    types: &Types,
+    reading: Reading<'_>,
 ) -> PyResult<Nested<PythonBackend>> {
     let mut objects = Vec::new();
     let slots = values
         .iter()
-        .map(|value| place(value, shape, &mut objects))
+        .map(|value| place(value, shape, &mut objects, reading.failures))
         .collect();
     let py = values.first().map(Bound::py);
     let table = match py {
-        Some(py) => table(py, objects, wanted, types)?,
+        Some(py) => table(py, objects, wanted, reading)?,
         None => Table {
+            json: None,
             len: 0,
             columns: Vec::new(),
             objects: None,
@@ -82,9 +85,17 @@ fn nested(
 }
 
 /// Puts a value (an object, or lists of objects) into its slot.
-fn place<'py>(value: &Bound<'py, PyAny>, shape: &Shape, objects: &mut Vec<Bound<'py, PyAny>>) -> Slot {
+fn place<'py>(
+    value: &Bound<'py, PyAny>,
+    shape: &Shape,
+    objects: &mut Vec<Bound<'py, PyAny>>,
+    failures: &Failures,
+) -> Slot {
     if value.is_none() {
         return Slot::Null;
+    }
+    if is_exception(value) {
+        return Slot::Error(Box::new(failures.of(value)));
     }
     match shape {
         Shape::One { .. } => {
@@ -94,10 +105,11 @@ fn place<'py>(value: &Bound<'py, PyAny>, shape: &Shape, objects: &mut Vec<Bound<
         Shape::List { item, .. } => {
             let items = match list_items(value) {
                 Ok(items) => items,
-                Err(error) => return Slot::Error(Box::new(field_error(value.py(), &error))),
+                Err(error) => return Slot::Error(Box::new(failures.of_raised(value.py(), &error))),
             };
             let start = objects.len() as u32;
-            let plain = matches!(**item, Shape::One { .. }) && !items.iter().any(|item| item.is_none());
+            let plain = matches!(**item, Shape::One { .. })
+                && !items.iter().any(|item| item.is_none() || is_exception(item));
             if plain {
                 objects.extend(items);
                 return Slot::Range {
@@ -105,7 +117,12 @@ fn place<'py>(value: &Bound<'py, PyAny>, shape: &Shape, objects: &mut Vec<Bound<
                     end: objects.len() as u32,
                 };
             }
-            Slot::List(items.iter().map(|each| place(each, item, objects)).collect())
+            Slot::List(
+                items
+                    .iter()
+                    .map(|each| place(each, item, objects, failures))
+                    .collect(),
+            )
         }
     }
 }
@@ -137,10 +154,10 @@ fn table(
     py: Python<'_>,
     objects: Vec<Bound<'_, PyAny>>,
     wanted: &WantedObjects,
-    types: &Types,
+    reading: Reading<'_>,
 ) -> PyResult<Table<PythonBackend>> {
     let kinds = match wanted.is_abstract {
-        true => types.object_types(&objects, wanted)?,
+        true => reading.types.object_types(&objects, wanted)?,
         false => Vec::new(),
     };
     let mut columns = Vec::with_capacity(wanted.fields.len());
@@ -160,14 +177,14 @@ fn table(
             });
         columns.push(match &field.value.kind {
             WantedKind::Leaf { .. } => {
-                let leaf = types.leaf(&field.value);
+                let leaf = reading.types.leaf(&field.value, reading.failures);
                 let value = |value: PyResult<Bound<'_, PyAny>>| match value {
                     Ok(value) => leaf.value(&value),
-                    Err(error) => Value::Error(Box::new(field_error(py, &error))),
+                    Err(error) => Value::Error(Box::new(reading.failures.of_raised(py, &error))),
                 };
                 Column::Values(values.map(value).collect())
             }
-            WantedKind::Objects(inner) => Column::Objects(column(py, values, &field.value, inner, types)?),
+            WantedKind::Objects(inner) => Column::Objects(column(py, values, &field.value, inner, reading)?),
         });
     }
     let len = objects.len();
@@ -175,6 +192,7 @@ fn table(
         .keep_objects
         .then(|| objects.into_iter().map(Bound::unbind).collect());
     Ok(Table {
+        json: None,
         len,
         columns,
         objects,
@@ -188,17 +206,17 @@ fn column<'py>(
     values: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
     wanted: &Wanted,
     inner: &WantedObjects,
-    types: &Types,
+    reading: Reading<'_>,
 ) -> PyResult<Nested<PythonBackend>> {
     let mut objects = Vec::new();
     let slots = values
         .map(|value| match value {
-            Ok(value) => place(&value, &wanted.shape, &mut objects),
-            Err(error) => Slot::Error(Box::new(field_error(py, &error))),
+            Ok(value) => place(&value, &wanted.shape, &mut objects, reading.failures),
+            Err(error) => Slot::Error(Box::new(reading.failures.of_raised(py, &error))),
         })
         .collect();
     Ok(Nested {
         slots,
-        table: Arc::new(table(py, objects, inner, types)?),
+        table: Arc::new(table(py, objects, inner, reading)?),
     })
 }

@@ -20,6 +20,10 @@ pub struct GraphQlOptions {
     pub camel_case: bool,
     /// How long one request may take.
     pub timeout: Duration,
+    /// Whether clients read the messages of only those exceptions that are meant for them.
+    pub mask_errors: bool,
+    /// Whether a root field of a mutation is one transaction, which an error undoes.
+    pub atomic_mutations: bool,
     /// Limits and cache sizes.
     pub schema: SchemaOptions,
 }
@@ -29,6 +33,8 @@ impl Default for GraphQlOptions {
         GraphQlOptions {
             camel_case: false,
             timeout: Duration::from_secs(60),
+            mask_errors: false,
+            atomic_mutations: false,
             schema: SchemaOptions::default(),
         }
     }
@@ -107,6 +113,8 @@ pub(super) fn build(class: &Bound<'_, PyAny>, options: GraphQlOptions) -> Result
                 call: entry.getattr("call")?.unbind(),
                 takes_parents: entry.getattr("takes_parents")?.extract()?,
                 name: qualified_name(&entry.getattr("function")?),
+                place: entry.getattr("place")?.unbind(),
+                borrows: entry.getattr("borrows")?.extract()?,
             });
         }
         fields.push(FieldResolver {

@@ -1,15 +1,18 @@
 //! GraphQL: Python resolvers and PostgreSQL rows behind the engine's traits.
 
+mod after;
 mod backend;
 mod call;
 mod cells;
 mod context;
 mod events;
 mod extract;
+mod failure;
 mod load;
 mod rows;
 mod subscription;
 mod types;
+mod unit;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +76,7 @@ impl GraphQl {
     ) -> Result<GraphQl, GraphQlLoadError> {
         let timeout = options.timeout;
         let loaded = load::build(class, options.clone())?;
-        let backend = PythonBackend::new(class.py(), runtime, loaded.resolvers, loaded.types)?;
+        let backend = PythonBackend::new(class.py(), runtime, loaded.resolvers, loaded.types, options)?;
         Ok(GraphQl {
             engine: Engine::new(loaded.schema, Arc::new(backend)),
             timeout,
@@ -86,8 +89,13 @@ impl GraphQl {
     /// Whatever goes wrong is in the answer. Dropping the future drops statements that are under way, and
     /// ends the resolvers of a query where they wait; those of a mutation run to their end.
     pub async fn execute(&self, request: Request, context: RequestContext) -> Response {
+        let context = context.for_run();
+        let attended = context.attend();
         match tokio::time::timeout(self.timeout, self.engine.execute(request, context)).await {
-            Ok(response) => response,
+            Ok(response) => {
+                attended.answered();
+                response
+            }
             Err(_) => Response::refused(&RequestError::new(
                 RequestErrorCode::TimedOut,
                 format!("the request took longer than {} s", self.timeout.as_secs_f64()),
@@ -126,5 +134,6 @@ pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<call::ResolverCall>()?;
     module.add_class::<cells::CellsCall>()?;
     module.add_class::<events::SubscriptionCall>()?;
+    module.add_class::<after::AfterCommit>()?;
     module.add_class::<context::Context>()
 }

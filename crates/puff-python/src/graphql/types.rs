@@ -6,7 +6,7 @@ use puff_graphql::{CellRule, FieldError, LeafRule, Value, Wanted, WantedKind, Wa
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
-use super::extract::field_error;
+use super::failure::{Failures, is_exception};
 use crate::convert::object_to_value;
 
 /// The classes and scalars of one schema.
@@ -130,13 +130,14 @@ impl Types {
     }
 
     /// What makes values of the objects that a leaf wants.
-    pub(super) fn leaf(&self, wanted: &Wanted) -> Leaf<'_> {
+    pub(super) fn leaf<'t>(&'t self, wanted: &Wanted, failures: &'t Failures) -> Leaf<'t> {
         let scalar = match &wanted.kind {
             WantedKind::Leaf { type_name } => self.scalars.get(&**type_name),
             WantedKind::Objects(_) => None,
         };
         Leaf {
             scalar,
+            failures,
             list_depth: wanted.shape.list_depth(),
         }
     }
@@ -145,6 +146,7 @@ impl Types {
 /// Makes the values of one leaf.
 pub(super) struct Leaf<'t> {
     scalar: Option<&'t Scalar>,
+    failures: &'t Failures,
     list_depth: usize,
 }
 
@@ -160,8 +162,17 @@ impl Leaf<'_> {
         if depth > 0 && is_list && self.scalar.is_some() {
             return Value::List(items());
         }
-        self.one(object)
-            .unwrap_or_else(|error| Value::Error(Box::new(field_error(object.py(), &error))))
+        let error = match self.one(object) {
+            Ok(value) => return value,
+            Err(error) => error,
+        };
+        Value::Error(Box::new(match is_exception(object) {
+            // In a value's place it is that value's own error.
+            true => self.failures.of(object),
+            // One bad element of a list leaves the others.
+            false if depth > 0 && is_list => return Value::List(items()),
+            false => self.failures.of_raised(object.py(), &error),
+        }))
     }
 
     fn one(&self, object: &Bound<'_, PyAny>) -> PyResult<Value> {

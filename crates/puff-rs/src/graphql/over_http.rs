@@ -3,10 +3,11 @@
 //! By the GraphQL-over-HTTP specification: POST with JSON, GET for queries only, two response formats. Whatever is
 //! wrong with a request, the answer is one of GraphQL's.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::future::join_all;
@@ -169,7 +170,11 @@ async fn run(endpoint: &Endpoint, parts: Parts, format: Format, asked: Asked) ->
     let header = parts.headers.get("puff-trace").is_some_and(|value| value == "1");
     let may_trace = config.trace.allows(&parts.headers, parts.extensions.get());
     let id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
-    let context = RequestContext::with_id(parts.headers, id);
+    let peer = parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|info| info.0);
+    let context = RequestContext::with_id(parts.headers, id).with_peer(peer);
     let execute = |mut request: puff_graphql::Request| {
         let context = context.clone();
         async move {

@@ -49,6 +49,8 @@ pub(super) fn schema_source(settings: &Settings) -> Result<Option<GraphQlSource>
         camel_case: settings.get_or("graphql_camel_case", default.camel_case)?,
         timeout: settings.get_or("graphql_timeout", default.timeout)?,
         schema: schema_options(settings)?,
+        atomic_mutations: settings.get_or("graphql_atomic_mutations", default.atomic_mutations)?,
+        mask_errors: settings.get_or("graphql_mask_errors", settings.is_production())?,
     };
     Ok(settings
         .get("graphql")?

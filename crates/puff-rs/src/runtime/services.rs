@@ -203,6 +203,7 @@ impl Started {
     /// Closes the PostgreSQL pools and gives the private servers back; they stop when nobody else uses them.
     pub(crate) async fn close(self) {
         // Together: each may wait for as long as its callers would.
+        self.services.close_sessions().await;
         join_all(self.services.opened_postgres().map(Pool::close)).await;
         self.leases.lock().clear();
     }

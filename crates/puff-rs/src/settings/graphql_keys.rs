@@ -63,6 +63,18 @@ pub static GRAPHQL_KEYS: &[Key] = &[
     .default("none"),
     key("graphql_documents_only", "BOOL", "Runs no other documents").default("false"),
     key(
+        "graphql_atomic_mutations",
+        "BOOL",
+        "Make each root field of a mutation one transaction, which an error in it rolls back",
+    )
+    .default("false"),
+    key(
+        "graphql_mask_errors",
+        "BOOL",
+        "Tell clients the messages of GraphQLError only, not those of other exceptions and of PostgreSQL",
+    )
+    .default("true with PUFF_ENV=production, else false"),
+    key(
         "graphql_trace",
         "WHO",
         "Who may ask for a trace with statements and parameters: off, local or always; off in production",

@@ -154,3 +154,5 @@ def _greenlets_apart() -> None:
 
 
 _greenlets_apart()
+
+from . import _lend  # noqa: E402, F401  (it lends the request's connection of GraphQL to the wrappers above)
