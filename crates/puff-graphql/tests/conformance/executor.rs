@@ -33,6 +33,7 @@ fn world() -> World {
         .call("Query.pic", echo)
         .call("Query.args", echo)
         .call("Mutation.m", text("mutated"))
+        .call("Subscription.s", text("an event"))
 }
 
 async fn run(query: &str, operation: Option<&str>) -> (Json, Outcome) {
