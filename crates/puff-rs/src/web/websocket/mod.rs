@@ -5,7 +5,7 @@
 //! with [`python_websocket`]. Handlers in Rust use axum's own `WebSocketUpgrade`, and nothing of this.
 //!
 //! The handshake is ours (`handshake.rs`), the protocol tungstenite's, which axum brings anyway; `conversation.rs`
-//! goes between it and the function (or another [`Peer`]), with time-outs and the server's end.
+//! goes between it and the function (or another `Peer`), with time-outs and the server's end.
 
 mod config;
 mod conversation;
