@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import importlib
 import json
@@ -123,6 +124,17 @@ def test_all_audits_of_the_specification(server: Server) -> None:
     assert len(audits) == 61
 
 
+@pytest.fixture
+def own_event_loop() -> Iterator[None]:
+    """For gql, which takes the event loop that is there, or makes one and leaves it open."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.mark.usefixtures("own_event_loop")
 @pytest.mark.parametrize("transport", ["aiohttp.AIOHTTPTransport", "requests.RequestsHTTPTransport"])
 def test_the_client_gql(server: Server, transport: str) -> None:
     module, name = transport.split(".")

@@ -85,18 +85,16 @@ def other(sql, *args):
     for _ in range(300):
         try:
             connection = driver.connect(host=os.environ["SOCKETS"], application_name="other")
-            break
+            try:
+                connection.autocommit = True
+                with connection.cursor() as cursor:
+                    cursor.execute(sql, args)
+                    return cursor.fetchone()[0]
+            finally:
+                connection.close()
         except driver.OperationalError:
-            time.sleep(0.1)
-    else:
-        raise SystemExit("the server did not come back")
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(sql, args)
-            return cursor.fetchone()[0]
-    finally:
-        connection.close()
+            time.sleep(0.1)  # it is on its way down, or up again
+    raise SystemExit("the server did not come back")
 
 
 def postmaster():

@@ -296,7 +296,11 @@ impl fmt::Display for Trace {
             )?;
             if let Some(sql) = &layer.sql {
                 print_sql(f, sql, 4)?;
-                writeln!(f, "    -- {} parameters: {}", layer.params, layer.shown_params)?;
+                write!(f, "    -- {} parameters", layer.params)?;
+                match layer.params {
+                    0 => writeln!(f)?,
+                    _ => writeln!(f, ": {}", layer.shown_params)?,
+                }
             }
             if let Some(error) = &layer.error {
                 writeln!(f, "    failed: {error}")?;
