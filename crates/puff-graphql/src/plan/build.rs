@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
+use apollo_compiler::Node;
 use apollo_compiler::ast::{FieldDefinition, OperationType, Type, Value as Literal};
-use apollo_compiler::executable::{Field, SelectionSet};
+use apollo_compiler::executable::Field;
 use apollo_compiler::parser::SourceMap;
 use apollo_compiler::schema::ExtendedType;
-use apollo_compiler::{Name, Node};
 use hashbrown::{HashMap, HashSet};
 
 use super::collect::{Collector, Guard, Occurrence, too_large};
+use super::conditions::Conditions;
 use super::input::{Variables, compile_arguments, compile_variables};
+use super::layer::{ChildSource, Layer, Place, Sets, Unplanned, leaf_column};
 use super::{
-    ArgumentsPlan, Child, Condition, FieldPlan, Introspection, Items, Leaf, ObjectPlan, Origin, Output, Plan,
-    PlannedResolver, ResolverPlan, Source, User, Variant,
+    Child, FieldPlan, Introspection, Items, Leaf, ObjectPlan, Origin, Output, Plan, PlannedResolver,
+    ResolverPlan, Source, User, Variant,
 };
 use crate::backend::FieldName;
 use crate::document::{TypeSystem, location};
@@ -156,56 +158,6 @@ struct Builder<'d> {
     planned: usize,
 }
 
-/// The conditions of a plan, each once.
-#[derive(Default)]
-struct Conditions {
-    list: Vec<Condition>,
-    numbers: HashMap<Condition, usize>,
-}
-
-/// The selection sets of one view, with when they count.
-type Sets<'d> = Vec<(&'d SelectionSet, Guard)>;
-
-/// One layer of objects while it is planned.
-struct Layer<'d, 'p> {
-    place: Place<'p>,
-    types: Vec<Name>,
-    wanted: WantedObjects,
-    children: Vec<Unplanned<'d>>,
-    /// Whether there is more than one variant; one alone has each response name once.
-    has_variants: bool,
-    /// The children of a response name, if there are several variants.
-    by_key: HashMap<Arc<str>, Vec<usize>>,
-}
-
-/// Where a layer stands.
-#[derive(Clone, Copy)]
-struct Place<'p> {
-    depth: usize,
-    /// Response names joined by dots.
-    path: &'p str,
-    /// How many items lists have that no argument of their own bounds.
-    lists: Items,
-}
-
-/// A child whose own objects are not planned yet: more variants may come to share it.
-struct Unplanned<'d> {
-    name: FieldName,
-    field: &'d Node<Field>,
-    type_name: &'d Name,
-    shape: Shape,
-    source: ChildSource,
-    users: Vec<User>,
-    views: Vec<Sets<'d>>,
-    path: String,
-}
-
-#[derive(PartialEq)]
-enum ChildSource {
-    Resolver(PlannedResolver, ArgumentsPlan),
-    Attribute(Arc<str>),
-}
-
 /// What the schema says about a field's value.
 enum FieldSource {
     Resolver(PlannedResolver),
@@ -255,7 +207,7 @@ impl<'d> Builder<'d> {
                     .iter()
                     .map(|occurrences| self.field(occurrences, &mut layer, variants.len(), number))
                     .collect::<Result<_, _>>()?;
-                let order = self.order(&collected);
+                let order = self.conditions.order(&collected);
                 variants.push(Variant { fields, order });
             }
         }
@@ -558,52 +510,15 @@ impl<'d> Builder<'d> {
         for one in occurrences.iter().take(MAX_LOCATIONS) {
             let name = one.field.alias.as_ref().unwrap_or(&one.field.name);
             if let Some(place) = location(name.location(), self.sources) {
-                found.push((self.any_of(vec![one.guard.clone()]), place));
+                found.push((self.conditions.any_of(vec![one.guard.clone()]), place));
             }
         }
         found.into()
     }
 
     fn condition(&mut self, occurrences: &[Occurrence<'d>]) -> Option<usize> {
-        self.any_of(occurrences.iter().map(|one| one.guard.clone()).collect())
-    }
-
-    /// The number of a condition; `None` if it always holds.
-    fn any_of(&mut self, mut condition: Condition) -> Option<usize> {
-        if condition.iter().any(Vec::is_empty) {
-            return None;
-        }
-        condition.sort_unstable();
-        condition.dedup();
-        let Conditions { list, numbers } = &mut self.conditions;
-        Some(*numbers.entry(condition).or_insert_with_key(|condition| {
-            list.push(condition.clone());
-            list.len() - 1
-        }))
-    }
-
-    /// Which occurrences decide the order of fields, if that depends on variables: a field stands where its
-    /// first occurrence that counts stands.
-    fn order(&mut self, collected: &[Vec<Occurrence<'d>>]) -> Option<Vec<(usize, Option<usize>)>> {
-        if collected
-            .iter()
-            .all(|occurrences| occurrences.len() == 1 || occurrences[0].guard.is_empty())
-        {
-            return None;
-        }
-        let mut all: Vec<_> = collected
-            .iter()
-            .enumerate()
-            .flat_map(|(field, occurrences)| {
-                occurrences.iter().map(move |one| (one.number, field, &one.guard))
-            })
-            .collect();
-        all.sort_unstable_by_key(|(number, ..)| *number);
-        Some(
-            all.into_iter()
-                .map(|(_, field, guard)| (field, self.any_of(vec![guard.clone()])))
-                .collect(),
-        )
+        self.conditions
+            .any_of(occurrences.iter().map(|one| one.guard.clone()).collect())
     }
 
     fn name(&mut self, name: &str) -> Arc<str> {
@@ -612,94 +527,6 @@ impl<'d> Builder<'d> {
             None => self.names.entry(name.to_owned()).or_insert(name.into()).clone(),
         }
     }
-}
-
-impl<'d> Layer<'d, '_> {
-    /// Adds a child, or another user to the one that is the same.
-    fn add(
-        &mut self,
-        key: &Arc<str>,
-        one: Unplanned<'d>,
-        mut user: User,
-        occurrences: &[Occurrence<'d>],
-    ) -> Source {
-        let known = self.by_key.get(key).into_iter().flatten().copied();
-        let known = known
-            .into_iter()
-            .find(|number| self.children[*number].is_same(&one));
-        let number = known.unwrap_or_else(|| {
-            if self.has_variants {
-                self.by_key
-                    .entry(key.clone())
-                    .or_default()
-                    .push(self.children.len());
-            }
-            let dot = if self.place.path.is_empty() { "" } else { "." };
-            let lists = "[]".repeat(one.shape.list_depth());
-            let path = format!("{}{dot}{key}{lists}", self.place.path);
-            self.children.push(Unplanned { path, ..one });
-            self.children.len() - 1
-        });
-        let child = &mut self.children[number];
-        let sets = sets(occurrences);
-        let known = child.views.iter().position(|known| same_sets(known, &sets));
-        user.view = known.unwrap_or_else(|| {
-            child.views.push(sets);
-            child.views.len() - 1
-        });
-        let view = user.view;
-        child.users.push(user);
-        Source::Child { number, view }
-    }
-}
-
-impl Unplanned<'_> {
-    /// Whether one call or one attribute gives the values of both. That their response names are the same is
-    /// known.
-    fn is_same(&self, other: &Self) -> bool {
-        self.name.field_name == other.name.field_name
-            && self.type_name == other.type_name
-            && self.shape == other.shape
-            && self.source == other.source
-    }
-}
-
-/// The column of a leaf; leaves are read once however often they are selected.
-fn leaf_column(wanted: &mut WantedObjects, attribute: Arc<str>, type_number: usize, value: Wanted) -> usize {
-    let known = |field: &WantedField| field.attribute == attribute && field.value == value;
-    let known = wanted.fields.iter().position(known);
-    let column = known.unwrap_or_else(|| {
-        wanted.fields.push(WantedField {
-            attribute,
-            types: Vec::new(),
-            value,
-        });
-        wanted.fields.len() - 1
-    });
-    let types = &mut wanted.fields[column].types;
-    if !types.contains(&type_number) {
-        types.push(type_number);
-    }
-    column
-}
-
-/// The selections below a field, from all its occurrences.
-fn sets<'d>(occurrences: &[Occurrence<'d>]) -> Sets<'d> {
-    // What is below a field counts when its own occurrence counts. If all occurrences count together the
-    // field's own condition says it already.
-    let same = occurrences.iter().all(|one| one.guard == occurrences[0].guard);
-    let set = |one: &Occurrence<'d>| {
-        let guard = if same { Guard::new() } else { one.guard.clone() };
-        Some((one.field.selection_set.as_ref()?, guard))
-    };
-    occurrences.iter().filter_map(set).collect()
-}
-
-fn same_sets(one: &Sets<'_>, other: &Sets<'_>) -> bool {
-    let same = |(one, other): (&(&SelectionSet, Guard), &(&SelectionSet, Guard))| {
-        std::ptr::eq(one.0, other.0) && one.1 == other.1
-    };
-    one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
 /// The lists and nulls of a declared type.

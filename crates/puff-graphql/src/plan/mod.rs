@@ -2,9 +2,11 @@
 
 mod build;
 mod collect;
+mod conditions;
 mod cost;
 mod describe;
 pub(crate) mod input;
+mod layer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -6,13 +6,12 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
-use puff_postgres::{CancelToken, DirectConnection, Error, Rows, Step, wait_for_socket};
+use puff_postgres::{CancelToken, DirectConnection, Error, Rows, Step};
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::PyTimeoutError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::sync::Notify;
@@ -25,9 +24,6 @@ use crate::poller::Source;
 use crate::reactor::Reactor;
 use crate::waiter::Waiter;
 
-/// How soon a thread that waits notices Ctrl-C; Python's signal handlers run only while attached.
-const TICK: Duration = Duration::from_millis(50);
-
 /// How many milliseconds are waited, each time, before the server is asked again to stop a statement.
 const CANCEL_PAUSES: [u64; 8] = [50, 100, 200, 400, 800, 1600, 3200, 6400];
 
@@ -35,7 +31,7 @@ const CANCEL_PAUSES: [u64; 8] = [50, 100, 200, 400, 800, 1600, 3200, 6400];
 pub(crate) struct Conversation {
     pub(super) state: Mutex<State>,
     /// Told when it is a thread's turn.
-    turns: Condvar,
+    pub(super) turns: Condvar,
     /// The socket once more, to wait for it without the lock.
     socket: OwnedFd,
     cancel: CancelToken,
@@ -197,140 +193,11 @@ impl Conversation {
         }
     }
 
-    // ------------------------------------------------------------ for threads
-
-    /// Runs the first step of an exchange on this thread, which blocks, detached, until it is its turn and
-    /// the server has answered; `TimeoutError` if that is not before `until`.
-    pub(super) fn run(
-        self: &Arc<Self>,
-        py: Python<'_>,
-        exchange: &Exchange,
-        until: Option<Instant>,
-    ) -> PyResult<Given> {
-        let ticket = self.take_turn(py, until)?;
-        {
-            let mut state = self.state.lock();
-            let started = state
-                .connection()
-                .and_then(|connection| connection.start(&exchange.sql, exchange.begin.as_deref()));
-            if let Err(error) = started {
-                self.pass_on(&mut state);
-                drop(state);
-                return Err(exception(py, &error));
-            }
-        }
-        self.drive(py, ticket, until)
-    }
-
-    /// Runs the next step of the copy that this thread holds; likewise.
-    pub(super) fn run_on(self: &Arc<Self>, py: Python<'_>, until: Option<Instant>) -> PyResult<Given> {
-        let held = {
-            let mut state = self.state.lock();
-            match (state.connection().map(drop), &state.turn) {
-                (Err(error), _) => Err(error),
-                (Ok(()), Turn::Thread(ticket)) => Ok(*ticket),
-                (Ok(()), _) => Err(Error::InvalidInput("there is no copy to go on with".to_owned())),
-            }
-        };
-        match held {
-            Ok(ticket) => self.drive(py, ticket, until),
-            Err(error) => Err(exception(py, &error)),
-        }
-    }
-
     /// The greenlet or thread that holds a copy gave up.
     pub(super) fn abandon_held(self: &Arc<Self>) {
         let mut state = self.state.lock();
         if matches!(state.turn, Turn::Held(_) | Turn::Thread(_)) {
             self.give_up(&mut state);
-        }
-    }
-
-    fn take_turn(self: &Arc<Self>, py: Python<'_>, until: Option<Instant>) -> PyResult<u64> {
-        let mut state = self.state.lock();
-        state.last_ticket += 1;
-        let ticket = state.last_ticket;
-        if state.is_free() {
-            state.turn = Turn::Thread(ticket);
-            return Ok(ticket);
-        }
-        state.waiting.push_back(Pending::Thread(ticket));
-        drop(state);
-        loop {
-            let mine = py.detach(|| {
-                let mut state = self.state.lock();
-                if !state.is_turn_of(ticket) {
-                    self.turns.wait_for(&mut state, tick(until));
-                }
-                state.is_turn_of(ticket)
-            });
-            if mine {
-                return Ok(ticket);
-            }
-            if let Err(signal) = look_up(py, until) {
-                let mut state = self.state.lock();
-                state
-                    .waiting
-                    .retain(|pending| !matches!(pending, Pending::Thread(other) if *other == ticket));
-                if state.is_turn_of(ticket) {
-                    self.pass_on(&mut state);
-                }
-                return Err(signal);
-            }
-        }
-    }
-
-    fn drive(self: &Arc<Self>, py: Python<'_>, ticket: u64, until: Option<Instant>) -> PyResult<Given> {
-        loop {
-            match py.detach(|| self.drive_detached(ticket, until)) {
-                Some(given) => return given.map_err(|error| exception(py, &error)),
-                None => {
-                    if let Err(signal) = look_up(py, until) {
-                        let mut state = self.state.lock();
-                        if state.is_turn_of(ticket) {
-                            self.give_up(&mut state);
-                        }
-                        return Err(signal);
-                    }
-                }
-            }
-        }
-    }
-
-    /// `None` when it is time to look at signals and the clock.
-    fn drive_detached(self: &Arc<Self>, ticket: u64, until: Option<Instant>) -> Option<Result<Given, Error>> {
-        loop {
-            let mut state = self.state.lock();
-            if !state.is_turn_of(ticket) {
-                // Somebody has closed the session.
-                return Some(Err(closed()));
-            }
-            let step = match state.connection() {
-                Ok(connection) => connection.advance(),
-                Err(error) => Step::Done(Err(error)),
-            };
-            let write = match step {
-                Step::Wait { write } => write,
-                Step::CopyOut(data) => return Some(Ok(Given::Data(data))),
-                Step::CopyIn => return Some(Ok(Given::Wanted)),
-                Step::Done(answer) => {
-                    self.pass_on(&mut state);
-                    return Some(answer.map(Given::Answer));
-                }
-            };
-            drop(state);
-            match wait_for_socket(&self.socket, write, tick(until)) {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => {
-                    // The next in line shall not wait for a thread that has gone.
-                    let mut state = self.state.lock();
-                    if state.is_turn_of(ticket) {
-                        self.give_up(&mut state);
-                    }
-                    return Some(Err(error));
-                }
-            }
         }
     }
 
@@ -493,7 +360,7 @@ impl Conversation {
     }
 
     /// Lets the next in line have the session.
-    fn pass_on(self: &Arc<Self>, state: &mut State) {
+    pub(super) fn pass_on(self: &Arc<Self>, state: &mut State) {
         self.set_turn(state, Turn::Free);
         while !state.cancelling
             && matches!(state.turn, Turn::Free)
@@ -535,7 +402,7 @@ impl State {
         matches!(self.turn, Turn::Free) && !self.cancelling && self.waiting.is_empty()
     }
 
-    fn is_turn_of(&self, ticket: u64) -> bool {
+    pub(super) fn is_turn_of(&self, ticket: u64) -> bool {
         matches!(self.turn, Turn::Thread(other) if other == ticket)
     }
 }
@@ -584,20 +451,4 @@ fn give(waiter: Py<Waiter>, given: Result<Given, Error>) {
 
 fn fail(waiter: Py<Waiter>, error: Error) {
     give(waiter, Err(error));
-}
-
-/// How long a thread may sleep before it looks at signals and the clock.
-fn tick(until: Option<Instant>) -> Duration {
-    until.map_or(TICK, |until| {
-        TICK.min(until.saturating_duration_since(Instant::now()))
-    })
-}
-
-/// What ends a thread's wait early: a signal's exception, or the time.
-fn look_up(py: Python<'_>, until: Option<Instant>) -> PyResult<()> {
-    py.check_signals()?;
-    match until {
-        Some(until) if Instant::now() >= until => Err(PyTimeoutError::new_err("the time is over")),
-        _ => Ok(()),
-    }
 }

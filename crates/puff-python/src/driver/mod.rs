@@ -14,6 +14,7 @@ mod owned;
 mod pool;
 mod session;
 mod task;
+mod thread;
 
 use pyo3::prelude::*;
 
