@@ -130,6 +130,16 @@ class Query:
 @dataclass
 class Schema:
     query: Query
+
+@dataclass
+class Terms:
+    @classmethod
+    def discount(cls, context, /) -> int:
+        return 20
+
+@dataclass
+class Partners:
+    query: Terms
 """
 
 
@@ -174,6 +184,10 @@ def test_rust_graphql_and_wsgi_in_one_server(
             time.sleep(0.05)
         assert server.get("/elsewhere").text == "from Python: /elsewhere"
         assert server.graphql("{ things(count: 2) { n } }") == {"data": {"things": [{"n": 1}, {"n": 2}]}}
+        terms = server.request(
+            "POST", "/partners/graphql", b'{"query": "{ discount }"}', {"Content-Type": "application/json"}
+        )
+        assert terms.json() == {"data": {"discount": 20}}
         assert server.get("/subscriptions").status == 426
         page = server.get("/playground")
         assert page.status == 404 or '"subscriptions": "/subscriptions"' in page.text

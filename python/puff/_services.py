@@ -143,13 +143,17 @@ class _More(NamedTuple):
 
 
 class GraphQL:
-    """The program's GraphQL schema, called in process."""
+    """A GraphQL schema of the program's, called in process."""
 
-    __slots__ = ("_loader", "_loading")
+    __slots__ = ("_loader", "_loading", "_name")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str | None = None) -> None:
+        self._name = name
         self._loading = Lock()
         self._loader: greenlet | None = None
+
+    def __repr__(self) -> str:
+        return f"puff.global_graphql({'' if self._name is None else repr(self._name)})"
 
     def query(
         self,
@@ -172,13 +176,14 @@ class GraphQL:
             operation: Which of the document's operations to run; needed when it has several.
 
         Raises:
-            RuntimeError: the program has no schema (`RuntimeConfig::set_gql_schema_class`, `--graphql`).
+            RuntimeError: the program has no schema (`RuntimeConfig::set_gql_schema_class`, `--graphql`), or
+                none of this name; the message tells the names there are.
             ValueError: a header is none of HTTP's.
             puff.graphql.SchemaError: in plain Python, where the schema that `puff.toml` or `PUFF_GRAPHQL`
                 names is loaded on first use: it makes no sense.
         """
         more = _More(operation, list((headers or {}).items()), context)
-        return self._hub().wait_for(partial(native.graphql_query, query, variables, more))  # type: ignore[no-any-return]
+        return self._hub().wait_for(partial(native.graphql_query, self._name, query, variables, more))  # type: ignore[no-any-return]
 
     def plan(self, query: str, *, operation: str | None = None) -> str:
         """The layers that a document would have, as text, without running it.
@@ -187,7 +192,7 @@ class GraphQL:
             ValueError: the document does not fit the schema. Other errors as `query`.
         """
         self._hub()
-        return native.graphql_plan(query, operation)
+        return native.graphql_plan(self._name, query, operation)
 
     def subscribe(
         self,
@@ -220,19 +225,19 @@ class GraphQL:
             ```
         """
         self._hub()
-        return Subscription(lambda: native.graphql_subscribe(query, variables, context), timeout)
+        return Subscription(lambda: native.graphql_subscribe(self._name, query, variables, context), timeout)
 
     def sdl(self) -> str:
         """The schema in GraphQL's schema definition language. Errors as `query`."""
         self._hub()
-        return native.graphql_sdl()
+        return native.graphql_sdl(self._name)
 
     def _hub(self) -> Hub:
         """The hub, once the schema is there: a program loads it at its start, plain Python does so here."""
         hub = current_hub()
         # Whoever asks while it is being imported, from the module's own body, gets on without a lock, and
         # is told that the module has no such class yet.
-        if native.graphql_pending() is not None and self._loader is not getcurrent():
+        if native.graphql_pending(self._name) is not None and self._loader is not getcurrent():
             with self._loading:
                 self._loader = getcurrent()
                 try:
@@ -242,14 +247,15 @@ class GraphQL:
         return hub
 
     def _load(self) -> None:
-        path = native.graphql_pending()
+        path = native.graphql_pending(self._name)
         if path is not None:
             # By name: that room is above this one, and is needed by those who have a schema only.
-            native.graphql_load(importlib.import_module("puff.graphql").load_schema(path))
+            native.graphql_load(self._name, importlib.import_module("puff.graphql").load_schema(path))
 
 
-_redis, _graphql, _pubsub = Redis(), GraphQL(), PubSub()
+_redis, _pubsub = Redis(), PubSub()
 _postgres: dict[str | None, Postgres] = {}
+_graphql: dict[str | None, GraphQL] = {}
 
 
 def global_postgres(name: str | None = None) -> Postgres:
@@ -281,9 +287,24 @@ def global_pubsub() -> PubSub:
     return _pubsub
 
 
-def global_graphql() -> GraphQL:
-    """The program's GraphQL schema."""
-    return _graphql
+def global_graphql(name: str | None = None) -> GraphQL:
+    """The program's GraphQL schema, or the one called `name`: the same object each time.
+
+    A schema with a name is a table `[graphql_schema.NAME]` of `puff.toml`, a variable
+    `PUFF_GRAPHQL_SCHEMA_NAME_CLASS`, or one of a Rust program's (`RuntimeConfig::set_gql_schema_named`).
+    Whether there is such a schema shows at its first use.
+
+    Raises:
+        TypeError: the name is not a text.
+
+    Example:
+        >>> import puff
+        >>> puff.global_graphql("admin")
+        puff.global_graphql('admin')
+    """
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"the name of a schema is a str, not {type(name).__name__}")
+    return _graphql.get(name) or _graphql.setdefault(name, GraphQL(name))
 
 
 def global_state() -> Any:

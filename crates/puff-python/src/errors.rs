@@ -6,6 +6,7 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 
 use crate::call::CallError;
+use crate::graphql::NoSchema;
 use crate::greenlet::BoxError;
 use crate::services;
 
@@ -54,6 +55,12 @@ pub(crate) fn into_pyerr(error: BoxError) -> PyErr {
         return ServiceError::new_err(failure.to_string());
     }
     PyRuntimeError::new_err(error.to_string())
+}
+
+impl From<NoSchema> for PyErr {
+    fn from(error: NoSchema) -> PyErr {
+        PyRuntimeError::new_err(error.to_string())
+    }
 }
 
 fn postgres(failure: &puff_postgres::Error) -> PyErr {

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::graphql::{GraphQl, GraphQlSource};
+use crate::graphql::{GraphQl, NoSchema, Schemas};
 use crate::reactor::Reactor;
 use crate::services::Services;
 use crate::tasks::{Tasks, Unfinished};
@@ -30,8 +30,7 @@ struct Inner {
     shutdown: CancellationToken,
     tasks: Arc<Tasks>,
     global_state: OnceLock<Py<PyAny>>,
-    graphql: OnceLock<GraphQl>,
-    graphql_source: OnceLock<GraphQlSource>,
+    schemas: OnceLock<Schemas>,
 }
 
 /// The runtime that Python's `puff.*` functions see.
@@ -54,8 +53,7 @@ impl Runtime {
                 shutdown: CancellationToken::new(),
                 tasks: Arc::default(),
                 global_state: OnceLock::new(),
-                graphql: OnceLock::new(),
-                graphql_source: OnceLock::new(),
+                schemas: OnceLock::new(),
             }),
         })
     }
@@ -142,26 +140,29 @@ impl Runtime {
         self.inner.global_state.get()
     }
 
-    /// Sets the schema behind `puff.global_graphql()`. The first call counts.
-    pub fn set_graphql(&self, graphql: GraphQl) {
-        let _ = self.inner.graphql.set(graphql);
+    /// Sets the schemas behind `puff.global_graphql()`. Those that are not loaded are when Python first uses them: for
+    /// runtimes without a start of their own, in plain Python. The first call counts.
+    pub fn set_schemas(&self, schemas: Schemas) {
+        let _ = self.inner.schemas.set(schemas);
     }
 
-    /// The program's GraphQL schema, if it has one.
+    /// The program's GraphQL schemas; none until they are loaded.
+    pub fn schemas(&self) -> &Schemas {
+        static NONE: Schemas = Schemas::new();
+        self.inner.schemas.get().unwrap_or(&NONE)
+    }
+
+    /// The program's GraphQL schema without a name, if it has one.
     pub fn graphql(&self) -> Option<&GraphQl> {
-        self.inner.graphql.get()
+        self.schemas().get(None).ok()
     }
 
-    /// Says where a schema is that is loaded when Python first uses it; for runtimes without a start of their
-    /// own, in plain Python. The first call counts.
-    pub fn set_graphql_source(&self, source: GraphQlSource) {
-        let _ = self.inner.graphql_source.set(source);
-    }
-
-    /// The schema that is still to be loaded, if there is one.
-    pub(crate) fn pending_graphql(&self) -> Option<&GraphQlSource> {
-        let source = self.inner.graphql_source.get();
-        source.filter(|_| self.graphql().is_none())
+    /// The program's GraphQL schema called `name`.
+    ///
+    /// # Errors
+    /// [`NoSchema`], which tells the names there are.
+    pub fn graphql_named(&self, name: &str) -> Result<&GraphQl, NoSchema> {
+        self.schemas().get(Some(name))
     }
 
     /// Makes this the runtime that Python sees.

@@ -1,5 +1,5 @@
 //! Rust routes, GraphQL and a WSGI application in one server. The Python modules `site_app` (a WSGI
-//! application `app`) and `site_schema` (a class `Schema`) lie in the working directory.
+//! application `app`) and `site_schema` (classes `Schema` and `Partners`) lie in the working directory.
 
 use std::net::SocketAddr;
 
@@ -41,7 +41,8 @@ async fn broken() -> &'static str {
 fn main() -> ExitCode {
     let rc = RuntimeConfig::default()
         .set_postgres(true)
-        .set_gql_schema_class("site_schema.Schema");
+        .set_gql_schema_class("site_schema.Schema")
+        .set_gql_schema_named("partners", "site_schema.Partners");
     let router = Router::new()
         .get("/greet/{name}", greet)
         .with_state(Greeting("Hello"))
@@ -54,7 +55,8 @@ fn main() -> ExitCode {
             playground("/graphql", "/subscriptions").default_query("{ hello }"),
         )
         .post("/graphql", handle_graphql())
-        .get("/subscriptions", handle_subscriptions());
+        .get("/subscriptions", handle_subscriptions())
+        .post("/partners/graphql", handle_graphql().schema("partners"));
     Program::new("site")
         .about("Rust, GraphQL and WSGI side by side")
         .runtime_config(rc)

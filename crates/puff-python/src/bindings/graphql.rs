@@ -27,34 +27,31 @@ impl<'py> IntoPyObject<'py> for Answer {
     }
 }
 
-pub(super) fn schema() -> PyResult<GraphQl> {
-    Runtime::current()?.graphql().cloned().ok_or_else(|| {
-        PyRuntimeError::new_err(
-            "this program has no GraphQL schema: give one with --graphql pkg.mod:Schema, with PUFF_GRAPHQL, in \
-             puff.toml, or with RuntimeConfig::set_gql_schema_class",
-        )
-    })
+/// The schema called `name`, or the default one.
+pub(super) fn schema(name: Option<&str>) -> PyResult<GraphQl> {
+    Ok(Runtime::current()?.schemas().get(name)?.clone())
 }
 
-/// The name of the schema that is to be loaded before the first use: `pkg.mod:Schema`.
+/// Where the schema is that is to be loaded before its first use: `pkg.mod:Schema`.
 #[pyfunction]
-fn graphql_pending() -> PyResult<Option<String>> {
-    Ok(Runtime::current()?
-        .pending_graphql()
-        .map(|source| source.path.clone()))
+fn graphql_pending(name: Option<&str>) -> PyResult<Option<String>> {
+    let runtime = Runtime::current()?;
+    let pending = runtime.schemas().pending(name);
+    Ok(pending.map(|source| source.path.clone()))
 }
 
 /// Loads the pending schema, whose class Python has imported: a module's body may wait, and a greenlet must
 /// not be parked with native frames on its stack.
 #[pyfunction]
-fn graphql_load(class: &Bound<'_, PyAny>) -> PyResult<()> {
+fn graphql_load(name: Option<&str>, class: &Bound<'_, PyAny>) -> PyResult<()> {
     let runtime = Runtime::current()?;
-    if let Some(source) = runtime.pending_graphql() {
+    if let Some(source) = runtime.schemas().pending(name) {
         let loaded = GraphQl::from_class(class, &runtime, &source.options);
-        runtime.set_graphql(loaded.map_err(|error| match error {
+        let loaded = loaded.map_err(|error| match error {
             GraphQlLoadError::Python(raised) => raised,
             error => PyRuntimeError::new_err(error.to_string()),
-        })?);
+        })?;
+        runtime.schemas().set(name, loaded);
     }
     Ok(())
 }
@@ -88,13 +85,14 @@ impl More {
 #[pyfunction]
 fn graphql_query(
     py: Python<'_>,
+    name: Option<&str>,
     query: String,
     variables: Option<Bound<'_, PyDict>>,
     more: More,
     waiter: Py<Waiter>,
 ) -> PyResult<()> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let graphql = schema()?;
+    let graphql = schema(name)?;
     // Through JSON text: the one path that clients over HTTP take as well.
     let body = PyDict::new(py);
     body.set_item("query", query)?;
@@ -114,15 +112,15 @@ fn graphql_query(
 
 /// The layers that a document would have, as text. Raises ValueError for one that does not fit the schema.
 #[pyfunction]
-fn graphql_plan(query: &str, operation: Option<&str>) -> PyResult<String> {
-    let plan = schema()?.plan(query, operation);
+fn graphql_plan(name: Option<&str>, query: &str, operation: Option<&str>) -> PyResult<String> {
+    let plan = schema(name)?.plan(query, operation);
     plan.map(|plan| plan.to_string())
         .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 #[pyfunction]
-fn graphql_sdl() -> PyResult<String> {
-    Ok(schema()?.sdl().to_owned())
+fn graphql_sdl(name: Option<&str>) -> PyResult<String> {
+    Ok(schema(name)?.sdl().to_owned())
 }
 
 pub(super) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {

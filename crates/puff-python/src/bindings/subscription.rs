@@ -122,15 +122,15 @@ impl Drop for SubscriptionHandle {
 
 /// Begins a subscription; `state` becomes its `context.state`.
 #[pyfunction]
-#[pyo3(signature = (query, variables, state))]
 fn graphql_subscribe(
     py: Python<'_>,
+    name: Option<&str>,
     query: String,
     variables: Option<Bound<'_, PyDict>>,
     state: Option<Py<PyDict>>,
 ) -> PyResult<SubscriptionHandle> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let graphql = schema()?;
+    let graphql = schema(name)?;
     // Through JSON text: the one path that clients over HTTP take as well.
     let body = PyDict::new(py);
     body.set_item("query", query)?;

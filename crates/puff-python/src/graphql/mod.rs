@@ -10,6 +10,7 @@ mod extract;
 mod failure;
 mod load;
 mod rows;
+mod schemas;
 mod subscription;
 mod types;
 mod unit;
@@ -26,6 +27,7 @@ use backend::PythonBackend;
 use context::Context;
 pub use context::RequestContext;
 pub use load::{GraphQlLoadError, GraphQlOptions, GraphQlSource};
+pub use schemas::{NoSchema, Schemas};
 pub use subscription::{Next, Subscription};
 
 use crate::call::PythonFunction;

@@ -5,8 +5,7 @@ use std::io::{Read, Write};
 use clap::{Arg, ArgMatches};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use puff_graphql::{Outcome, Record, Request};
-use puff_python::Runtime;
-use puff_python::graphql::{GraphQl, RequestContext};
+use puff_python::graphql::{GraphQl, NoSchema, RequestContext};
 
 use crate::errors::{BoxError, ConfigError, ProgramError};
 use crate::program::{Command, Invocation, Prepared};
@@ -18,6 +17,9 @@ pub(super) struct GraphQlCommand;
 impl Command for GraphQlCommand {
     fn cli(&self) -> clap::Command {
         let schema = keys::find("graphql").map(|key| key.arg().global(true));
+        let name = Arg::new("name").long("schema").value_name("NAME").global(true).help(
+            "The schema of this name, a table [graphql_schema.NAME] of puff.toml, instead of the default one",
+        );
         let request = |command: clap::Command| {
             command
                 .arg(
@@ -51,6 +53,7 @@ impl Command for GraphQlCommand {
             .about("Prints the schema, runs a query, shows the layers and SQL of a query")
             .subcommand_required(true)
             .args(schema)
+            .arg(name)
             .subcommand(clap::Command::new("schema").about("Prints the schema in SDL"))
             .subcommand(request(clap::Command::new("query").about("Runs a query and prints the answer")))
             .subcommand(request(
@@ -63,42 +66,56 @@ impl Command for GraphQlCommand {
     }
 
     fn prepare(&self, invocation: &Invocation) -> Result<Prepared, ProgramError> {
-        if invocation.settings.get::<String>("graphql")?.is_none() {
-            return Err(ConfigError::Missing(
-                "no schema: name its class with --graphql pkg.mod:Schema (or in puff.toml)".into(),
-            )
-            .into());
-        }
-        let (name, matches) = invocation.matches.subcommand().ok_or_else(|| {
+        let schema = chosen(invocation)?;
+        let (command, matches) = invocation.matches.subcommand().ok_or_else(|| {
             ConfigError::Usage("puff graphql needs a command; see 'puff graphql --help'".into())
         })?;
-        match name {
-            "schema" => Ok(with_schema(|graphql, _| async move { print(graphql.sdl()) })),
+        Ok(match command {
+            "schema" => with_schema(schema, |graphql| async move { print(graphql.sdl()) }),
             "query" => {
                 let call = Call::parse(matches)?;
-                Ok(with_schema(
-                    |graphql, _| async move { call.query(&graphql).await },
-                ))
+                with_schema(schema, |graphql| async move { call.query(&graphql).await })
             }
             _ => {
                 let call = Call::parse(matches)?;
-                Ok(with_schema(|graphql, _| async move { call.plan(&graphql).await }))
+                with_schema(schema, |graphql| async move { call.plan(&graphql).await })
             }
-        }
+        })
     }
 }
 
-/// Goes on with the program's schema; Ctrl-C ends it.
-fn with_schema<F>(work: impl FnOnce(GraphQl, Runtime) -> F + Send + 'static) -> Prepared
+/// The name of the schema that is meant; the default one has none.
+fn chosen(invocation: &Invocation) -> Result<Option<String>, ConfigError> {
+    let Invocation { settings, matches } = invocation;
+    let name = matches.get_one::<String>("name").cloned();
+    let known = settings.schemas()?;
+    let found = match &name {
+        Some(name) => known.contains(name),
+        None => settings.is_set("graphql"),
+    };
+    match NoSchema::among(name.as_deref(), known.iter()) {
+        _ if found => Ok(name),
+        NoSchema::None => Err(ConfigError::Missing(
+            "no schema: name its class with --graphql pkg.mod:Schema (or in puff.toml)".into(),
+        )),
+        NoSchema::Default { known } => Err(ConfigError::Missing(format!(
+            "no schema without a name: choose one with --schema, of {}",
+            known.join(", ")
+        ))),
+        unknown => Err(ConfigError::Usage(unknown.to_string())),
+    }
+}
+
+/// Goes on with the program's schema called `name`, or the default one; Ctrl-C ends it.
+fn with_schema<F>(name: Option<String>, work: impl FnOnce(GraphQl) -> F + Send + 'static) -> Prepared
 where
     F: Future<Output = Result<i32, BoxError>> + Send + 'static,
 {
     Prepared::future(|context| async move {
-        let runtime = context.runtime;
-        let graphql = runtime.graphql().cloned().ok_or("the schema was not loaded")?;
-        let stop = runtime.shutdown().clone();
+        let graphql = context.runtime.schemas().get(name.as_deref())?.clone();
+        let stop = context.runtime.shutdown().clone();
         tokio::select! {
-            status = work(graphql, runtime) => status,
+            status = work(graphql) => status,
             () = stop.cancelled() => Ok(130),
         }
     })

@@ -7,7 +7,7 @@ use puff_python::wsgi::ConnectionInfo;
 
 use super::documents::Documents;
 use crate::errors::ConfigError;
-use crate::settings::{ByteSize, Count, SettingValue, Settings};
+use crate::settings::{ByteSize, Count, SchemaSettings, SettingValue};
 use crate::web::is_local;
 
 /// The settings of GraphQL over HTTP.
@@ -77,15 +77,15 @@ impl TraceFor {
 }
 
 impl GraphQlConfig {
-    /// The configuration that `settings` describe.
+    /// The configuration that the settings of a schema describe.
     ///
     /// # Errors
     /// A value that does not parse.
-    pub(crate) fn from_settings(settings: &Settings) -> Result<GraphQlConfig, ConfigError> {
+    pub(crate) fn from_settings(settings: SchemaSettings<'_>) -> Result<GraphQlConfig, ConfigError> {
         let default = GraphQlConfig::default();
-        let trace = settings.get::<TraceFor>("graphql_trace")?;
-        let only = settings.get_or("graphql_documents_only", false)?;
-        let documents = match settings.get::<String>("graphql_documents")? {
+        let trace = settings.get::<TraceFor>("trace")?;
+        let only = settings.get_or("documents_only", false)?;
+        let documents = match settings.get::<String>("documents")? {
             Some(path) => Documents::read(Path::new(&path), only)?,
             None if only => {
                 return Err(ConfigError::Missing(
@@ -95,16 +95,16 @@ impl GraphQlConfig {
             None => default.documents,
         };
         Ok(GraphQlConfig {
-            max_body: settings.get_or("graphql_max_body", ByteSize(default.max_body))?.0,
-            max_batch: settings.get_or("graphql_max_batch", Count(default.max_batch))?.0,
-            cross_site_protection: settings.get_or("graphql_csrf", default.cross_site_protection)?,
+            max_body: settings.get_or("max_body", ByteSize(default.max_body))?.0,
+            max_batch: settings.get_or("max_batch", Count(default.max_batch))?.0,
+            cross_site_protection: settings.get_or("csrf", default.cross_site_protection)?,
             documents,
             trace: match trace {
                 // As with the page for exceptions: what a developer set is not taken along.
-                _ if settings.is_production() => TraceFor::Nobody,
+                _ if settings.program().is_production() => TraceFor::Nobody,
                 trace => trace.unwrap_or(TraceFor::Local),
             },
-            server_timing: settings.get_or("graphql_server_timing", default.server_timing)?,
+            server_timing: settings.get_or("server_timing", default.server_timing)?,
         })
     }
 }
@@ -112,6 +112,7 @@ impl GraphQlConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Settings;
 
     #[test]
     fn nobody_gets_traces_in_production() {
@@ -119,7 +120,7 @@ mod tests {
         let trace = |environment: &[(&str, &str)]| {
             let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
             let settings = Settings::load(environment.iter().map(pair), None, directory.path()).unwrap();
-            GraphQlConfig::from_settings(&settings).unwrap().trace
+            GraphQlConfig::from_settings(settings.schema(None)).unwrap().trace
         };
         let production = ("PUFF_ENV", "production");
         assert_eq!(trace(&[]), TraceFor::Local);

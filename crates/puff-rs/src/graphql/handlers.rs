@@ -13,14 +13,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::response::Response;
 use http::StatusCode;
+use puff_python::graphql::NoSchema;
 
-use super::{Endpoint, over_http, subscriptions};
+use super::{Endpoints, over_http, subscriptions};
 use crate::web::{PlaygroundAssets, text_response};
 
 type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -30,28 +32,47 @@ type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
 ///
 /// A program without a schema, or a router that no server command runs, answers 500.
 pub fn handle_graphql() -> GraphQlHandler {
-    GraphQlHandler
+    GraphQlHandler { schema: None }
 }
 
 /// The handler of [`handle_graphql`].
-#[derive(Debug, Clone, Copy)]
-pub struct GraphQlHandler;
+#[derive(Debug, Clone)]
+pub struct GraphQlHandler {
+    schema: Option<Arc<str>>,
+}
+
+impl GraphQlHandler {
+    /// Answers with the schema called `name` ([`RuntimeConfig::set_gql_schema_named`]) instead of the default one.
+    ///
+    /// [`RuntimeConfig::set_gql_schema_named`]: crate::runtime::RuntimeConfig::set_gql_schema_named
+    pub fn schema(self, name: &str) -> GraphQlHandler {
+        GraphQlHandler {
+            schema: Some(name.into()),
+        }
+    }
+}
 
 impl<S> Handler<(), S> for GraphQlHandler {
     type Future = ResponseFuture;
 
     fn call(self, mut request: Request, _: S) -> ResponseFuture {
         Box::pin(async move {
-            match request.extensions_mut().remove::<Endpoint>() {
-                Some(endpoint) => over_http::answer(&endpoint, request).await,
-                None => no_schema(),
+            let endpoints = endpoints(&mut request);
+            match endpoints.get(self.schema.as_deref()) {
+                Ok(endpoint) => over_http::answer(endpoint, request).await,
+                Err(error) => no_schema(&error),
             }
         })
     }
 }
 
-fn no_schema() -> Response {
-    tracing::error!("a GraphQL request, but no schema: call RuntimeConfig::set_gql_schema_class");
+fn endpoints(request: &mut Request) -> Endpoints {
+    let endpoints = request.extensions_mut().remove();
+    endpoints.unwrap_or_default()
+}
+
+fn no_schema(error: &NoSchema) -> Response {
+    tracing::error!("a GraphQL request, but {error}");
     text_response::<Body>(
         StatusCode::INTERNAL_SERVER_ERROR,
         "this server has no GraphQL schema",
@@ -62,20 +83,32 @@ fn no_schema() -> Response {
 ///
 /// A client that asks for no WebSocket gets a 426. Clients of event streams ask [`handle_graphql`].
 pub fn handle_subscriptions() -> SubscriptionsHandler {
-    SubscriptionsHandler
+    SubscriptionsHandler { schema: None }
 }
 
 /// The handler of [`handle_subscriptions`].
-#[derive(Debug, Clone, Copy)]
-pub struct SubscriptionsHandler;
+#[derive(Debug, Clone)]
+pub struct SubscriptionsHandler {
+    schema: Option<Arc<str>>,
+}
+
+impl SubscriptionsHandler {
+    /// Answers with the schema called `name`, as [`GraphQlHandler::schema`].
+    pub fn schema(self, name: &str) -> SubscriptionsHandler {
+        SubscriptionsHandler {
+            schema: Some(name.into()),
+        }
+    }
+}
 
 impl<S> Handler<(), S> for SubscriptionsHandler {
     type Future = std::future::Ready<Response>;
 
     fn call(self, mut request: Request, _: S) -> Self::Future {
-        std::future::ready(match request.extensions_mut().remove::<Endpoint>() {
-            Some(endpoint) => subscriptions::answer(endpoint, request),
-            None => no_schema(),
+        let endpoints = endpoints(&mut request);
+        std::future::ready(match endpoints.get(self.schema.as_deref()) {
+            Ok(endpoint) => subscriptions::answer(endpoint, request),
+            Err(error) => no_schema(&error),
         })
     }
 }

@@ -1,7 +1,8 @@
 //! GraphQL over HTTP and WebSockets: the handlers that a router names.
 //!
 //! The schema itself comes from Python dataclasses (`RuntimeConfig::set_gql_schema_class`, or `--graphql` of
-//! the stock server). The handlers find it through a request extension that the server commands put on, so
+//! the stock server); a program may have more of them, with names (`RuntimeConfig::set_gql_schema_named`). The handlers
+//! find them through a request extension that the server commands put on, so
 //! that a router can be built before Python runs.
 //!
 //! ```no_run
@@ -32,6 +33,7 @@
 mod config;
 mod cross_site;
 mod documents;
+mod endpoints;
 pub mod handlers;
 mod media;
 mod over_http;
@@ -39,19 +41,7 @@ mod subscriptions;
 
 pub use config::{GraphQlConfig, TraceFor};
 pub use documents::Documents;
-pub use puff_python::graphql::GraphQl;
+pub(crate) use endpoints::{Endpoint, Endpoints};
+pub use puff_python::graphql::{GraphQl, NoSchema, Schemas};
 pub(crate) use subscriptions::Streams;
 pub use subscriptions::SubscriptionConfig;
-
-use crate::web::BodyLimits;
-
-/// The schema of the program and its limits, as the server gives them to the handlers.
-#[derive(Clone)]
-pub(crate) struct Endpoint {
-    pub(crate) graphql: GraphQl,
-    pub(crate) body: BodyLimits,
-    pub(crate) config: GraphQlConfig,
-    pub(crate) subscriptions: SubscriptionConfig,
-    /// The places of event streams.
-    pub(crate) streams: Streams,
-}

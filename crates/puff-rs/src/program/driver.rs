@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use puff_graphql::SchemaOptions;
-use puff_python::graphql::{GraphQl, GraphQlLoadError, GraphQlOptions, GraphQlSource};
+use puff_python::graphql::{GraphQlLoadError, GraphQlOptions, GraphQlSource, Schemas};
 use puff_python::import::ResolveError;
 use puff_python::{Runtime, greenlet_async};
 use pyo3::prelude::*;
@@ -19,42 +19,55 @@ use crate::errors::{BoxError, ConfigError, ProgramError};
 use crate::logging::LoggerLevels;
 use crate::runtime::{Console, GlobalStateFn, ServicePlan};
 use crate::serve::Seat;
-use crate::settings::{ByteSize, Settings};
+use crate::settings::{ByteSize, SchemaSettings, Settings};
 
-/// The limits of the schema.
-fn schema_options(settings: &Settings) -> Result<SchemaOptions, ConfigError> {
+/// The limits of a schema.
+fn schema_options(settings: SchemaSettings<'_>) -> Result<SchemaOptions, ConfigError> {
     let default = SchemaOptions::default();
     let count = |name: &str, default: usize| settings.get_or(name, default);
-    let response = settings.get_or("graphql_max_response", ByteSize(default.max_response_bytes))?;
+    let response = settings.get_or("max_response", ByteSize(default.max_response_bytes))?;
     Ok(SchemaOptions {
-        max_tokens: count("graphql_max_tokens", default.max_tokens)?,
-        max_depth: count("graphql_max_depth", default.max_depth)?,
-        max_fields: count("graphql_max_fields", default.max_fields)?,
-        max_root_fields: count("graphql_max_root_fields", default.max_root_fields)?,
-        max_aliases: count("graphql_max_aliases", default.max_aliases)?,
-        max_directives: count("graphql_max_directives", default.max_directives)?,
-        max_complexity: count("graphql_max_complexity", default.max_complexity)?,
-        list_size: count("graphql_list_size", default.list_size)?,
-        max_rows: count("graphql_max_rows", default.max_rows)?,
+        max_tokens: count("max_tokens", default.max_tokens)?,
+        max_depth: count("max_depth", default.max_depth)?,
+        max_fields: count("max_fields", default.max_fields)?,
+        max_root_fields: count("max_root_fields", default.max_root_fields)?,
+        max_aliases: count("max_aliases", default.max_aliases)?,
+        max_directives: count("max_directives", default.max_directives)?,
+        max_complexity: count("max_complexity", default.max_complexity)?,
+        list_size: count("list_size", default.list_size)?,
+        max_rows: count("max_rows", default.max_rows)?,
         max_response_bytes: response.0,
-        introspection: settings.get_or("graphql_introspection", default.introspection)?,
+        introspection: settings.get_or("introspection", default.introspection)?,
         ..default
     })
 }
 
-/// The schema that the settings name, if they name one.
-pub(super) fn schema_source(settings: &Settings) -> Result<Option<GraphQlSource>, ConfigError> {
+/// Where a schema is and how it is served, if there is one.
+fn schema_source(settings: SchemaSettings<'_>) -> Result<Option<GraphQlSource>, ConfigError> {
     let default = GraphQlOptions::default();
+    let production = settings.program().is_production();
     let options = GraphQlOptions {
-        camel_case: settings.get_or("graphql_camel_case", default.camel_case)?,
-        timeout: settings.get_or("graphql_timeout", default.timeout)?,
+        camel_case: settings.get_or("camel_case", default.camel_case)?,
+        timeout: settings.get_or("timeout", default.timeout)?,
         schema: schema_options(settings)?,
-        atomic_mutations: settings.get_or("graphql_atomic_mutations", default.atomic_mutations)?,
-        mask_errors: settings.get_or("graphql_mask_errors", settings.is_production())?,
+        atomic_mutations: settings.get_or("atomic_mutations", default.atomic_mutations)?,
+        mask_errors: settings.get_or("mask_errors", production)?,
     };
-    Ok(settings
-        .get("graphql")?
-        .map(|path| GraphQlSource { path, options }))
+    Ok(settings.class()?.map(|path| GraphQlSource { path, options }))
+}
+
+/// The schemas that the settings name.
+pub(super) fn schemas(settings: &Settings) -> Result<Schemas, ConfigError> {
+    let mut schemas = Schemas::default();
+    if let Some(source) = schema_source(settings.schema(None))? {
+        schemas = schemas.with_default(source);
+    }
+    for name in settings.schemas()? {
+        if let Some(source) = schema_source(settings.schema(Some(&name)))? {
+            schemas = schemas.with_named(name, source);
+        }
+    }
+    Ok(schemas)
 }
 
 /// A program on its way from the command line to its command.
@@ -69,7 +82,8 @@ pub(super) struct Driver {
     pub(super) embedded: puff_embedded::EmbeddedConfig,
     pub(super) services: Option<ServicePlan>,
     pub(super) global_state: Option<GlobalStateFn>,
-    pub(super) graphql: Option<GraphQlSource>,
+    /// Until they are loaded.
+    pub(super) schemas: Mutex<Schemas>,
     pub(super) prepared: Mutex<Option<Prepared>>,
     pub(super) seat: Option<Arc<Seat>>,
     pub(super) failure: Arc<Mutex<Option<ProgramError>>>,
@@ -82,11 +96,11 @@ impl Driver {
     }
 
     fn load_graphql(&self, py: Python<'_>) -> Result<(), ProgramError> {
-        if let Some(source) = &self.graphql {
-            let loaded = GraphQl::load(py, &self.runtime, source);
-            self.runtime
-                .set_graphql(loaded.map_err(|error| load_error(py, error))?);
-        }
+        let schemas = std::mem::take(&mut *self.schemas.lock());
+        schemas
+            .load(py, &self.runtime)
+            .map_err(|error| load_error(py, error))?;
+        self.runtime.set_schemas(schemas);
         Ok(())
     }
 
@@ -155,7 +169,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Loads the GraphQL schema; whether that worked.
+    /// Loads the GraphQL schemas; whether that worked.
     fn load(&self, py: Python<'_>) -> bool {
         self.checked(self.load_graphql(py)).is_some()
     }
@@ -167,11 +181,8 @@ impl Driver {
             .as_ref()
             .map(|prepared| prepared.imports.clone())
             .unwrap_or_default();
-        self.graphql
-            .iter()
-            .map(|schema| schema.path.clone())
-            .chain(own)
-            .collect()
+        let schemas = self.schemas.lock();
+        schemas.classes().map(str::to_owned).chain(own).collect()
     }
 
     /// Starts the command: `(task, None, None)` for Rust, `(None, function, args)` for Python, None for an error.

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use puff_embedded::EmbeddedConfig;
-use puff_python::graphql::GraphQlSource;
+use puff_python::graphql::Schemas;
 use puff_python::{Runtime, run_background, run_main};
 use pyo3::ffi::c_str;
 use pyo3::prelude::*;
 
 use super::command::Prepared;
-use super::driver::{Driver, schema_source};
+use super::driver::{Driver, schemas};
 use crate::errors::{ConfigError, ProgramError};
 use crate::logging::{self, Ending, LoggerLevels};
 use crate::runtime::{Console, RuntimeConfig, ServicePlan, Started};
@@ -38,7 +38,7 @@ pub(crate) struct Launch {
     directory: PathBuf,
     prepared: Prepared,
     plan: ServicePlan,
-    graphql: Option<GraphQlSource>,
+    schemas: Schemas,
     threads: usize,
     blocking_threads: usize,
     watchdog: Duration,
@@ -60,11 +60,16 @@ impl Launch {
     ) -> Result<Launch, ConfigError> {
         let log = logging::init(&settings, &name, if prepared.server { "info" } else { "warn" })?;
         let mut plan = ServicePlan::new(&config, &settings)?;
+        let schemas = schemas(&settings)?;
         if prepared.eager_postgres {
             plan = plan.with_eager_postgres();
         }
         Ok(Launch {
-            graphql: schema_source(&settings)?.filter(|_| prepared.services),
+            schemas: if prepared.services {
+                schemas
+            } else {
+                Schemas::default()
+            },
             threads: threads(&settings, prepared.seat.as_deref())?,
             blocking_threads: blocking_threads(&settings)?,
             watchdog: settings
@@ -124,7 +129,7 @@ impl Launch {
                 services: Some(self.plan).filter(|_| needs_services && self.prepared.eager),
                 seat: self.prepared.seat.clone(),
                 global_state: self.config.global_state.filter(|_| needs_services),
-                graphql: self.graphql,
+                schemas: Mutex::new(self.schemas),
                 prepared: Mutex::new(Some(self.prepared)),
                 failure: Arc::default(),
             };
@@ -180,7 +185,7 @@ impl Background {
         let settings = Settings::load(super::utf8_environment(), None, &directory)?;
         let log = logging::init(&settings, "puff", "warn")?;
         let plan = ServicePlan::new(&RuntimeConfig::default().lazy_services(), &settings)?;
-        let graphql = schema_source(&settings)?;
+        let schemas = schemas(&settings)?;
         let mut embedded = embedded_config(&settings, &directory);
         embedded.supervisor = host.supervisor;
         let failed =
@@ -190,10 +195,10 @@ impl Background {
         let tokio = tokio_runtime(threads(&settings, None)?)?;
         let started = plan.build(&embedded, Console::new(false));
         let runtime = new_runtime(&tokio, &started)?;
-        if let Some(source) = graphql {
-            // The schema's name is meant from the folder of `puff.toml`. Last, so that it hides nothing.
+        if schemas.classes().next().is_some() {
+            // A class is meant from the folder of `puff.toml`. Last, so that it hides nothing.
             append_path(py, &directory).map_err(failed)?;
-            runtime.set_graphql_source(source);
+            runtime.set_schemas(schemas);
         }
         let background = Background {
             parts: Mutex::new(Some((runtime.clone(), tokio, started, log.ending))),

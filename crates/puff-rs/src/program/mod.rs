@@ -181,7 +181,8 @@ impl Program {
             .iter()
             .fold(settings, |settings, (key, value)| {
                 settings.with_program_value(key, Some(value.clone()))
-            });
+            })
+            .with_program_schemas(&self.config.schemas);
         let invocation = Invocation { settings, matches };
         let mut prepared = self.commands[index].prepare(&invocation)?;
         let instead = prepared.instead.take();

@@ -50,6 +50,8 @@ pub struct RuntimeConfig {
     pub(crate) values: Vec<(String, String)>,
     /// The names of PostgreSQL pools beside the default one.
     pub(crate) pools: BTreeSet<String>,
+    /// The names of GraphQL schemas beside the default one, as often as they were given.
+    pub(crate) schemas: Vec<String>,
 }
 
 impl RuntimeConfig {
@@ -80,6 +82,36 @@ impl RuntimeConfig {
     /// The Python class of the GraphQL schema: `pkg.mod.Schema` or `pkg.mod:Schema`.
     pub fn set_gql_schema_class(self, path: impl Into<String>) -> Self {
         self.value("graphql", path)
+    }
+
+    /// A GraphQL schema beside the default one, as `class` names it: for administrators, for partners.
+    ///
+    /// Routes lead to it with [`handle_graphql().schema(name)`], Python asks for it with
+    /// `puff.global_graphql(name)`. The name is lower-case letters, digits and `_`, a letter first, and not
+    /// `default`; with another, or with one name twice, the program does not start. In `puff.toml` it is the table
+    /// `[graphql_schema.NAME]`, and what that says wins, as do variables such as `PUFF_GRAPHQL_SCHEMA_NAME_CLASS`.
+    ///
+    /// ```
+    /// use puff_rs::graphql::handlers::{handle_graphql, handle_subscriptions, playground};
+    /// use puff_rs::prelude::*;
+    ///
+    /// let rc = RuntimeConfig::default()
+    ///     .set_gql_schema_class("shop.schema.Schema")
+    ///     .set_gql_schema_named("admin", "shop.admin.Schema");
+    /// let router: Router = Router::new()
+    ///     .post("/graphql", handle_graphql())
+    ///     .post("/admin", handle_graphql().schema("admin"))
+    ///     .get("/admin/subscriptions", handle_subscriptions().schema("admin"))
+    ///     .get("/admin", playground("/admin", "/admin/subscriptions"));
+    /// # let _ = (rc, router);
+    /// ```
+    ///
+    /// [`handle_graphql().schema(name)`]: crate::graphql::handlers::GraphQlHandler::schema
+    pub fn set_gql_schema_named(mut self, name: impl Into<String>, class: impl Into<String>) -> Self {
+        let name = name.into();
+        self = self.value(&format!("graphql_schema.{name}.class"), class);
+        self.schemas.push(name);
+        self
     }
 
     /// What `puff.global_state()` returns in Python: the object that `make` makes, usually of a `#[pyclass]`.
@@ -168,6 +200,7 @@ impl fmt::Debug for RuntimeConfig {
                 &self.values.iter().map(|(key, _)| key).collect::<Vec<_>>(),
             )
             .field("pools", &self.pools)
+            .field("schemas", &self.schemas)
             .finish_non_exhaustive()
     }
 }

@@ -1,11 +1,12 @@
-//! `puff.toml`: a flat table of settings, a table for each named PostgreSQL pool, and one of WebSockets.
+//! `puff.toml`: a flat table of settings, a table for each PostgreSQL pool and each GraphQL schema with a name, and
+//! one of WebSockets.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use toml::Value;
 
-use super::{keys, pools, websocket_keys};
+use super::{keys, pools, schemas, websocket_keys};
 use crate::errors::ConfigError;
 
 /// The name of the file in the working directory.
@@ -14,10 +15,13 @@ pub const CONFIG_FILE: &str = "puff.toml";
 /// What is in the file.
 #[derive(Debug, Default, Clone)]
 pub(super) struct File {
-    /// Each setting as the text that a flag would have; those of a named pool as `postgres.reports.url`.
+    /// Each setting as the text that a flag would have; those of a named pool as `postgres.reports.url`, of a schema
+    /// likewise.
     pub(super) values: HashMap<String, String>,
     /// The pools that have a table, be it an empty one.
     pub(super) pools: BTreeSet<String>,
+    /// The schemas likewise.
+    pub(super) schemas: BTreeSet<String>,
     /// Paths of WebSockets and the functions that serve them.
     pub(super) websockets: BTreeMap<String, String>,
 }
@@ -39,7 +43,9 @@ pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
     let mut file = File::default();
     for (name, value) in table {
         if name == pools::TABLE {
-            file.read_pools(path, value)?;
+            file.pools = file.read_tables(path, value, &POOLS)?;
+        } else if name == schemas::TABLE {
+            file.schemas = file.read_tables(path, value, &SCHEMAS)?;
         } else if name == websocket_keys::TABLE {
             file.websockets = read_websockets(path, value)?;
         } else if let Some(key) = keys::find(&name) {
@@ -56,34 +62,69 @@ pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
     Ok(file)
 }
 
+/// Tables below one key, each with a name and with settings that the others have as well.
+struct Tables {
+    key: &'static str,
+    rule: &'static str,
+    name_rule: &'static str,
+    is_name: fn(&str) -> bool,
+    has: fn(&str) -> bool,
+    similar: fn(&str) -> Option<&'static str>,
+}
+
+const POOLS: Tables = Tables {
+    key: pools::TABLE,
+    rule: pools::TABLE_RULE,
+    name_rule: pools::NAME_RULE,
+    is_name: pools::is_name,
+    has: |setting| pools::KEYS.contains(&setting),
+    similar: pools::similar,
+};
+
+const SCHEMAS: Tables = Tables {
+    key: schemas::TABLE,
+    rule: schemas::TABLE_RULE,
+    name_rule: schemas::NAME_RULE,
+    is_name: schemas::is_name,
+    has: |setting| schemas::keys().any(|key| key == setting),
+    similar: schemas::similar,
+};
+
 impl File {
-    fn read_pools(&mut self, path: &Path, value: Value) -> Result<(), ConfigError> {
+    /// Keeps the settings of the tables; their names.
+    fn read_tables(
+        &mut self,
+        path: &Path,
+        value: Value,
+        kind: &Tables,
+    ) -> Result<BTreeSet<String>, ConfigError> {
         let refused = |key: &str, reason: &str| ConfigError::Rejected {
             source_name: format!("{}: {key}", path.display()),
             reason: reason.to_owned(),
         };
         let Value::Table(tables) = value else {
-            return Err(refused(pools::TABLE, pools::TABLE_RULE));
+            return Err(refused(kind.key, kind.rule));
         };
+        let mut names = BTreeSet::new();
         for (name, value) in tables {
-            let key = format!("{}.{name}", pools::TABLE);
-            let Value::Table(pool) = value else {
-                return Err(refused(&key, pools::TABLE_RULE));
+            let key = format!("{}.{name}", kind.key);
+            let Value::Table(table) = value else {
+                return Err(refused(&key, kind.rule));
             };
-            if !pools::is_name(&name) {
-                return Err(refused(&key, pools::NAME_RULE));
+            if !(kind.is_name)(&name) {
+                return Err(refused(&key, kind.name_rule));
             }
-            for (setting, value) in pool {
+            for (setting, value) in table {
                 let path_in_file = format!("{key}.{setting}");
-                if !pools::KEYS.contains(&setting.as_str()) {
-                    return Err(unknown(path, path_in_file, pools::similar(&setting)));
+                if !(kind.has)(&setting) {
+                    return Err(unknown(path, path_in_file, (kind.similar)(&setting)));
                 }
                 let text = text_of(path, &path_in_file, value)?;
                 self.values.insert(path_in_file, text);
             }
-            self.pools.insert(name);
+            names.insert(name);
         }
-        Ok(())
+        Ok(names)
     }
 }
 
@@ -189,6 +230,27 @@ mod tests {
         let file = read(&path).unwrap();
         assert_eq!(file.values["postgres.reports.pool_size"], "3");
         assert_eq!(file.pools.into_iter().collect::<Vec<_>>(), ["reports", "same"]);
+    }
+
+    #[test]
+    fn schemas_have_tables() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(CONFIG_FILE);
+        std::fs::write(&path, "[graphql_schema.admin]\nclass = 'a:A'\nmax_depth = 3\n").unwrap();
+        let file = read(&path).unwrap();
+        assert_eq!(file.values["graphql_schema.admin.class"], "a:A");
+        assert_eq!(file.values["graphql_schema.admin.max_depth"], "3");
+        assert_eq!(file.schemas.into_iter().collect::<Vec<_>>(), ["admin"]);
+        assert_eq!(
+            error_of("[graphql_schema.admin]\nmax_deph = 1"),
+            "puff.toml: unknown key \"graphql_schema.admin.max_deph\" (did you mean \"max_depth\"?)"
+        );
+        assert_eq!(
+            error_of("[graphql_schema]\nclass = 'a:A'"),
+            "puff.toml: graphql_schema.class: a schema is a table, [graphql_schema.NAME]; the default one has graphql \
+             and its like"
+        );
+        assert!(error_of("[graphql_schema.default]").ends_with("which is the one without a name"));
     }
 
     #[test]

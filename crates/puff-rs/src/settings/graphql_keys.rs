@@ -2,7 +2,8 @@
 
 use super::keys::{Key, key};
 
-/// How the GraphQL schema is served.
+/// How a GraphQL schema is served. Each has them again in the table of a schema with a name, where those that are
+/// missing are as they are here.
 pub static GRAPHQL_KEYS: &[Key] = &[
     key(
         "graphql_camel_case",
@@ -86,6 +87,10 @@ pub static GRAPHQL_KEYS: &[Key] = &[
         "Answers say in a header Server-Timing how long their parts took",
     )
     .default("false"),
+];
+
+/// How subscriptions are transported, for all schemas.
+pub static SUBSCRIPTION_KEYS: &[Key] = &[
     key(
         "graphql_max_operations",
         "N",

@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction};
 
-pub use super::graphql_keys::GRAPHQL_KEYS;
+pub use super::graphql_keys::{GRAPHQL_KEYS, SUBSCRIPTION_KEYS};
 pub use super::log_keys::{LOG_KEYS, OTEL_KEYS};
 pub use super::process_keys::PROCESS_KEYS;
 pub use super::server_keys::SERVER_KEYS;
@@ -191,6 +191,7 @@ pub fn all_keys() -> impl Iterator<Item = &'static Key> {
         .iter()
         .chain(APP_KEYS)
         .chain(GRAPHQL_KEYS)
+        .chain(SUBSCRIPTION_KEYS)
         .chain(SERVER_KEYS)
         .chain(STATIC_KEYS)
         .chain(COMPRESSION_KEYS)

@@ -1,8 +1,9 @@
 //! All settings as text, each with where it comes from; for `--print-config`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::{Settings, keys, pools};
+use super::{Settings, keys, pools, schemas};
 
 impl Settings {
     /// Every setting in the form of `puff.toml`, with its source or its default behind it. Passwords are not
@@ -12,32 +13,36 @@ impl Settings {
         for key in keys::all_keys() {
             self.list(&mut text, key.name, key.default.unwrap_or("not set"));
         }
-        let mut pools: Vec<&str> = self
-            .file
-            .values
-            .keys()
-            .chain(self.program.keys())
-            .filter_map(|name| {
-                name.strip_prefix(pools::TABLE)?
-                    .strip_prefix('.')?
-                    .split_once('.')
-            })
-            .map(|(pool, _)| pool)
-            .collect();
-        let named = pools::named_by(self.environment.keys());
-        pools.extend(named.iter().map(String::as_str));
-        pools.sort_unstable();
-        pools.dedup();
-        for pool in pools {
+        for name in self.names(pools::TABLE, pools::named_by(self.environment.keys())) {
             for key in pools::KEYS {
                 self.list(
                     &mut text,
-                    &format!("{}.{pool}.{key}", pools::TABLE),
+                    &format!("{}.{name}.{key}", pools::TABLE),
                     "the pool's default",
                 );
             }
         }
+        for name in self.names(schemas::TABLE, schemas::named_by(self.environment.keys())) {
+            for key in schemas::keys() {
+                let default = match key {
+                    "class" | "path" => "not set".to_owned(),
+                    key => format!("as graphql_{key}"),
+                };
+                self.list(&mut text, &format!("{}.{name}.{key}", schemas::TABLE), &default);
+            }
+        }
         text
+    }
+
+    /// The names of the tables below `table`: those of the file, of the program, and `variables`.
+    fn names(&self, table: &str, variables: BTreeSet<String>) -> BTreeSet<String> {
+        let mut names = variables;
+        let keys = self.file.values.keys().chain(self.program.keys());
+        names.extend(keys.filter_map(|key| {
+            let (name, _) = key.strip_prefix(table)?.strip_prefix('.')?.split_once('.')?;
+            Some(name.to_owned())
+        }));
+        names
     }
 
     fn list(&self, text: &mut String, name: &str, default: &str) {

@@ -10,6 +10,7 @@ mod listing;
 mod log_keys;
 mod pools;
 mod process_keys;
+mod schemas;
 mod server_keys;
 mod static_keys;
 mod value;
@@ -22,6 +23,7 @@ use clap::ArgMatches;
 use puff_core::Environment;
 
 pub use file::CONFIG_FILE;
+pub(crate) use schemas::SchemaSettings;
 pub use value::{BindAddress, ByteSize, Count, SettingValue};
 
 use crate::errors::ConfigError;
@@ -36,6 +38,8 @@ pub struct Settings {
     /// Whether somebody has named the file, which must exist then.
     file_named: bool,
     program: HashMap<String, String>,
+    /// The schemas that the program's code names, and how often it names them.
+    program_schemas: BTreeMap<String, usize>,
 }
 
 impl Settings {
@@ -127,8 +131,8 @@ impl Settings {
         (&self.file.websockets, place)
     }
 
-    /// The value of the setting `name`, `None` if no layer has one. Those of a named pool are written as in
-    /// the file: `postgres.reports.url`.
+    /// The value of the setting `name`, `None` if no layer has one. Those of a named pool or schema are written as
+    /// in the file: `postgres.reports.url`.
     ///
     /// # Errors
     /// A value that does not parse; the message names the flag, the variable or the file it came from.
@@ -203,7 +207,10 @@ impl Settings {
                 }
                 [Some(key.variable()), key.fallback_variable.map(str::to_owned)]
             }
-            None => [Some(pools::variable(name)?), None],
+            None => [
+                Some(pools::variable(name).or_else(|| schemas::variable(name))?),
+                None,
+            ],
         };
         for variable in variables.into_iter().flatten() {
             if let Some(text) = self.environment.get(&variable) {

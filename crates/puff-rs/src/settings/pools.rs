@@ -29,7 +29,7 @@ pub(super) const TABLE_RULE: &str =
 /// What is wrong with a name that [`is_name`] refuses.
 pub(super) const NAME_RULE: &str = "the name of a pool is lower-case letters, digits and _, a letter first";
 
-/// Whether a pool may be called so: what can be part of a variable's name, and is the same there.
+/// Whether a pool, or a schema, may be called so: what can be part of a variable's name, and is the same there.
 pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name

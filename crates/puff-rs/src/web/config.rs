@@ -13,7 +13,6 @@ use super::tls::TlsFiles;
 use super::trust::TrustedProxies;
 use super::wsgi::Mount;
 use crate::errors::ConfigError;
-use crate::graphql::GraphQlConfig;
 use crate::settings::{ByteSize, Settings};
 
 /// The resolved settings of one server.
@@ -50,8 +49,6 @@ pub struct ServerConfig {
     pub body: BodyLimits,
     /// How a WSGI application is run.
     pub wsgi: WsgiOptions,
-    /// How GraphQL is served.
-    pub graphql: GraphQlConfig,
     /// Which answers are compressed, if any are.
     pub compression: Option<Compression>,
     /// The folders that are served before anything else.
@@ -122,7 +119,6 @@ impl Default for ServerConfig {
             http2_streams: 128,
             body: BodyLimits::default(),
             wsgi: WsgiOptions::default(),
-            graphql: GraphQlConfig::default(),
             compression: None,
             static_files: None,
             shutdown_timeout: Duration::from_secs(10),
@@ -189,7 +185,6 @@ impl ServerConfig {
                 // A worker learns from its supervisor whether it has company.
                 multiprocess: false,
             },
-            graphql: GraphQlConfig::from_settings(settings)?,
             compression: Compression::from_settings(settings)?,
             static_files: StaticFiles::from_settings(settings)?,
             shutdown_timeout: settings.get_or("shutdown_timeout", default.shutdown_timeout)?,

@@ -33,7 +33,7 @@ use crate::web::websocket::{Peer, Sockets, Wrong, asks_for_websocket};
 use crate::web::{RequestId, text_response};
 
 /// Answers the handshake of a WebSocket for subscriptions, and talks with the client if it is a right one.
-pub(super) fn answer(endpoint: Endpoint, request: Request) -> Response {
+pub(super) fn answer(endpoint: &Endpoint, request: Request) -> Response {
     let info = request.extensions().get::<ConnectionInfo>().copied();
     let (mut parts, body) = request.into_parts();
     if !asks_for_websocket(parts.version, &parts.method, &parts.headers, &parts.extensions) {
@@ -65,8 +65,8 @@ pub(super) fn answer(endpoint: Endpoint, request: Request) -> Response {
         });
     };
     let socket = Socket {
-        graphql: endpoint.graphql,
-        documents: endpoint.config.documents,
+        graphql: endpoint.graphql.clone(),
+        documents: endpoint.config.documents.clone(),
         runtime,
         config,
         dialect,

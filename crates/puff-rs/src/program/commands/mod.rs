@@ -3,6 +3,7 @@
 pub mod pytest;
 pub mod python;
 pub mod rust;
+mod schemas;
 pub mod server;
 mod watch;
 mod websockets;

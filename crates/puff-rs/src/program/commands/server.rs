@@ -10,11 +10,10 @@ use puff_python::import::resolve;
 use puff_python::wsgi::{WsgiApp, WsgiOptions};
 use pyo3::prelude::*;
 
+use super::schemas::SchemaPlan;
 use super::watch::{Watch, WatchConfig};
 use super::websockets::WebSocketPlan;
 use crate::errors::{ConfigError, ProgramError};
-use crate::graphql::handlers::{handle_graphql, handle_subscriptions, playground};
-use crate::graphql::{Endpoint, Streams, SubscriptionConfig};
 use crate::program::{Command, Context, Instead, Invocation, Prepared, Root, resolve_error};
 use crate::runtime::Console;
 use crate::serve::{PidFile, ProcessConfig, Seat, Sockets, Supervisor};
@@ -83,7 +82,8 @@ impl Command for ServerCommand {
         let mut command = clap::Command::new(self.name.clone()).about("Serves HTTP");
         if self.configurable {
             command = command.after_help(EXAMPLES).arg(Arg::new(MISPLACED).hide(true));
-            for key in keys::APP_KEYS.iter().chain(keys::GRAPHQL_KEYS) {
+            let schemas = keys::GRAPHQL_KEYS.iter().chain(keys::SUBSCRIPTION_KEYS);
+            for key in keys::APP_KEYS.iter().chain(schemas) {
                 command = command.arg(key.arg().help_heading("Application"));
             }
         }
@@ -141,7 +141,7 @@ impl Command for ServerCommand {
         let place = Place::take(seat, &config, &processes)?;
         check_tls(&config)?;
         let watch = watch.open(place.seat.as_deref())?;
-        let (seat, graphql) = (place.seat.clone(), plan.graphql.is_some());
+        let (seat, graphql) = (place.seat.clone(), plan.schemas.is_routed());
         let mut prepared = plan
             .importing(|plan| Prepared::new(move |py, context| plan.start(py, context, config, place, watch)))
             .as_server();
@@ -149,7 +149,7 @@ impl Command for ServerCommand {
         if let Some(account) = &processes.account {
             prepared.environment = account.environment();
         }
-        if graphql && self.configurable {
+        if graphql {
             prepared = prepared.with_eager_postgres();
         }
         Ok(prepared)
@@ -248,7 +248,7 @@ Examples:
   PUFF_WSGI=app:app PUFF_MAX_BODY=64MiB puff runserver
 
 With --graphql the server answers GraphQL at /graphql, has subscriptions at /subscriptions, and shows the playground at /,
-or at /playground if there is a WSGI application as well.";
+or at /playground if there is a WSGI application as well. Schemas with names, from puff.toml, are at /graphql/NAME.";
 
 /// What one server serves.
 struct Plan {
@@ -256,10 +256,8 @@ struct Plan {
     /// Whether `router` has routes of the program.
     rust: bool,
     wsgi: Option<String>,
-    /// The schema, where the server routes to it by itself.
-    graphql: Option<String>,
+    schemas: SchemaPlan,
     websockets: WebSocketPlan,
-    subscriptions: SubscriptionConfig,
     /// What the banner ends with.
     farewell: &'static str,
 }
@@ -267,21 +265,20 @@ struct Plan {
 impl Plan {
     fn new(command: &ServerCommand, settings: &Settings) -> Result<Plan, ConfigError> {
         let websockets = WebSocketPlan::new(settings)?;
-        let subscriptions = SubscriptionConfig::from_settings(settings)?;
+        let schemas = SchemaPlan::new(settings, command.configurable)?;
         if !command.configurable {
             let router = command.router.clone();
             return Ok(Plan {
                 router,
                 rust: true,
                 wsgi: command.wsgi.clone(),
-                graphql: None,
+                schemas,
                 websockets,
-                subscriptions,
                 farewell: farewell(settings)?,
             });
         }
-        let (wsgi, graphql) = (settings.get("wsgi")?, settings.get("graphql")?);
-        if wsgi.is_none() && graphql.is_none() && websockets.is_empty() {
+        let wsgi = settings.get("wsgi")?;
+        if wsgi.is_none() && !schemas.is_routed() && websockets.is_empty() {
             return Err(ConfigError::Missing(
                 "nothing to serve: name an application with --wsgi pkg.mod:app or a schema with --graphql \
                  pkg.mod:Schema (or in puff.toml)"
@@ -292,9 +289,8 @@ impl Plan {
             router: Router::new(),
             rust: false,
             wsgi,
-            graphql,
+            schemas,
             websockets,
-            subscriptions,
             farewell: farewell(settings)?,
         })
     }
@@ -340,7 +336,7 @@ impl Plan {
         };
         let (websockets, paths) = self.websockets.load(py, &context.runtime)?;
         // A program's own routes may lead to Python as well, and subscriptions are WebSockets.
-        let wanted = self.rust || !paths.is_empty() || self.graphql.is_some();
+        let wanted = self.rust || !paths.is_empty() || self.schemas.is_routed();
         let websockets = wanted.then_some(websockets);
         if let Err(error) = allow_many_connections(py) {
             tracing::debug!("the limit of open files stays as it is: {error}");
@@ -368,7 +364,7 @@ impl Plan {
             self.say_how_to_stop(context.console);
         }
         let app = match wsgi {
-            Some(app) if !self.rust && self.graphql.is_none() => Application::Wsgi(app),
+            Some(app) if !self.rust && !self.schemas.is_routed() => Application::Wsgi(app),
             wsgi => Application::Router(self.routes(py, &context.runtime, &config, wsgi)),
         };
         let stop = context.runtime.shutdown().clone();
@@ -388,15 +384,7 @@ impl Plan {
         config: &ServerConfig,
         wsgi: Option<WsgiApp>,
     ) -> axum::Router {
-        let mut router = self.router;
-        if self.graphql.is_some() {
-            let page = if wsgi.is_some() { "/playground" } else { "/" };
-            router = router
-                .route("/graphql", axum::routing::any(handle_graphql()))
-                .any("/subscriptions", handle_subscriptions())
-                .get(page, playground("/graphql", "/subscriptions"));
-        }
-        let mut router = router.into_axum();
+        let mut router = self.schemas.route(self.router).into_axum();
         if let Some(limit) = config.request_timeout {
             // Not over the WSGI application, which has to end a greenlet.
             router = router.layer(axum::middleware::from_fn(move |request, next| {
@@ -414,16 +402,8 @@ impl Plan {
             }
         };
         router = router.route(&format!("{ASSETS_PATH}{{*name}}"), axum::routing::get(files));
-        if let Some(graphql) = runtime.graphql().cloned() {
-            router = router.layer(axum::Extension(Endpoint {
-                graphql,
-                body: config.body,
-                config: config.graphql.clone(),
-                streams: Streams::new(&self.subscriptions),
-                subscriptions: self.subscriptions,
-            }));
-        }
         router
+            .layer(axum::Extension(self.schemas.endpoints(runtime, config.body)))
             .layer(axum::Extension(config.body))
             .layer(axum::Extension(runtime.clone()))
             .layer(axum::Extension(assets))
@@ -435,17 +415,12 @@ impl Plan {
             let plural = if workers == 1 { "" } else { "s" };
             all.push_str(&format!(" with {workers} worker{plural}"));
         }
-        match (&self.wsgi, &self.graphql) {
-            (Some(wsgi), _) => console.step(format_args!("Serving {wsgi} on {all}")),
-            (None, _) => console.step(format_args!("Serving on {all}")),
+        match &self.wsgi {
+            Some(wsgi) => console.step(format_args!("Serving {wsgi} on {all}")),
+            None => console.step(format_args!("Serving on {all}")),
         }
         let url = places.first().map_or("", |place| place.trim_end_matches('/'));
-        if let Some(graphql) = &self.graphql {
-            let page = if self.wsgi.is_some() { "/playground" } else { "/" };
-            console.step(format_args!(
-                "GraphQL of {graphql} on {url}/graphql, its playground on {url}{page}"
-            ));
-        }
+        self.schemas.banner(console, url);
     }
 
     /// The banner's last line.
