@@ -1,6 +1,7 @@
 //! The parser and validator behind one wall: types from SDL, documents, introspection.
 //!
-//! Beside this module only the planner ([`crate::plan`]) sees syntax trees; nothing that runs or writes does.
+//! Beside this module only [`crate::limits`], [`crate::validate`] and the planner ([`crate::plan`]) see syntax trees;
+//! nothing that runs or writes does.
 
 use apollo_compiler::collections::HashMap;
 use apollo_compiler::executable::Operation;

@@ -56,6 +56,7 @@ mod subscription;
 mod table;
 mod trace;
 pub mod transport;
+mod validate;
 mod value;
 mod write;
 
@@ -73,4 +74,5 @@ pub use schema::{CellRule, FieldResolver, LeafRule, ResolverKind, Schema, SqlPar
 pub use subscription::{Event, EventSource, Events, Subscription};
 pub use table::{Column, Nested, Shape, Slot, Table, Wanted, WantedField, WantedKind, WantedObjects};
 pub use trace::{LayerTrace, Record, Times, Trace};
+pub use validate::{DocumentProblem, SourceDocument, Validation};
 pub use value::{Arguments, Value};

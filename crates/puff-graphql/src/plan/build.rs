@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use apollo_compiler::Node;
 use apollo_compiler::ast::{FieldDefinition, OperationType, Type, Value as Literal};
-use apollo_compiler::executable::Field;
+use apollo_compiler::executable::{Field, Operation};
 use apollo_compiler::parser::SourceMap;
 use apollo_compiler::schema::ExtendedType;
+use apollo_compiler::validation::Valid;
+use apollo_compiler::{ExecutableDocument, Node};
 use hashbrown::{HashMap, HashSet};
 
 use super::collect::{Collector, Guard, Occurrence, too_large};
@@ -48,6 +49,16 @@ impl Plan {
         let operation = document.operations.get(name).map_err(|error| {
             RequestError::new(RequestErrorCode::OperationUnknown, error.message().to_string())
         })?;
+        Self::of(schema, &document, operation, parsed_in)
+    }
+
+    /// Plans an operation of a document that is valid.
+    pub(crate) fn of(
+        schema: &SchemaInner,
+        document: &Valid<ExecutableDocument>,
+        operation: &Node<Operation>,
+        parsed_in: Duration,
+    ) -> Result<Self, RequestError> {
         let variables = compile_variables(&schema.types, &operation.variables)?;
         let slots = variables.iter().enumerate();
         let collector = Collector {
@@ -116,7 +127,7 @@ impl Plan {
                     "more than {MAX_INTROSPECTION_FIELDS} introspection fields"
                 )));
             }
-            TypeSystem::check_introspection(&document, operation)?;
+            TypeSystem::check_introspection(document, operation)?;
             Some(Introspection {
                 operation: operation.clone(),
                 document: document.clone(),

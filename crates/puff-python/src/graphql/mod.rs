@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use puff_graphql::{
     Engine, OperationKind, PlanDescription, Request, RequestError, RequestErrorCode, Response, Schema,
+    SourceDocument, Validation,
 };
 use pyo3::prelude::*;
 
@@ -119,6 +120,11 @@ impl GraphQl {
     /// When the document does not fit the schema.
     pub fn plan(&self, query: &str, operation: Option<&str>) -> Result<PlanDescription, RequestError> {
         self.engine.plan(query, operation)
+    }
+
+    /// What is wrong with the documents of files.
+    pub fn validate(&self, files: &[SourceDocument<'_>]) -> Validation {
+        self.schema().validate(files)
     }
 
     /// The schema in SDL.

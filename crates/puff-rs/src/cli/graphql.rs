@@ -1,17 +1,17 @@
 //! `puff graphql`: the schema from the command line.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use clap::{Arg, ArgMatches};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use puff_graphql::{Outcome, Record, Request};
+use puff_graphql::{Outcome, Record, Request, SourceDocument};
 use puff_python::graphql::{GraphQl, NoSchema, RequestContext};
 
 use crate::errors::{BoxError, ConfigError, ProgramError};
 use crate::program::{Command, Invocation, Prepared};
 use crate::settings::keys;
 
-/// Prints the SDL, runs a query, shows what a query does.
+/// Prints the SDL, runs a query, shows what a query does, validates documents in files.
 pub(super) struct GraphQlCommand;
 
 impl Command for GraphQlCommand {
@@ -50,7 +50,7 @@ impl Command for GraphQlCommand {
                 )
         };
         clap::Command::new("graphql")
-            .about("Prints the schema, runs a query, shows the layers and SQL of a query")
+            .about("Prints the schema, runs a query, shows the layers and SQL of a query, validates documents")
             .subcommand_required(true)
             .args(schema)
             .arg(name)
@@ -59,9 +59,25 @@ impl Command for GraphQlCommand {
             .subcommand(request(
                 clap::Command::new("plan").about("Runs a query and prints its layers, statements and times"),
             ))
+            .subcommand(
+                clap::Command::new("validate")
+                    .about("Says what is wrong with documents in files, which may use each other's fragments")
+                    .arg(
+                        Arg::new("file")
+                            .value_name("FILE")
+                            .required(true)
+                            .num_args(1..)
+                            .help("A document with its operations and fragments; - (stdin)"),
+                    )
+                    .after_help(
+                        "Each line is FILE:LINE:COLUMN: MESSAGE [CODE]. The status is 0 if all is right, 1 if not, 2 \
+                         if there is no such file or no schema.",
+                    ),
+            )
             .after_help(
                 "Examples:\n  puff graphql schema --graphql shop.schema:Schema\n  puff graphql query '{ items { name } }'\n  \
-                 puff graphql plan @queries/items.graphql --variables '{\"n\": 3}'",
+                 puff graphql plan @queries/items.graphql --variables '{\"n\": 3}'\n  \
+                 puff graphql validate queries/*.graphql",
             )
     }
 
@@ -75,6 +91,10 @@ impl Command for GraphQlCommand {
             "query" => {
                 let call = Call::parse(matches)?;
                 with_schema(schema, |graphql| async move { call.query(&graphql).await })
+            }
+            "validate" => {
+                let files = files(matches)?;
+                with_schema(schema, |graphql| async move { validate(&graphql, &files) })
             }
             _ => {
                 let call = Call::parse(matches)?;
@@ -176,21 +196,59 @@ impl Call {
 
 /// The text of the document that the argument means.
 fn document(argument: &str) -> Result<String, ConfigError> {
-    let problem = |file: &str, error: std::io::Error| ConfigError::File {
-        file: file.into(),
-        reason: error.to_string(),
-    };
-    if argument == "-" {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| problem("stdin", error))?;
-        return Ok(text);
-    }
     match argument.strip_prefix('@') {
-        Some(file) => std::fs::read_to_string(file).map_err(|error| problem(file, error)),
+        _ if argument == "-" => read(argument),
+        Some(file) => read(file),
         None => Ok(argument.to_owned()),
     }
+}
+
+/// What is in a file, or comes from stdin.
+fn read(file: &str) -> Result<String, ConfigError> {
+    let text = match file {
+        "-" => std::io::read_to_string(std::io::stdin()),
+        file => std::fs::read_to_string(file),
+    };
+    text.map_err(|error| ConfigError::File {
+        file: name_of(file).into(),
+        reason: error.to_string(),
+    })
+}
+
+fn name_of(file: &str) -> &str {
+    if file == "-" { "stdin" } else { file }
+}
+
+/// The names and texts of the files to validate.
+fn files(matches: &ArgMatches) -> Result<Vec<(String, String)>, ConfigError> {
+    let files = matches.get_many::<String>("file").into_iter().flatten();
+    files
+        .map(|file| Ok((name_of(file).to_owned(), read(file)?)))
+        .collect()
+}
+
+/// Prints what is wrong with documents.
+fn validate(graphql: &GraphQl, files: &[(String, String)]) -> Result<i32, BoxError> {
+    let documents: Vec<_> = files
+        .iter()
+        .map(|(name, text)| SourceDocument { name, text })
+        .collect();
+    let found = graphql.validate(&documents);
+    let mut out = std::io::stdout().lock();
+    for problem in &found.problems {
+        writeln!(out, "{problem}")?;
+    }
+    if found.problems.is_empty() {
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        let (operations, files) = (found.operations, files.len());
+        writeln!(
+            out,
+            "OK: {operations} operation{} in {files} file{}",
+            plural(operations),
+            plural(files)
+        )?;
+    }
+    Ok(i32::from(!found.problems.is_empty()))
 }
 
 fn header(text: &str) -> Option<(HeaderName, HeaderValue)> {
