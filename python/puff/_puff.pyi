@@ -7,6 +7,8 @@ from typing import Any, final
 from greenlet import greenlet
 from typing_extensions import Self, disjoint_base
 
+from .graphql._guards import Guard
+
 __all__ = [
     "AfterCommit",
     "Alarm",
@@ -21,6 +23,7 @@ __all__ = [
     "FunctionCall",
     "LogSink",
     "NativeHub",
+    "PermitCall",
     "PgPool",
     "PgSession",
     "PubSubHandle",
@@ -326,6 +329,16 @@ class ResolverCall:
     def finish(self, result: Any) -> tuple[BaseException, int] | None: ...
     def fail(self, error: BaseException) -> bool: ...
     def place(self) -> str: ...
+
+@final
+class PermitCall:
+    @property
+    def request_id(self) -> str | None: ...
+    def begin(self, worker: greenlet) -> bool: ...
+    def doomed(self) -> greenlet | None: ...
+    def asked(self) -> list[tuple[Guard, Context, int | None, dict[str, Any]]]: ...
+    def finish(self, answers: list[Any]) -> None: ...
+    def fail(self, error: BaseException) -> None: ...
 
 @final
 class CellsCall:

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::cell::{cell_value, column_names, find_column};
 use crate::error::FieldError;
 use crate::execute::json::member;
+use crate::permission::{PermissionCall, Permit};
 use crate::plan::{ObjectPlan, Origin, Plan, PlannedResolver};
 use crate::rows::Rows;
 use crate::table::{Nested, Table, Wanted};
@@ -52,6 +53,18 @@ pub trait Backend: Send + Sync + Sized + 'static {
     fn convert(&self, cells: Cells<Self>) -> impl Future<Output = Result<Vec<Value>, FieldError>> + Send {
         let message = format!("the scalar {} cannot be made of cells", cells.scalar);
         std::future::ready(Err(FieldError::new("BAD_VALUE", message)))
+    }
+
+    /// Says whether what is guarded may be shown: once for a layer, before anything of it is asked for.
+    ///
+    /// There is one answer for each of the `calls`, in their order. What has no answer is not shown, and by default
+    /// nothing is.
+    fn permit(
+        &self,
+        _context: &Self::Context,
+        _calls: Vec<PermissionCall<Self>>,
+    ) -> impl Future<Output = Vec<Permit>> + Send {
+        std::future::ready(Vec::new())
     }
 
     /// An operation that is about to run, before anything of it does.

@@ -16,7 +16,7 @@
 //! | `Float` | numbers | the number as PostgreSQL prints it; `NaN` and the infinities are field errors |
 //! | `String`, `ID` | any | PostgreSQL's text as a string (`true` and `false` for `bool`) |
 //! | `Boolean` | `bool`, numbers | the truth value; a number is true unless zero |
-//! | an enum | text, whole numbers | the value of this name; [`LeafRule::Enum`] adds other texts |
+//! | an enum | text, whole numbers | the value of this name; [`SchemaRule::Enum`] adds other texts |
 //! | a scalar of the schema | numbers, `bool`, `json` | as they are, without a look at them |
 //! | a scalar of the schema | times, `interval`, `bytea` | ISO 8601 and base64, as strings |
 //! | a scalar of the schema | anything else | PostgreSQL's text as a string |
@@ -48,6 +48,7 @@ mod execute;
 mod explain;
 mod limits;
 mod options;
+mod permission;
 mod plan;
 mod request;
 mod rows;
@@ -68,9 +69,10 @@ pub use engine::{Engine, OperationKind};
 pub use error::{FieldError, Location, RequestError, RequestErrorCode, RequestProblem, SchemaError};
 pub use explain::{PlanDescription, PlannedLayer};
 pub use options::SchemaOptions;
+pub use permission::{PermissionCall, PermissionId, Permit};
 pub use request::{Outcome, Request, Response};
 pub use rows::{CellType, Rows, ScalarType};
-pub use schema::{CellRule, FieldResolver, LeafRule, ResolverKind, Schema, SqlParam, SqlResolver};
+pub use schema::{CellRule, FieldResolver, ResolverKind, Schema, SchemaRule, SqlParam, SqlResolver};
 pub use subscription::{Event, EventSource, Events, Subscription};
 pub use table::{Column, Nested, Shape, Slot, Table, Wanted, WantedField, WantedKind, WantedObjects};
 pub use trace::{LayerTrace, Record, Times, Trace};

@@ -8,6 +8,7 @@ use crate::backend::{Join, ResolverId};
 use crate::document::TypeSystem;
 use crate::error::SchemaError;
 use crate::options::SchemaOptions;
+use crate::permission::PermissionId;
 use crate::value::Value;
 
 /// A schema with its resolvers and limits: immutable, shared, cheap to clone.
@@ -37,6 +38,14 @@ pub(crate) struct SchemaInner {
     /// The value of each enum that a text means.
     enums: Enums,
     cells: Cells,
+    permissions: HashMap<String, Permissions>,
+}
+
+/// What is to be asked about the objects of one type.
+#[derive(Default)]
+struct Permissions {
+    objects: Option<PermissionId>,
+    fields: HashMap<String, PermissionId>,
 }
 
 /// Where the value of one field comes from. A field without one is the column or attribute of its name.
@@ -61,9 +70,9 @@ pub enum ResolverKind {
     Attribute(String),
 }
 
-/// What a schema says of the values of one of its enums or scalars, beyond its SDL.
+/// What a schema says beyond its SDL and its resolvers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeafRule {
+pub enum SchemaRule {
     /// Texts that stand for values of an enum, beside the values' own names.
     Enum {
         /// The enum.
@@ -77,6 +86,15 @@ pub enum LeafRule {
         type_name: String,
         /// The rule.
         cells: CellRule,
+    },
+    /// A permission that is asked for before anything is shown; see [`Backend::permit`](crate::Backend::permit).
+    Permission {
+        /// An object type.
+        type_name: String,
+        /// The field of it that is guarded; `None`: its objects are.
+        field_name: Option<String>,
+        /// The permission. Fields of several types that have the same one are asked about together.
+        id: PermissionId,
     },
 }
 
@@ -132,17 +150,18 @@ impl Schema {
         Self::with_rules(sdl, resolvers, Vec::new(), options)
     }
 
-    /// Builds a schema whose enums and scalars have rules of their own.
+    /// Builds a schema with rules for its enums and scalars, and with permissions.
     ///
     /// # Errors
-    /// As [`Schema::build`], and when a rule speaks of a type or value that the SDL does not have.
+    /// As [`Schema::build`], and when a rule speaks of a type, field or value that the SDL does not have.
     pub fn with_rules(
         sdl: &str,
         resolvers: Vec<FieldResolver>,
-        rules: Vec<LeafRule>,
+        rules: Vec<SchemaRule>,
         options: SchemaOptions,
     ) -> Result<Self, SchemaError> {
         let types = TypeSystem::parse(sdl)?;
+        let permissions = permissions(&types, &rules)?;
         let (enums, cells) = leaves(&types, rules)?;
         let mut by_type: HashMap<String, HashMap<String, ResolverKind>> = HashMap::default();
         for FieldResolver {
@@ -182,6 +201,7 @@ impl Schema {
                 resolvers: by_type,
                 enums,
                 cells,
+                permissions,
             }),
         })
     }
@@ -202,6 +222,16 @@ impl SchemaInner {
         self.resolvers.get(type_name)?.get(field_name)
     }
 
+    /// What is to be asked before objects of a type are shown.
+    pub(crate) fn objects_permission(&self, type_name: &str) -> Option<PermissionId> {
+        self.permissions.get(type_name)?.objects
+    }
+
+    /// What is to be asked before a field is shown.
+    pub(crate) fn field_permission(&self, type_name: &str, field_name: &str) -> Option<PermissionId> {
+        self.permissions.get(type_name)?.fields.get(field_name).copied()
+    }
+
     /// The texts that mean values of an enum.
     pub(crate) fn enum_texts(&self, type_name: &str) -> Arc<HashMap<Box<str>, Box<str>>> {
         self.enums.get(type_name).cloned().unwrap_or_default()
@@ -215,8 +245,39 @@ impl SchemaInner {
 type Enums = HashMap<String, Arc<HashMap<Box<str>, Box<str>>>>;
 type Cells = HashMap<String, CellRule>;
 
+/// The permissions of each object type.
+fn permissions(
+    types: &TypeSystem,
+    rules: &[SchemaRule],
+) -> Result<HashMap<String, Permissions>, SchemaError> {
+    let mut found: HashMap<String, Permissions> = HashMap::default();
+    for rule in rules {
+        let SchemaRule::Permission {
+            type_name,
+            field_name,
+            id,
+        } = rule
+        else {
+            continue;
+        };
+        if !types.type_named(type_name).is_some_and(|found| found.is_object()) {
+            let type_name = type_name.clone();
+            return Err(SchemaError::BadRule { type_name });
+        }
+        let of_type = found.entry(type_name.clone()).or_default();
+        match field_name {
+            Some(field_name) => {
+                types.check_field(type_name, field_name)?;
+                of_type.fields.insert(field_name.clone(), *id);
+            }
+            None => of_type.objects = Some(*id),
+        }
+    }
+    Ok(found)
+}
+
 /// What each text means for each enum, and the rules of scalars.
-fn leaves(types: &TypeSystem, rules: Vec<LeafRule>) -> Result<(Enums, Cells), SchemaError> {
+fn leaves(types: &TypeSystem, rules: Vec<SchemaRule>) -> Result<(Enums, Cells), SchemaError> {
     let mut enums: HashMap<String, HashMap<Box<str>, Box<str>>> = types
         .enums()
         .map(|(name, values)| {
@@ -229,7 +290,8 @@ fn leaves(types: &TypeSystem, rules: Vec<LeafRule>) -> Result<(Enums, Cells), Sc
     let mut scalars = Cells::default();
     for rule in rules {
         match rule {
-            LeafRule::Enum { type_name, texts } => {
+            SchemaRule::Permission { .. } => {}
+            SchemaRule::Enum { type_name, texts } => {
                 let Some(known) = enums.get_mut(&type_name) else {
                     return Err(SchemaError::BadRule { type_name });
                 };
@@ -240,7 +302,7 @@ fn leaves(types: &TypeSystem, rules: Vec<LeafRule>) -> Result<(Enums, Cells), Sc
                     known.entry(text.into()).or_insert_with(|| value.into());
                 }
             }
-            LeafRule::Scalar { type_name, cells } => {
+            SchemaRule::Scalar { type_name, cells } => {
                 if !types.is_own_scalar(&type_name) {
                     return Err(SchemaError::BadRule { type_name });
                 }

@@ -9,6 +9,7 @@ use crate::backend::{Backend, Call, Resolved};
 use crate::engine::Engine;
 use crate::error::{FieldError, RequestError, RequestErrorCode};
 use crate::execute::Execution;
+use crate::execute::permit::Permits;
 use crate::plan::input::{Variables, coerce_variables};
 use crate::plan::{FieldPlan, Origin, Plan, PlannedResolver, ResolverPlan, Source};
 use crate::request::{Outcome, Request, Response};
@@ -45,22 +46,29 @@ pub enum Event<B: Backend> {
 }
 
 impl<B: EventSource> Engine<B> {
-    /// Begins a subscription.
+    /// Begins a subscription, if its root field may be shown; nothing of that is asked for again.
+    ///
+    /// There is no time-out here: the caller owns the clock.
     ///
     /// # Errors
     /// The answer to a request that is no valid subscription.
-    pub fn subscribe(&self, request: Request, context: B::Context) -> Result<Subscription<B>, Box<Response>> {
+    pub async fn subscribe(
+        &self,
+        request: Request,
+        context: B::Context,
+    ) -> Result<Subscription<B>, Box<Response>> {
         self.try_subscribe(request, context)
+            .await
             .map_err(|error| Box::new(Response::refused(&error)))?
     }
 
-    fn try_subscribe(
+    async fn try_subscribe(
         &self,
         request: Request,
         context: B::Context,
     ) -> Result<Result<Subscription<B>, Box<Response>>, RequestError> {
         let plan = self.planned(&request.query, request.operation_name.as_deref(), &mut true)?;
-        let Some((field, resolver)) = root(&plan).filter(|_| plan.is_subscription) else {
+        let Some((field, number, resolver)) = root(&plan).filter(|_| plan.is_subscription) else {
             let message = "this operation is no subscription";
             return Err(RequestError::new(RequestErrorCode::OperationNotAllowed, message));
         };
@@ -74,6 +82,28 @@ impl<B: EventSource> Engine<B> {
             Ok(arguments) => arguments,
             Err(error) => return Ok(Err(failed(field, &error).into())),
         };
+        let flags = plan.flags(&variables);
+        let execution = Execution {
+            backend: &*self.backend,
+            plan: &plan,
+            options: self.schema.options(),
+            context: context.clone(),
+            flags,
+            variables,
+            recorder: None,
+            event: Mutex::default(),
+            failed: Mutex::default(),
+        };
+        let permits = execution.root_permits().await;
+        let Execution { flags, variables, .. } = execution;
+        if let Some(permits) = &permits {
+            let of_field = field
+                .permission
+                .and_then(|permission| permits.field(permission, 0));
+            if let Some(error) = of_field.or_else(|| permits.child(number)) {
+                return Ok(Err(failed(field, error).into()));
+            }
+        }
         let events = self.backend.subscribe(Call {
             id: *id,
             context: context.clone(),
@@ -85,7 +115,8 @@ impl<B: EventSource> Engine<B> {
         });
         Ok(Ok(Subscription {
             engine: self.clone(),
-            flags: plan.flags(&variables),
+            flags,
+            permits,
             plan,
             variables,
             context,
@@ -94,14 +125,14 @@ impl<B: EventSource> Engine<B> {
     }
 }
 
-/// The one root field of a valid subscription.
-fn root(plan: &Plan) -> Option<(&FieldPlan, &ResolverPlan)> {
+/// The one root field of a valid subscription, with the number of its child.
+fn root(plan: &Plan) -> Option<(&FieldPlan, usize, &ResolverPlan)> {
     let field = plan.root.variants.first()?.fields.first()?;
     let Source::Child { number, .. } = field.source else {
         return None;
     };
     match &plan.root.children.get(number)?.origin {
-        Origin::Resolver(resolver) => Some((field, resolver)),
+        Origin::Resolver(resolver) => Some((field, number, resolver)),
         Origin::Attribute { .. } => None,
     }
 }
@@ -137,6 +168,8 @@ pub struct Subscription<B: EventSource> {
     plan: Arc<Plan>,
     variables: Variables,
     flags: Vec<bool>,
+    /// What the root field was granted at the beginning.
+    permits: Option<Arc<Permits>>,
     context: B::Context,
     events: B::Events,
 }
@@ -155,7 +188,7 @@ impl<B: EventSource> Subscription<B> {
         let event = match event {
             Event::Value(value) => Ok(value),
             Event::Bad(error) => Err(error),
-            Event::Failed(error) => return root(&self.plan).map(|(field, _)| failed(field, &error)),
+            Event::Failed(error) => return root(&self.plan).map(|(field, ..)| failed(field, &error)),
             Event::End => return None,
         };
         let execution = Execution {
@@ -169,7 +202,7 @@ impl<B: EventSource> Subscription<B> {
             event: Mutex::new(Some(event)),
             failed: Mutex::default(),
         };
-        let root = execution.run().await;
+        let root = execution.run_permitted(self.permits.clone()).await;
         let (body, errors) = write_answer(&execution, &root, &[]);
         Some(Response {
             body: Bytes::from(body),

@@ -3,7 +3,7 @@
 
 mod support;
 
-use puff_graphql::{CellRule, LeafRule, Schema, SchemaOptions, Value};
+use puff_graphql::{CellRule, Schema, SchemaOptions, SchemaRule, Value};
 use serde_json::json;
 use support::{World, ask, joined, log, respond, sql, value};
 
@@ -204,11 +204,11 @@ async fn a_conversion_that_fails_is_the_error_of_its_field() {
 
 #[test]
 fn rules_fit_the_schema() {
-    let scalar = |name: &str| LeafRule::Scalar {
+    let scalar = |name: &str| SchemaRule::Scalar {
         type_name: name.into(),
         cells: CellRule::Text,
     };
-    let texts = |name: &str, value: &str| LeafRule::Enum {
+    let texts = |name: &str, value: &str| SchemaRule::Enum {
         type_name: name.into(),
         texts: vec![("x".into(), value.into())],
     };

@@ -88,7 +88,7 @@ async fn all(engine: &Engine<Memory>, query: &str, name: &str, steps: &[Step]) -
         .get_or_insert_default()
         .insert(name.into(), script);
     let mut found = Vec::new();
-    match engine.subscribe(Request::new(query), name.into()) {
+    match engine.subscribe(Request::new(query), name.into()).await {
         Err(response) => found.push(json(&response)),
         Ok(mut subscription) => loop {
             let event = subscription.event().await;
@@ -260,7 +260,7 @@ async fn what_is_wrong_with_a_request_is_told_before_it_begins() {
     // A variable with a default, given as null, only shows at its argument.
     let mut request = Request::new("subscription($from: Int = 2) { ticks(from: $from) }");
     request.variables.insert("from".into(), Json::Null);
-    let Err(response) = engine.subscribe(request, "null".into()) else {
+    let Err(response) = engine.subscribe(request, "null".into()).await else {
         panic!("began")
     };
     assert_eq!(json(&response)["errors"][0]["path"], json!(["ticks"]));

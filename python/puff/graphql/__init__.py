@@ -10,6 +10,7 @@ from ._borrow import borrow_db_context
 from ._load import load_schema
 from ._objects import JSON, BigInt, EmptyObject
 from ._options import Private, enum, field, input, interface, type, union
+from ._permissions import Guarded, Permission
 from ._resolvers import Resolver
 from ._schema import SchemaDefinition, build_schema
 from ._sql import ConstantSql, sql
@@ -33,6 +34,8 @@ __all__ = [
     "EmptyObject",
     "Forbidden",
     "GraphQLError",
+    "Guarded",
+    "Permission",
     "Private",
     "Resolver",
     "SchemaDefinition",

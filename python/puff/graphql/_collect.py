@@ -30,7 +30,8 @@ from ._enums import read_enum
 from ._interfaces import implementations, interfaces_of, is_interface, owner_of
 from ._members import constant_default, data_fields, declared_twice, place_of, resolver_names
 from ._model import MISSING, Argument, Classes, Field, Source
-from ._options import field_options, type_options
+from ._options import class_permission, field_options, type_options
+from ._permissions import check, forbid
 from ._scope import Scope, UnresolvedName
 from ._signature import is_method, read_signature
 from ._sql import ConstantSql
@@ -157,6 +158,11 @@ class _Collector:
         cls = form.cls
         self._know(cls)
         slots = self._fields[form] = []
+        try:
+            for base in cls.__mro__:
+                check(class_permission(base))
+        except Problem as problem:
+            raise Where(base).error(problem) from None
         interfaces = interfaces_of(form, self._known)
         if interfaces:
             self._classes.implements[form] = interfaces
@@ -231,6 +237,7 @@ class _Collector:
             parsed, options = parse_member(field.type, self._scope(form, where))
             if parsed is None:
                 return None
+            check(options.permission)
             if is_root:
                 raise Problem(
                     "a data field needs a parent to be read from, and a root class has none",
@@ -251,6 +258,7 @@ class _Collector:
             if parsed is None:
                 _check_private(field, where)
                 return None
+            forbid(options.permission)
             default = constant_default(field)
             if one_of:
                 if not isinstance(parsed, NullableForm) or default not in (None, MISSING):
@@ -308,6 +316,7 @@ class _Collector:
             form, returns = parse_return(signature.returns, scope)
         description, texts = describe_function(function)
         options = field_options(raw)
+        check(options.permission)
         arguments = tuple(
             self._argument(argument, hint, default, scope, where.of_argument(argument), texts)
             for argument, hint, default in signature.parameters
@@ -333,6 +342,7 @@ class _Collector:
                 raise Problem(
                     "a parameter cannot be private by its hint", "Start its name with an underscore"
                 )
+            forbid(options.permission)
             description = texts.get(name, "") if options.description is None else options.description
             argument = Argument(name, self._input(form, where), where, options, description, default)
             _check_deprecated(argument)
@@ -351,6 +361,7 @@ class _Collector:
         form = parse(constant.returns, self._scope(owner, where))
         source = Source("joined" if constant.parent_keys else "rows", constant)
         options = constant.options
+        check(options.permission)
         description = self._doc(options.description, where)
         return Field(name, self._output(form, is_rows=True), where, options, description, source=source)
 

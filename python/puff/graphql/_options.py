@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as data_field
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeVar, overload
 
+from ._permissions import Permission, given
 from ._where import Problem, Where
 
 _MARK = "__puff_graphql__"
 
 Kind = Literal["type", "input", "interface", "enum"]
+_GUARDED: tuple[Kind, ...] = ("type", "interface")
 T = TypeVar("T")
 Class = TypeVar("Class", bound="builtins.type[Any]")
 
@@ -26,6 +28,7 @@ class FieldOptions:
     description: str | None = None
     deprecated: str | None = None
     private: bool = False
+    permission: tuple[Any, ...] | None = None
 
     def __call__(self, resolver: T) -> T:
         """Mark a resolver: a function, or a class method or static method of one.
@@ -37,7 +40,7 @@ class FieldOptions:
         if not callable(function):
             raise TypeError(
                 f"graphql.field(...) decorates a resolver, not a {builtins.type(resolver).__name__}; "
-                "sql(...) takes name, description and deprecated itself"
+                "sql(...) takes name, description, deprecated and permission itself"
             )
         setattr(function, _MARK, self)
         return resolver
@@ -52,6 +55,7 @@ def field(
     description: str | None = None,
     deprecated: str | None = None,
     private: bool = False,
+    permission: Permission | Sequence[Permission] | None = None,
 ) -> FieldOptions:
     """Say more about a field, an argument or an input field than its type hint does.
 
@@ -63,19 +67,27 @@ def field(
         description: The description, instead of one from a docstring.
         deprecated: Why the field should not be used any more, and what to use instead.
         private: Whether it is no part of the schema. A name with a leading underscore says the same.
+        permission: A function, or several that all have to agree, for a field of an object type.
+            ``permission(context, guarded)`` is called once for all objects of a layer, in a greenlet, so it
+            may wait; ``guarded`` is a :class:`Guarded`. True grants, False refuses, and so does an
+            exception: ``Unauthenticated`` and ``Forbidden`` are for that. It may return a list as well, with
+            one of these for each parent (see ``context.parent_values``). What is refused is not asked for.
 
     Example:
+        >>> def staff(context, guarded):
+        ...     return context.state.get("role") == "staff"
         >>> @dataclass
         ... class Post:
         ...     id: int
         ...     text: Annotated[str, field(name="body", description="In Markdown.")]
+        ...     notes: Annotated[str | None, field(permission=staff)] = None
         ...
         ...     @classmethod
         ...     @field(deprecated="Use `body`.")
         ...     def summary(cls, parents, context, /) -> str:
         ...         return [post.text[:40] for post in parents]
     """
-    return FieldOptions(name, description, deprecated, private)
+    return FieldOptions(name, description, deprecated, private, given(permission))
 
 
 Private = Annotated[T, FieldOptions(private=True)]
@@ -91,6 +103,7 @@ class TypeOptions:
     one_of: bool = False
     values: Mapping[str, str] = data_field(default_factory=dict)
     deprecated: Mapping[str, str] = data_field(default_factory=dict)
+    permission: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,13 +117,28 @@ class UnionOptions:
 @overload
 def type(cls: Class, /) -> Class: ...
 @overload
-def type(*, name: str | None = ..., description: str | None = ...) -> Callable[[Class], Class]: ...
-def type(cls: Any = None, /, *, name: str | None = None, description: str | None = None) -> Any:
+def type(
+    *,
+    name: str | None = ...,
+    description: str | None = ...,
+    permission: Permission | Sequence[Permission] | None = ...,
+) -> Callable[[Class], Class]: ...
+def type(
+    cls: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    permission: Permission | Sequence[Permission] | None = None,
+) -> Any:
     """Say how a dataclass appears as an object type. Without it, it appears under its own name.
 
     Args:
         name: The GraphQL name. In that of a generic class, ``{T}`` stands for the name of what ``T`` is.
         description: The description, instead of the docstring.
+        permission: As with :func:`field`, for all objects of this type, whichever field they come from, and
+            of classes that inherit from it. It is asked before the field's resolver, unless the field's type
+            is an interface or a union. For a root class it guards all fields.
 
     Example:
         >>> @type(name="Person")
@@ -118,14 +146,26 @@ def type(cls: Any = None, /, *, name: str | None = None, description: str | None
         ... class PersonRow:
         ...     name: str
     """
-    return _marker(cls, "type", TypeOptions(name, description))
+    return _marker(cls, "type", TypeOptions(name, description, permission=given(permission)))
 
 
 @overload
 def interface(cls: Class, /) -> Class: ...
 @overload
-def interface(*, name: str | None = ..., description: str | None = ...) -> Callable[[Class], Class]: ...
-def interface(cls: Any = None, /, *, name: str | None = None, description: str | None = None) -> Any:
+def interface(
+    *,
+    name: str | None = ...,
+    description: str | None = ...,
+    permission: Permission | Sequence[Permission] | None = ...,
+) -> Callable[[Class], Class]: ...
+def interface(
+    cls: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    permission: Permission | Sequence[Permission] | None = None,
+) -> Any:
     """Make a dataclass an interface. The dataclasses that inherit from it implement it.
 
     They have its fields and its resolvers. A resolver that they do not override is called once for a layer,
@@ -135,6 +175,7 @@ def interface(cls: Any = None, /, *, name: str | None = None, description: str |
     Args:
         name: The GraphQL name, instead of that of the class.
         description: The description, instead of the docstring.
+        permission: As with :func:`type`, for the objects of all types that implement it.
 
     Example:
         >>> @interface
@@ -145,7 +186,7 @@ def interface(cls: Any = None, /, *, name: str | None = None, description: str |
         ... class Photo(Node):
         ...     url: str
     """
-    return _marker(cls, "interface", TypeOptions(name, description))
+    return _marker(cls, "interface", TypeOptions(name, description, permission=given(permission)))
 
 
 @overload
@@ -254,6 +295,15 @@ def type_options(cls: builtins.type, kind: Kind) -> TypeOptions | None:
     """Return what the decorator ``kind`` of the class was given, or ``None`` if the class has none."""
     found: Mapping[str, TypeOptions] = vars(cls).get(_MARK, {})
     return found.get(kind)
+
+
+def class_permission(cls: builtins.type) -> tuple[Any, ...] | None:
+    """Return the permissions that the decorators of the class itself were given."""
+    for kind in _GUARDED:
+        options = type_options(cls, kind)
+        if options is not None and options.permission is not None:
+            return options.permission
+    return None
 
 
 def field_options(resolver: Any) -> FieldOptions:

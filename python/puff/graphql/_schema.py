@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ._collect import collect
 from ._conformance import check_implementations
 from ._enums import other_texts
+from ._guards import Guard, Guards
 from ._names import Names
 from ._resolvers import Resolver, make_resolvers
 from ._sdl import write_sdl
@@ -28,6 +29,8 @@ class SchemaDefinition:
         types: Which object type a Python object is.
         enums: For each enum, texts beside the names of its values that stand for one: (enum, text, value).
         scalars: The scalars whose values are not written by the usual rules.
+        permissions: What is asked before something is shown.
+        guarded: (GraphQL object type, GraphQL field or None for its objects, number among the permissions).
         connect: The class method `connect(cls, context, /)`, which is asked about each WebSocket, or None.
     """
 
@@ -37,6 +40,8 @@ class SchemaDefinition:
     types: TypeNames
     enums: tuple[tuple[str, str, str], ...]
     scalars: tuple[Scalar, ...]
+    permissions: tuple[Guard, ...]
+    guarded: tuple[tuple[str, str | None, int], ...]
     connect: Callable[..., object] | None
 
 
@@ -89,9 +94,18 @@ def build_schema(schema_class: type, *, camel_case: bool = False) -> SchemaDefin
         for scalar in classes.scalars.values()
         if scalar.cells != "auto" or (scalar.encode is not None and not scalar.built_in)
     )
-    resolvers = make_resolvers(classes, names)
-    types, connect = TypeNames(classes, names), _connect(schema_class)
-    return SchemaDefinition(sdl, resolvers, attributes, types, enums, unusual, connect)
+    guards = Guards(classes, names)
+    return SchemaDefinition(
+        sdl,
+        make_resolvers(classes, names),
+        attributes,
+        TypeNames(classes, names),
+        enums,
+        unusual,
+        tuple(guards.all),
+        tuple(guards.guarded),
+        _connect(schema_class),
+    )
 
 
 def _connect(schema_class: type) -> Callable[..., object] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._options import NO_OPTIONS, FieldOptions
+from ._permissions import Permission, given
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class ConstantSql:
         statement: The SQL text.
         parent_keys: Columns of the parents; the key set of the n-th one is the array parameter ``$n``.
         child_keys: Columns of the statement's rows that are matched with ``parent_keys``, in the same order.
-        options: The field's name, description and deprecation.
+        options: The field's name, description, deprecation and permission.
     """
 
     returns: Any
@@ -37,6 +38,7 @@ def sql(
     name: str | None = None,
     description: str | None = None,
     deprecated: str | None = None,
+    permission: Permission | Sequence[Permission] | None = None,
 ) -> ConstantSql:
     """Declare a field that is one constant SQL statement: at run time Rust answers it without Python.
 
@@ -54,6 +56,7 @@ def sql(
         name: The GraphQL name, as with :func:`field`.
         description: The description, instead of a text below the assignment.
         deprecated: Why the field should not be used any more.
+        permission: Who may see the field, as with :func:`field`.
 
     Raises:
         ValueError: The statement is empty, or ``parents`` and ``children`` differ in number.
@@ -81,7 +84,7 @@ def sql(
             f"sql(): parents names {len(parent_keys)} column(s) and children {len(child_keys)}; "
             "name as many of one as of the other, in the same order"
         )
-    options = FieldOptions(name, description, deprecated)
+    options = FieldOptions(name, description, deprecated, permission=given(permission))
     return ConstantSql(returns, statement, parent_keys, child_keys, options)
 
 

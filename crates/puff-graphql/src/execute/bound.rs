@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::join::Grouping;
+use super::permit::Permits;
 use crate::backend::{Backend, FieldName, Indexes, Spread};
 use crate::cell::find_column;
 use crate::error::FieldError;
@@ -22,6 +23,8 @@ pub(crate) struct BoundObject<B: Backend> {
     pub(crate) children: Vec<BoundChild<B>>,
     /// Columns that the backend makes values of.
     pub(crate) conversions: Vec<Conversion>,
+    /// What may be shown; `None` if nothing is guarded.
+    pub(crate) permits: Option<Arc<Permits>>,
 }
 
 /// A column as values of a scalar.

@@ -3,7 +3,8 @@
 pub(crate) mod bound;
 pub(crate) mod join;
 pub(crate) mod json;
-mod reach;
+pub(crate) mod permit;
+pub(crate) mod reach;
 mod solve;
 
 use std::future::Future;
@@ -18,7 +19,8 @@ use self::bound::{
 };
 use self::bound::{bind_to_rows, misfit, no_objects_in_rows};
 use self::json::{json_column, objects_in_column};
-use self::reach::{Live, Owners};
+use self::permit::Permits;
+use self::reach::{Live, Owners, Scope};
 use self::solve::Solved;
 use crate::backend::{Backend, Cells, Indexes, Resolved};
 use crate::error::FieldError;
@@ -63,12 +65,34 @@ impl Plan {
 impl<'x, B: Backend> Execution<'x, B> {
     /// Runs everything below the root: queries concurrently, mutations one root field after the other.
     pub(crate) async fn run(&'x self) -> BoundObject<B> {
+        let permits = self.root_permits().await;
+        self.run_permitted(permits).await
+    }
+
+    /// Asks for what the root needs.
+    pub(crate) async fn root_permits(&self) -> Option<Arc<Permits>> {
+        let plan = &self.plan.root;
+        if !plan.is_guarded {
+            return None;
+        }
+        let scope = Scope {
+            plan,
+            source: &Objects::Root,
+            kinds: &Kinds::Only,
+            live: &Live::One(Indexes::All(1)),
+            permits: None,
+        };
+        Some(Arc::new(self.permits(&scope).await))
+    }
+
+    /// Likewise, where it is known what the root's fields are granted.
+    pub(crate) async fn run_permitted(&'x self, permits: Option<Arc<Permits>>) -> BoundObject<B> {
         let plan = &self.plan.root;
         let live = Live::One(Indexes::All(1));
+        let mut root = self.bind_fields(plan, Objects::Root, Kinds::Only, permits);
         if !self.plan.is_mutation {
-            return self.bind(plan, Objects::Root, live).await;
+            return self.bind_children(plan, root, live).await;
         }
-        let mut root = self.bind_fields(plan, Objects::Root);
         let mut in_turn = Vec::with_capacity(plan.children.len());
         for (variant, bound) in plan.variants.iter().zip(&root.variants) {
             let order = bound.order.clone();
@@ -79,7 +103,7 @@ impl<'x, B: Backend> Execution<'x, B> {
             }
         }
         for number in in_turn {
-            let child = match self.start(plan, &plan.children[number], &root, &live) {
+            let child = match self.start(plan, (number, &plan.children[number]), &root, &live) {
                 Started::Bound(bound) => bound,
                 Started::Running(future) => future.await,
             };
@@ -146,10 +170,34 @@ impl<'x, B: Backend> Execution<'x, B> {
 
     /// Binds the fields of the `live` objects of a source, running the resolvers below them concurrently.
     fn bind(&'x self, plan: &'x ObjectPlan, source: Objects<B>, live: Live) -> Boxed<'x, BoundObject<B>> {
-        let mut bound = self.bind_fields(plan, source);
+        let kinds = Kinds::new(plan, &source);
+        if !plan.is_guarded {
+            let bound = self.bind_fields(plan, source, kinds, None);
+            return self.bind_children(plan, bound, live);
+        }
+        Box::pin(async move {
+            let scope = Scope {
+                plan,
+                source: &source,
+                kinds: &kinds,
+                live: &live,
+                permits: None,
+            };
+            let permits = Arc::new(self.permits(&scope).await);
+            let bound = self.bind_fields(plan, source, kinds, Some(permits));
+            self.bind_children(plan, bound, live).await
+        })
+    }
+
+    fn bind_children(
+        &'x self,
+        plan: &'x ObjectPlan,
+        mut bound: BoundObject<B>,
+        live: Live,
+    ) -> Boxed<'x, BoundObject<B>> {
         let mut running = Vec::new();
         for (number, child) in plan.children.iter().enumerate() {
-            match self.start(plan, child, &bound, &live) {
+            match self.start(plan, (number, child), &bound, &live) {
                 Started::Bound(child) => bound.children[number] = child,
                 Started::Running(future) => running.push((number, future)),
             }
@@ -214,9 +262,18 @@ impl<'x, B: Backend> Execution<'x, B> {
     }
 
     /// Binds the leaves of a source's objects.
-    fn bind_fields(&self, plan: &ObjectPlan, source: Objects<B>) -> BoundObject<B> {
+    fn bind_fields(
+        &self,
+        plan: &ObjectPlan,
+        source: Objects<B>,
+        kinds: Kinds,
+        permits: Option<Arc<Permits>>,
+    ) -> BoundObject<B> {
         let mut conversions = Vec::new();
-        let kinds = Kinds::new(plan, &source);
+        let is_refused = |field: &FieldPlan| {
+            let refused = |permits: &Arc<Permits>| Some(permits.is_refused(field.permission?));
+            permits.as_ref().and_then(refused).unwrap_or(false)
+        };
         let present = kinds.present(plan, &source);
         let mut bind = |(number, variant): (usize, &Variant)| {
             // Nobody looks at variants without objects.
@@ -230,7 +287,10 @@ impl<'x, B: Backend> Execution<'x, B> {
                 fields: variant
                     .fields
                     .iter()
-                    .map(|field| self.leaf(field, &source, &mut conversions))
+                    .map(|field| match is_refused(field) {
+                        true => Bound::Skipped,
+                        false => self.leaf(field, &source, &mut conversions),
+                    })
                     .collect(),
                 order: self.order(variant),
             }
@@ -241,6 +301,7 @@ impl<'x, B: Backend> Execution<'x, B> {
             children: plan.children.iter().map(|_| BoundChild::Skipped).collect(),
             source,
             kinds,
+            permits,
         }
     }
 
@@ -266,15 +327,24 @@ impl<'x, B: Backend> Execution<'x, B> {
     fn start(
         &'x self,
         plan: &'x ObjectPlan,
-        child: &'x Child,
+        (number, child): (usize, &'x Child),
         bound: &BoundObject<B>,
         live: &Live,
     ) -> Started<'x, B> {
-        let BoundObject { source, kinds, .. } = bound;
+        let source = &bound.source;
+        if let Some(error) = bound.permits.as_ref().and_then(|permits| permits.child(number)) {
+            return Started::Bound(BoundChild::Failed(error.clone()));
+        }
+        let scope = Scope {
+            plan,
+            source,
+            kinds: &bound.kinds,
+            live,
+            permits: bound.permits.as_deref(),
+        };
         let owners = || {
-            Owners::new(plan, child, (source, kinds, live), |condition| {
-                self.holds(condition)
-            })
+            let below = child.output.object().map_or(1, |object| object.views);
+            Owners::new(&scope, &child.users, below, |condition| self.holds(condition))
         };
         let column = match &child.origin {
             Origin::Resolver(resolver) => {

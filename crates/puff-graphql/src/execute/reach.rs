@@ -1,8 +1,9 @@
 //! Which objects take part: in which view of their layer, as whose children.
 
 use super::bound::{Kinds, Objects};
+use super::permit::Permits;
 use crate::backend::{Backend, Indexes};
-use crate::plan::{Child, ObjectPlan};
+use crate::plan::{ObjectPlan, User};
 use crate::table::Slot;
 
 /// The objects of a layer that can be reached from the root, for each view: the others are not asked for.
@@ -21,6 +22,37 @@ impl Live {
     }
 }
 
+/// The objects of one layer, of which some have a field.
+pub(crate) struct Scope<'s, B: Backend> {
+    pub(crate) plan: &'s ObjectPlan,
+    pub(crate) source: &'s Objects<B>,
+    pub(crate) kinds: &'s Kinds,
+    pub(crate) live: &'s Live,
+    /// What has been granted so far; `None` if nothing is guarded.
+    pub(crate) permits: Option<&'s Permits>,
+}
+
+impl<B: Backend> Scope<'_, B> {
+    /// Whether a field of an object is not to be shown.
+    fn is_refused(&self, permission: Option<usize>, index: usize) -> bool {
+        let refusal = |permits: &Permits| permits.field(permission?, index).map(|_| ());
+        self.permits.and_then(refusal).is_some()
+    }
+
+    /// Which of the plan's types the live objects have.
+    pub(crate) fn live_types(&self) -> Vec<bool> {
+        let mut found = vec![false; self.plan.types.len()];
+        for view in 0..self.plan.views {
+            for index in self.live.view(view).into_iter().flat_map(Indexes::iter) {
+                if let Some(kind) = self.kinds.of(self.source, index) {
+                    found[kind] = true;
+                }
+            }
+        }
+        found
+    }
+}
+
 /// The owners of a child.
 pub(crate) struct Owners {
     /// The objects that have the field.
@@ -30,33 +62,47 @@ pub(crate) struct Owners {
 }
 
 impl Owners {
-    /// Those objects of a layer for which a child is selected. `holds` says whether a condition does.
+    /// Those objects of a layer for which one of the `users` selects a field that they may see. `below` is how
+    /// many views the objects below it have, `holds` says whether a condition does.
     pub(crate) fn new<B: Backend>(
-        plan: &ObjectPlan,
-        child: &Child,
-        (source, kinds, live): (&Objects<B>, &Kinds, &Live),
+        scope: &Scope<'_, B>,
+        users: &[User],
+        below: usize,
         holds: impl Fn(Option<usize>) -> bool,
     ) -> Self {
-        if let (1, Live::One(live)) = (plan.variants.len(), live) {
-            let is_selected = child.users.iter().any(|user| holds(user.condition));
+        let plan = scope.plan;
+        if let (1, Live::One(live)) = (plan.variants.len(), scope.live) {
+            let mut selected = users.iter().filter(|user| holds(user.condition));
+            let indexes = match selected.next() {
+                None => Indexes::All(0),
+                Some(user) if user.permission.is_none() => live.clone(),
+                Some(user) => {
+                    let seen = |index: &usize| !scope.is_refused(user.permission, *index);
+                    let seen = live.iter().filter(seen).map(|index| index as u32);
+                    Indexes::listed(seen.collect(), scope.source.len())
+                }
+            };
             return Self {
-                indexes: if is_selected {
-                    live.clone()
-                } else {
-                    Indexes::All(0)
-                },
+                indexes,
                 views: Vec::new(),
             };
         }
-        let mut view_below = vec![None; plan.variants.len()];
-        for user in child.users.iter().filter(|user| holds(user.condition)) {
-            view_below[user.variant] = Some(user.view);
+        let mut user_of = vec![None; plan.variants.len()];
+        for user in users.iter().filter(|user| holds(user.condition)) {
+            user_of[user.variant] = Some((user.view, user.permission));
         }
         let mut owners: Vec<(u32, usize)> = Vec::new();
         for view in 0..plan.views {
-            for index in live.view(view).into_iter().flat_map(Indexes::iter) {
-                let kind = kinds.of(source, index);
-                if let Some(below) = kind.and_then(|kind| view_below[plan.variant(view, kind)]) {
+            for index in scope.live.view(view).into_iter().flat_map(Indexes::iter) {
+                let kind = scope.kinds.of(scope.source, index);
+                let is_seen =
+                    |kind: &usize| scope.permits.is_none_or(|permits| permits.kind(*kind).is_none());
+                let user = kind
+                    .filter(is_seen)
+                    .and_then(|kind| user_of[plan.variant(view, kind)]);
+                if let Some((below, permission)) = user
+                    && !scope.is_refused(permission, index)
+                {
                     owners.push((index as u32, below));
                 }
             }
@@ -65,7 +111,6 @@ impl Owners {
             owners.sort_unstable();
             owners.dedup();
         }
-        let below = child.output.object().map_or(1, |object| object.views);
         let mut views = vec![Vec::new(); if below > 1 { below } else { 0 }];
         let mut indexes: Vec<u32> = Vec::with_capacity(owners.len());
         for (index, view) in owners {
@@ -77,7 +122,7 @@ impl Owners {
             }
         }
         Self {
-            indexes: Indexes::listed(indexes, source.len()),
+            indexes: Indexes::listed(indexes, scope.source.len()),
             views,
         }
     }

@@ -200,6 +200,7 @@ impl<'d> Builder<'d> {
                 keep_objects: false,
             },
             children: Vec::new(),
+            permissions: Vec::new(),
             has_variants: views.len() * types.len() > 1,
             by_key: HashMap::default(),
             types,
@@ -225,8 +226,10 @@ impl<'d> Builder<'d> {
         let Layer {
             mut wanted,
             children: unplanned,
+            permissions,
             ..
         } = layer;
+        wanted.keep_objects = !permissions.is_empty();
         let mut children = Vec::with_capacity(unplanned.len());
         let mut nested = vec![None; wanted.fields.len()];
         for one in unplanned {
@@ -242,13 +245,27 @@ impl<'d> Builder<'d> {
             (_, Output::Object(object)) => object.has_layers,
             (_, Output::Leaf(_)) => false,
         };
+        let type_permissions: Vec<_> = type_names
+            .iter()
+            .map(|name| self.schema.objects_permission(name))
+            .collect();
+        let is_guarded_child = |child: &Child| {
+            let object = child.output.object();
+            object.is_some_and(|object| object.permission_before().is_some())
+        };
+        let is_guarded = !permissions.is_empty()
+            || (is_abstract && type_permissions.iter().any(Option::is_some))
+            || children.iter().any(is_guarded_child);
         let plan = ObjectPlan {
             type_name: wanted.type_name.clone(),
             is_abstract,
             types: type_names,
             views: views.len(),
             variants,
-            has_layers: children.iter().any(has_layers),
+            has_layers: is_guarded || children.iter().any(has_layers),
+            permissions,
+            type_permissions,
+            is_guarded,
             children,
             attributes: attributes.collect(),
             nested,
@@ -289,6 +306,14 @@ impl<'d> Builder<'d> {
         let definition = self.definition(&name, first);
         let shape = shape(&definition.ty);
         let condition = self.condition(occurrences);
+        let permission = match self.schema.field_permission(&name.type_name, &name.field_name) {
+            Some(id) => {
+                let variables = &self.collector.variables;
+                let arguments = compile_arguments(&self.schema.types, definition, first, variables)?;
+                Some(layer.guard(id, arguments, variant, condition))
+            }
+            None => None,
+        };
         let leaf = self.leaf(definition.ty.inner_named_type());
         let source = match &*first.name {
             "__typename" => Source::Typename,
@@ -331,6 +356,7 @@ impl<'d> Builder<'d> {
                         variant,
                         condition,
                         view: 0,
+                        permission,
                     };
                     layer.add(&key, one, user, occurrences)
                 }
@@ -342,6 +368,7 @@ impl<'d> Builder<'d> {
             name,
             locations: self.locations(occurrences),
             condition,
+            permission,
             source,
             shape,
             leaf,

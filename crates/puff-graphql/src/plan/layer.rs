@@ -1,4 +1,4 @@
-//! One layer of objects while it is planned: the children that its variants come to share.
+//! One layer of objects while it is planned: the children and permissions that its variants come to share.
 
 use std::sync::Arc;
 
@@ -7,8 +7,9 @@ use apollo_compiler::{Name, Node};
 use hashbrown::HashMap;
 
 use super::collect::{Guard, Occurrence};
-use super::{ArgumentsPlan, Items, PlannedResolver, Source, User};
+use super::{ArgumentsPlan, Items, PermissionPlan, PlannedResolver, Source, User};
 use crate::backend::FieldName;
+use crate::permission::PermissionId;
 use crate::table::{Shape, Wanted, WantedField, WantedObjects};
 
 /// The selection sets of one view, with when they count.
@@ -20,6 +21,7 @@ pub(super) struct Layer<'d, 'p> {
     pub(super) types: Vec<Name>,
     pub(super) wanted: WantedObjects,
     pub(super) children: Vec<Unplanned<'d>>,
+    pub(super) permissions: Vec<PermissionPlan>,
     /// Whether there is more than one variant; one alone has each response name once.
     pub(super) has_variants: bool,
     /// The children of a response name, if there are several variants.
@@ -55,6 +57,32 @@ pub(super) enum ChildSource {
 }
 
 impl<'d> Layer<'d, '_> {
+    /// Adds a permission, or another user to the one that is the same.
+    pub(super) fn guard(
+        &mut self,
+        id: PermissionId,
+        arguments: ArgumentsPlan,
+        variant: usize,
+        condition: Option<usize>,
+    ) -> usize {
+        let same = |known: &PermissionPlan| known.id == id && known.arguments == arguments;
+        let number = self.permissions.iter().position(same).unwrap_or_else(|| {
+            self.permissions.push(PermissionPlan {
+                id,
+                arguments,
+                users: Vec::new(),
+            });
+            self.permissions.len() - 1
+        });
+        self.permissions[number].users.push(User {
+            variant,
+            condition,
+            view: 0,
+            permission: None,
+        });
+        number
+    }
+
     /// Adds a child, or another user to the one that is the same.
     pub(super) fn add(
         &mut self,

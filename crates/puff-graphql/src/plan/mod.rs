@@ -21,6 +21,7 @@ pub(crate) use self::cost::Items;
 pub(crate) use self::input::{ArgumentsPlan, VariablePlan};
 use crate::backend::{FieldName, ResolverId};
 use crate::error::Location;
+use crate::permission::PermissionId;
 use crate::schema::{CellRule, SqlResolver};
 use crate::table::{Shape, Wanted};
 
@@ -74,8 +75,23 @@ pub(crate) struct ObjectPlan {
     pub(crate) attributes: Arc<[Arc<str>]>,
     /// For each of them the child whose objects the column holds; `None` for leaves.
     pub(crate) nested: Vec<Option<usize>>,
-    /// Whether a field with a resolver lies anywhere below.
+    /// Whether a field with a resolver, or something that is guarded, lies anywhere below.
     pub(crate) has_layers: bool,
+    /// What is asked before fields are shown.
+    pub(crate) permissions: Vec<PermissionPlan>,
+    /// As `types`: what is asked before objects are shown.
+    pub(crate) type_permissions: Vec<Option<PermissionId>>,
+    /// Whether something has to be asked before the fields are bound.
+    pub(crate) is_guarded: bool,
+}
+
+/// A permission that guards a field, in all variants that have it.
+pub(crate) struct PermissionPlan {
+    pub(crate) id: PermissionId,
+    /// Those of the field.
+    pub(crate) arguments: ArgumentsPlan,
+    /// The variants that have the field.
+    pub(crate) users: Vec<User>,
 }
 
 /// What is selected of objects of one type.
@@ -95,6 +111,8 @@ pub(crate) struct FieldPlan {
     /// Where the document has the field, and when that counts; a few if there are many.
     pub(crate) locations: Box<[(Option<usize>, Location)]>,
     pub(crate) condition: Option<usize>,
+    /// One of [`ObjectPlan::permissions`].
+    pub(crate) permission: Option<usize>,
     pub(crate) source: Source,
     pub(crate) shape: Shape,
     /// The rules by which a leaf is written; `None` for objects.
@@ -148,13 +166,15 @@ pub(crate) enum Origin {
     },
 }
 
-/// A variant that has a [`Child`] among its fields.
+/// A variant that has a [`Child`], or a field that a permission guards.
 pub(crate) struct User {
     pub(crate) variant: usize,
     /// When the field counts.
     pub(crate) condition: Option<usize>,
     /// The view of the objects below.
     pub(crate) view: usize,
+    /// What has to be granted, if the field is guarded.
+    pub(crate) permission: Option<usize>,
 }
 
 pub(crate) struct ResolverPlan {
@@ -236,6 +256,15 @@ impl ObjectPlan {
     /// The number of a variant.
     pub(crate) fn variant(&self, view: usize, type_number: usize) -> usize {
         view * self.types.len() + type_number
+    }
+
+    /// What is asked before a field is asked for whose objects have this type and no other.
+    pub(crate) fn permission_before(&self) -> Option<PermissionId> {
+        self.type_permissions
+            .first()
+            .copied()
+            .flatten()
+            .filter(|_| !self.is_abstract)
     }
 
     /// Numbers the layers below, depth first; `next` is the next number.

@@ -156,6 +156,12 @@ impl<B: Backend> Writer<'_, B> {
             );
             return Err(Null);
         };
+        if let Some(error) = bound.permits.as_ref().and_then(|permits| permits.kind(kind)) {
+            let locations = place.map(|(field, _)| self.locations(field));
+            let path = place.map(|(_, path)| path);
+            self.errors.add(error, &locations.unwrap_or_default(), path);
+            return Err(Null);
+        }
         let variant = plan.variant(view, kind);
         let (Some(variant), Some(bounds)) = (plan.variants.get(variant), bound.variants.get(variant)) else {
             return Err(Null);
@@ -195,6 +201,11 @@ impl<B: Backend> Writer<'_, B> {
         index: usize,
         path: &Path<'_>,
     ) -> Written {
+        if let (Some(permission), Some(permits)) = (field.permission, &owners.bound.permits)
+            && let Some(error) = permits.field(permission, index)
+        {
+            return self.fail(error, field.shape.nullable(), field, path);
+        }
         match (bound, &owners.bound.source) {
             (Bound::Cell { column, writer }, Objects::Rows(rows)) => {
                 self.cell(rows.cell(index, *column), writer, &field.shape, field, path)

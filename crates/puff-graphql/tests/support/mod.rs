@@ -6,17 +6,20 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use puff_graphql::{
-    Backend, Call, CellRule, CellType, Cells, Engine, FieldError, FieldResolver, Join, LeafRule, Request,
-    Resolved, ResolverId, ResolverKind, Response, Rows, ScalarType, Schema, SchemaOptions, Spread, SqlParam,
-    SqlResolver, SqlResult, Statement, Value,
+    Backend, Call, CellRule, CellType, Cells, Engine, FieldError, FieldResolver, Join, PermissionCall,
+    PermissionId, Permit, Request, Resolved, ResolverId, ResolverKind, Response, Rows, ScalarType, Schema,
+    SchemaOptions, SchemaRule, Spread, SqlParam, SqlResolver, SqlResult, Statement, Value,
 };
 use serde_json::Value as Json;
 
 type Resolver = Box<dyn Fn(Call<Memory>) -> Result<Resolved<Memory>, FieldError> + Send + Sync>;
 type Loader = Box<dyn Fn(&[Value]) -> Result<MemoryRows, FieldError> + Send + Sync>;
 
+type Permission = Box<dyn Fn(&PermissionCall<Memory>) -> Permit + Send + Sync>;
+
 pub struct Memory {
     resolvers: Vec<Resolver>,
+    permissions: Vec<Permission>,
     loaders: HashMap<String, Loader>,
     pub log: Mutex<Vec<String>>,
 }
@@ -93,6 +96,21 @@ impl Backend for Memory {
         Ok(values)
     }
 
+    async fn permit(&self, _: &String, calls: Vec<PermissionCall<Self>>) -> Vec<Permit> {
+        let names = calls.iter().map(|call| {
+            let parents = call.parents.as_ref().map(|parents| format!(" {}", parents.len()));
+            format!("{}{}", call.id.0, parents.unwrap_or_default())
+        });
+        let names: Vec<_> = names.collect();
+        self.log
+            .lock()
+            .unwrap()
+            .push(format!("permit {}", names.join(", ")));
+        tokio::task::yield_now().await;
+        let permit = |call: &PermissionCall<Self>| (self.permissions[call.id.0 as usize])(call);
+        calls.iter().map(permit).collect()
+    }
+
     fn param(&self, value: &Value) -> Result<Value, FieldError> {
         Ok(value.clone())
     }
@@ -101,9 +119,10 @@ impl Backend for Memory {
 pub struct World {
     sdl: String,
     options: SchemaOptions,
-    rules: Vec<LeafRule>,
+    rules: Vec<SchemaRule>,
     fields: Vec<FieldResolver>,
     resolvers: Vec<Resolver>,
+    permissions: Vec<Permission>,
     loaders: HashMap<String, Loader>,
 }
 
@@ -115,6 +134,7 @@ impl World {
             rules: Vec::new(),
             fields: Vec::new(),
             resolvers: Vec::new(),
+            permissions: Vec::new(),
             loaders: HashMap::new(),
         }
     }
@@ -125,7 +145,7 @@ impl World {
     }
 
     pub fn cells(mut self, scalar: &str, cells: CellRule) -> Self {
-        self.rules.push(LeafRule::Scalar {
+        self.rules.push(SchemaRule::Scalar {
             type_name: scalar.into(),
             cells,
         });
@@ -133,13 +153,32 @@ impl World {
     }
 
     pub fn texts(mut self, enumeration: &str, texts: &[(&str, &str)]) -> Self {
-        self.rules.push(LeafRule::Enum {
+        self.rules.push(SchemaRule::Enum {
             type_name: enumeration.into(),
             texts: texts
                 .iter()
                 .map(|(text, value)| (text.to_string(), value.to_string()))
                 .collect(),
         });
+        self
+    }
+
+    /// One permission that guards several things: `Type.field`, or all objects of `Type`.
+    pub fn guard(
+        mut self,
+        guarded: &[&str],
+        permission: impl Fn(&PermissionCall<Memory>) -> Permit + Send + Sync + 'static,
+    ) -> Self {
+        let id = PermissionId(self.permissions.len() as u32);
+        self.permissions.push(Box::new(permission));
+        for one in guarded {
+            let (type_name, field_name) = one.split_once('.').map_or((*one, None), |(a, b)| (a, Some(b)));
+            self.rules.push(SchemaRule::Permission {
+                type_name: type_name.into(),
+                field_name: field_name.map(str::to_owned),
+                id,
+            });
+        }
         self
     }
 
@@ -209,6 +248,7 @@ impl World {
         let schema = Schema::with_rules(&self.sdl, self.fields, self.rules, self.options).unwrap();
         let backend = Memory {
             resolvers: self.resolvers,
+            permissions: self.permissions,
             loaders: self.loaders,
             log: Mutex::default(),
         };

@@ -144,9 +144,10 @@ fn graphql_subscribe(
     let ending = Ending(answers.clone());
     let work = async move {
         let answers = &ending.0;
-        let subscribed = Request::from_json(body.as_bytes())
-            .map_err(|error| Response::refused(&error).into())
-            .and_then(|request| graphql.subscribe(request, context));
+        let subscribed = match Request::from_json(body.as_bytes()) {
+            Ok(request) => graphql.subscribe(request, context).await,
+            Err(error) => Err(Response::refused(&error).into()),
+        };
         let mut subscription = match subscribed {
             Ok(subscription) => subscription,
             Err(refused) => return answers.push(refused.body).await,

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use puff_graphql::{Backend, Call, Cells, FieldError, Operation, Resolved, ResolverId, Statement, Value};
+use puff_graphql::{
+    Backend, Call, Cells, FieldError, Operation, PermissionCall, Permit, Resolved, ResolverId, Statement,
+    Value,
+};
 use puff_postgres::{ArrayText, Param};
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
@@ -11,7 +14,8 @@ use super::after::CommittedJob;
 use super::call::ResolveJob;
 use super::cells::CellsJob;
 use super::context::RequestContext;
-use super::load::GraphQlOptions;
+use super::load::{Authored, GraphQlOptions};
+use super::permission::{PermitJob, ended};
 use super::rows::PgRows;
 use super::types::Types;
 use super::unit::{End, Unit, UnitError};
@@ -42,6 +46,10 @@ pub(super) struct Shared {
     pub(super) types: Types,
     /// By the number that the engine knows them by.
     pub(super) resolvers: Vec<Resolver>,
+    /// `permit(call)` of the Python half of permissions.
+    pub(super) permit: Py<PyAny>,
+    /// By the number that the engine knows them by.
+    pub(super) permissions: Vec<Py<PyAny>>,
     /// Whether clients read the messages of only those exceptions that are meant for them.
     pub(super) mask_errors: bool,
     /// Whether a root field of a mutation is one transaction, which an error undoes.
@@ -68,10 +76,14 @@ impl PythonBackend {
     pub(super) fn new(
         py: Python<'_>,
         runtime: &Runtime,
-        resolvers: Vec<Resolver>,
-        types: Types,
+        authored: Authored,
         options: &GraphQlOptions,
     ) -> PyResult<PythonBackend> {
+        let Authored {
+            resolvers,
+            permissions,
+            types,
+        } = authored;
         let module = py.import("puff.graphql._execute")?;
         Ok(PythonBackend {
             reactor: runtime.reactor().clone(),
@@ -80,6 +92,8 @@ impl PythonBackend {
             shared: Arc::new(Shared {
                 handler: module.getattr("resolve")?.unbind(),
                 convert: module.getattr("convert")?.unbind(),
+                permit: py.import("puff.graphql._permit")?.getattr("permit")?.unbind(),
+                permissions,
                 types,
                 subscriber: py.import("puff.graphql._subscribe")?.getattr("run")?.unbind(),
                 row_class: module.getattr("Row")?.unbind(),
@@ -199,6 +213,22 @@ impl Backend for PythonBackend {
                 "the conversion was ended before it returned",
             ))
         })
+    }
+
+    async fn permit(&self, context: &RequestContext, calls: Vec<PermissionCall<Self>>) -> Vec<Permit> {
+        let (sender, receiver) = oneshot::channel();
+        let (life, guard) = Lifeline::new(&self.lifelines);
+        let count = calls.len();
+        self.reactor.push(Event::Job(Box::new(PermitJob {
+            shared: self.shared.clone(),
+            context: context.clone(),
+            calls,
+            sender,
+            life,
+        })));
+        let permits = receiver.await.unwrap_or_else(|_| vec![ended(); count]);
+        guard.disarm();
+        permits
     }
 
     fn param(&self, value: &Value) -> Result<Param, FieldError> {

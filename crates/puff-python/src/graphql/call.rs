@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use puff_graphql::{Call, FieldError, Join, ParentSource, Resolved, Spread, SqlResult, Statement, Value};
+use puff_graphql::{
+    Arguments, Call, FieldError, Join, ParentSource, Resolved, Spread, SqlResult, Statement, Value,
+};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyEllipsis, PyList, PyString, PyTuple};
@@ -93,11 +95,7 @@ impl ResolverCall {
 
     /// The field's arguments by their GraphQL names.
     pub(super) fn arguments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let dict = PyDict::new(py);
-        for (name, value) in self.call.arguments.iter() {
-            dict.set_item(name, value_to_object(py, value)?)?;
-        }
-        Ok(dict)
+        arguments_dict(py, &self.call.arguments)
     }
 
     /// The resolver returned `result`. Exceptions in it that nobody meant for clients: the first, and how many.
@@ -305,6 +303,15 @@ impl ResolverCall {
         });
         columns.collect::<PyResult<_>>().map(Some)
     }
+}
+
+/// A field's arguments by their GraphQL names.
+pub(super) fn arguments_dict<'py>(py: Python<'py>, arguments: &Arguments) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (name, value) in arguments.iter() {
+        dict.set_item(name, value_to_object(py, value)?)?;
+    }
+    Ok(dict)
 }
 
 /// A statement with parameters by name, numbered as the server wants them.

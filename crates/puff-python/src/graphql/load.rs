@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use puff_graphql::{
-    FieldResolver, Join, LeafRule, ResolverId, ResolverKind, Schema, SchemaError, SchemaOptions, SqlParam,
-    SqlResolver,
+    FieldResolver, Join, PermissionId, ResolverId, ResolverKind, Schema, SchemaError, SchemaOptions,
+    SchemaRule, SqlParam, SqlResolver,
 };
 use pyo3::prelude::*;
 use thiserror::Error;
@@ -86,10 +86,16 @@ fn authors_error(module: &Bound<'_, PyModule>, error: PyErr) -> GraphQlLoadError
 /// A schema class as the engine and the transports need it.
 pub(super) struct Loaded {
     pub(super) schema: Schema,
-    pub(super) resolvers: Vec<Resolver>,
-    pub(super) types: Types,
+    pub(super) authored: Authored,
     /// Takes the context of a WebSocket, says whether it may connect.
     pub(super) connect: Option<PythonFunction>,
+}
+
+/// What a schema's author wrote in Python.
+pub(super) struct Authored {
+    pub(super) resolvers: Vec<Resolver>,
+    pub(super) permissions: Vec<Py<PyAny>>,
+    pub(super) types: Types,
 }
 
 /// Asks the Python half for the class's SDL and resolvers, and builds the engine's schema.
@@ -132,20 +138,35 @@ pub(super) fn build(class: &Bound<'_, PyAny>, options: GraphQlOptions) -> Result
         });
     }
     let types = Types::new(&definition)?;
-    let mut rules: Vec<LeafRule> = types.rules().collect();
+    let mut rules: Vec<SchemaRule> = types.rules().collect();
     for entry in definition.getattr("enums")?.try_iter()? {
         let (type_name, text, value) = entry?.extract()?;
-        rules.push(LeafRule::Enum {
+        rules.push(SchemaRule::Enum {
             type_name,
             texts: vec![(text, value)],
+        });
+    }
+    let mut permissions = Vec::new();
+    for permission in definition.getattr("permissions")?.try_iter()? {
+        permissions.push(permission?.unbind());
+    }
+    for entry in definition.getattr("guarded")?.try_iter()? {
+        let (type_name, field_name, number) = entry?.extract()?;
+        rules.push(SchemaRule::Permission {
+            type_name,
+            field_name,
+            id: PermissionId(number),
         });
     }
     let schema = Schema::with_rules(&sdl, fields, rules, options.schema)?;
     let hook = definition.getattr("connect")?;
     Ok(Loaded {
         schema,
-        resolvers,
-        types,
+        authored: Authored {
+            resolvers,
+            permissions,
+            types,
+        },
         connect: match hook.is_none() {
             true => None,
             false => {

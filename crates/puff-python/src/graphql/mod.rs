@@ -9,6 +9,7 @@ mod events;
 mod extract;
 mod failure;
 mod load;
+mod permission;
 mod rows;
 mod schemas;
 mod subscription;
@@ -79,7 +80,7 @@ impl GraphQl {
     ) -> Result<GraphQl, GraphQlLoadError> {
         let timeout = options.timeout;
         let loaded = load::build(class, options.clone())?;
-        let backend = PythonBackend::new(class.py(), runtime, loaded.resolvers, loaded.types, options)?;
+        let backend = PythonBackend::new(class.py(), runtime, loaded.authored, options)?;
         Ok(GraphQl {
             engine: Engine::new(loaded.schema, Arc::new(backend)),
             timeout,
@@ -99,11 +100,14 @@ impl GraphQl {
                 attended.answered();
                 response
             }
-            Err(_) => Response::refused(&RequestError::new(
-                RequestErrorCode::TimedOut,
-                format!("the request took longer than {} s", self.timeout.as_secs_f64()),
-            )),
+            Err(_) => self.timed_out(),
         }
+    }
+
+    /// The answer to a request that took too long.
+    fn timed_out(&self) -> Response {
+        let message = format!("the request took longer than {} s", self.timeout.as_secs_f64());
+        Response::refused(&RequestError::new(RequestErrorCode::TimedOut, message))
     }
 
     /// Which kind of operation a request asks for.
@@ -141,6 +145,7 @@ impl GraphQl {
 pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<call::ResolverCall>()?;
     module.add_class::<cells::CellsCall>()?;
+    module.add_class::<permission::PermitCall>()?;
     module.add_class::<events::SubscriptionCall>()?;
     module.add_class::<after::AfterCommit>()?;
     module.add_class::<context::Context>()

@@ -48,19 +48,24 @@ impl Subscription {
 }
 
 impl GraphQl {
-    /// Begins a subscription: its generator runs on the hub until the subscription is dropped.
+    /// Begins a subscription, if the schema's permissions allow it: its generator runs on the hub until the
+    /// subscription is dropped.
     ///
     /// # Errors
     /// The answer to a request that is no valid subscription.
-    pub fn subscribe(
+    pub async fn subscribe(
         &self,
         request: Request,
         context: RequestContext,
     ) -> Result<Subscription, Box<Response>> {
-        Ok(Subscription {
-            inner: self.engine.subscribe(request, context)?,
-            timeout: self.timeout,
-        })
+        let subscribing = self.engine.subscribe(request, context);
+        match tokio::time::timeout(self.timeout, subscribing).await {
+            Ok(subscribed) => Ok(Subscription {
+                inner: subscribed?,
+                timeout: self.timeout,
+            }),
+            Err(_) => Err(Box::new(self.timed_out())),
+        }
     }
 
     /// Asks the schema's `connect`, if it has one, whether a client may connect. Dropping the future ends it.

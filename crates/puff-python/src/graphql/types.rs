@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use puff_graphql::{CellRule, FieldError, LeafRule, Value, Wanted, WantedKind, WantedObjects};
+use puff_graphql::{CellRule, FieldError, SchemaRule, Value, Wanted, WantedKind, WantedObjects};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
@@ -64,8 +64,8 @@ impl Types {
     }
 
     /// The rules of the scalars, for the engine.
-    pub(super) fn rules(&self) -> impl Iterator<Item = LeafRule> + '_ {
-        self.scalars.iter().map(|(name, scalar)| LeafRule::Scalar {
+    pub(super) fn rules(&self) -> impl Iterator<Item = SchemaRule> + '_ {
+        self.scalars.iter().map(|(name, scalar)| SchemaRule::Scalar {
             type_name: name.clone(),
             cells: scalar.cells,
         })

@@ -9,10 +9,12 @@ use super::super::Documents;
 /// An operation that is under way. Dropping it ends it; mutations run on.
 pub(super) enum Operation {
     Many(Box<Subscription>),
-    One {
+    /// A subscription that has not begun, or an operation with one answer.
+    Asked {
         graphql: GraphQl,
         request: Box<Request>,
         context: RequestContext,
+        subscribes: bool,
     },
     /// Nothing began: the answer that says why.
     Refused(Box<Response>),
@@ -42,39 +44,52 @@ impl Operation {
         }
         match graphql.kind(&request) {
             Err(error) => Operation::Refused(Response::refused(&error).into()),
-            Ok(OperationKind::Subscription) => match graphql.subscribe(request, context) {
-                Ok(subscription) => Operation::Many(Box::new(subscription)),
-                Err(refused) => Operation::Refused(refused),
-            },
-            Ok(OperationKind::Query | OperationKind::Mutation) => Operation::One {
+            Ok(kind) => Operation::Asked {
                 graphql: graphql.clone(),
                 request: request.into(),
                 context,
+                subscribes: kind == OperationKind::Subscription,
             },
         }
     }
 
     /// The next answer. To drop the future may lose it: do so only to end the operation.
     pub(super) async fn next(&mut self) -> Answer {
-        if let Operation::Many(subscription) = self {
-            return match subscription.next().await {
-                Next::Answer(response) => Answer::Some(response.body),
-                Next::Failed(response) => Answer::Failed(response.body),
-                Next::End => Answer::End,
-            };
-        }
-        let response = match std::mem::replace(self, Operation::Over) {
-            Operation::One {
-                graphql,
-                request,
-                context,
-            } => graphql.execute(*request, context).await,
-            Operation::Refused(response) => return Answer::Failed(response.body),
-            Operation::Many(_) | Operation::Over => return Answer::End,
-        };
-        match response.outcome {
-            Outcome::Executed { .. } => Answer::Some(response.body),
-            Outcome::Refused(_) => Answer::Failed(response.body),
+        loop {
+            match std::mem::replace(self, Operation::Over) {
+                Operation::Many(mut subscription) => {
+                    let next = subscription.next().await;
+                    *self = Operation::Many(subscription);
+                    return match next {
+                        Next::Answer(response) => Answer::Some(response.body),
+                        Next::Failed(response) => Answer::Failed(response.body),
+                        Next::End => Answer::End,
+                    };
+                }
+                Operation::Asked {
+                    graphql,
+                    request,
+                    context,
+                    subscribes: true,
+                } => match graphql.subscribe(*request, context).await {
+                    Ok(subscription) => *self = Operation::Many(Box::new(subscription)),
+                    Err(refused) => return Answer::Failed(refused.body),
+                },
+                Operation::Asked {
+                    graphql,
+                    request,
+                    context,
+                    ..
+                } => {
+                    let response = graphql.execute(*request, context).await;
+                    return match response.outcome {
+                        Outcome::Executed { .. } => Answer::Some(response.body),
+                        Outcome::Refused(_) => Answer::Failed(response.body),
+                    };
+                }
+                Operation::Refused(response) => return Answer::Failed(response.body),
+                Operation::Over => return Answer::End,
+            }
         }
     }
 }
