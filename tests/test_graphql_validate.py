@@ -47,7 +47,7 @@ class Office:
 FILES = {
     "good.graphql": "query A { items { ...Line } }\n\nquery B($n: Int!) { items(first: $n) { title } }\n",
     "line.graphql": "fragment Line on Item { title }\n",
-    "wrong.graphql": "query C($n: String) {\n  items(first: $n) { titel }\n}\nquery D {\n\n  itms { title }\n}\n",
+    "wrong.graphql": "query C($n: String) {\n  items(first: $n) { titel }\n}\nquery D {\n\n  itms\n}",
     "deep.graphql": "{\n  items(first: 1000) { parts { parts { parts { title } } } }\n}\n",
     "broken.graphql": "query {\n  items { title\n",
     "office.graphql": "{ names }\n",

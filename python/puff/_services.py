@@ -200,6 +200,8 @@ class GraphQL:
         variables: dict[str, Any] | None = None,
         *,
         context: dict[Any, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        operation: str | None = None,
         timeout: float | None = None,
     ) -> Subscription:
         """Subscribes: an iterator of answers, each a dict with `data` and, if there are any, `errors`.
@@ -212,10 +214,13 @@ class GraphQL:
             query: the document.
             variables: its variables.
             context: what the resolvers have as `context.state`: this very dict.
+            headers: what they have as `context.headers`, and `auth_token` and `cookies` from them.
+            operation: which of the document's operations to run; needed when it has several.
             timeout: how many seconds the iterator waits for each answer before it raises `TimeoutError`.
 
         Raises:
             RuntimeError: as `query`.
+            ValueError: as `query`.
 
         Example:
             ```python
@@ -225,7 +230,8 @@ class GraphQL:
             ```
         """
         self._hub()
-        return Subscription(lambda: native.graphql_subscribe(self._name, query, variables, context), timeout)
+        more = _More(operation, list((headers or {}).items()), context)
+        return Subscription(lambda: native.graphql_subscribe(self._name, query, variables, more), timeout)
 
     def sdl(self) -> str:
         """The schema in GraphQL's schema definition language. Errors as `query`."""

@@ -15,6 +15,21 @@ from . import __version__
 if TYPE_CHECKING:
     from pdb import Pdb
 
+    from .testing import GraphQLClient
+
+
+@pytest.fixture
+def graphql() -> GraphQLClient:
+    """Asks the program's GraphQL schema in process: `graphql.data("{ items { title } }")`.
+
+    `graphql.query` gives an answer with `data` and `errors`, `graphql.subscribe` many, `graphql.plan` the
+    layers of a document. `with_bearer`, `with_headers` and `with_context` say what resolvers see, `named`
+    chooses a schema with a name. See `puff.testing.GraphQLClient`.
+    """
+    from .testing import GraphQLClient
+
+    return GraphQLClient()
+
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Says so where the tests run inside the runtime."""

@@ -58,14 +58,29 @@ fn graphql_load(name: Option<&str>, class: &Bound<'_, PyAny>) -> PyResult<()> {
 
 /// What a request in process brings besides document and variables.
 #[derive(FromPyObject)]
-struct More {
+pub(super) struct More {
     operation: Option<String>,
     headers: Vec<(String, String)>,
     state: Option<Py<PyDict>>,
 }
 
 impl More {
-    fn context(self) -> PyResult<RequestContext> {
+    /// The request as JSON text, the one path that clients over HTTP take as well.
+    pub(super) fn body(
+        &self,
+        query: String,
+        variables: Option<Bound<'_, PyDict>>,
+        py: Python<'_>,
+    ) -> PyResult<String> {
+        static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let body = PyDict::new(py);
+        body.set_item("query", query)?;
+        body.set_item("variables", variables)?;
+        body.set_item("operationName", &self.operation)?;
+        DUMPS.import(py, "json", "dumps")?.call1((body,))?.extract()
+    }
+
+    pub(super) fn context(self) -> PyResult<RequestContext> {
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers {
             let wrong = || PyValueError::new_err(format!("{name:?}: {value:?} is no header of HTTP"));
@@ -91,14 +106,8 @@ fn graphql_query(
     more: More,
     waiter: Py<Waiter>,
 ) -> PyResult<()> {
-    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let graphql = schema(name)?;
-    // Through JSON text: the one path that clients over HTTP take as well.
-    let body = PyDict::new(py);
-    body.set_item("query", query)?;
-    body.set_item("variables", variables)?;
-    body.set_item("operationName", &more.operation)?;
-    let body: String = DUMPS.import(py, "json", "dumps")?.call1((body,))?.extract()?;
+    let body = more.body(query, variables, py)?;
     let context = more.context()?;
     start(waiter, async move {
         let response = match Request::from_json(body.as_bytes()) {

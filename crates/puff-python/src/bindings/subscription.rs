@@ -7,13 +7,12 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use puff_graphql::{Request, Response};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use super::graphql::{Answer, schema};
-use crate::graphql::{Next, RequestContext};
+use super::graphql::{Answer, More, schema};
+use crate::graphql::Next;
 use crate::runtime::Runtime;
 use crate::waiter::Waiter;
 
@@ -120,26 +119,18 @@ impl Drop for SubscriptionHandle {
     }
 }
 
-/// Begins a subscription; `state` becomes its `context.state`.
+/// Begins a subscription.
 #[pyfunction]
 fn graphql_subscribe(
     py: Python<'_>,
     name: Option<&str>,
     query: String,
     variables: Option<Bound<'_, PyDict>>,
-    state: Option<Py<PyDict>>,
+    more: More,
 ) -> PyResult<SubscriptionHandle> {
-    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let graphql = schema(name)?;
-    // Through JSON text: the one path that clients over HTTP take as well.
-    let body = PyDict::new(py);
-    body.set_item("query", query)?;
-    body.set_item("variables", variables)?;
-    let body: String = DUMPS.import(py, "json", "dumps")?.call1((body,))?.extract()?;
-    let mut context = RequestContext::default();
-    if let Some(state) = state {
-        context = context.with_state(state);
-    }
+    let body = more.body(query, variables, py)?;
+    let context = more.context()?;
     let answers = Arc::<Answers>::default();
     let ending = Ending(answers.clone());
     let work = async move {
