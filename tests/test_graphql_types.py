@@ -307,4 +307,5 @@ def test_inputs(server: Server) -> None:
     for wrong in ({}, {"id": "1", "price": "2"}, {"id": None}, {"price": 5}):
         assert server.graphql(by, by=wrong)["errors"], wrong
     refused = server.graphql("{ find(by: {price: 5}) }")["errors"][0]
-    assert refused["message"] == "by.price: 5 is no Price: write it as text"
+    assert refused["message"] == "5 is no Price: write it as text"
+    assert refused["locations"] == [{"line": 1, "column": 20}]

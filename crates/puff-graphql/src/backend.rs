@@ -67,6 +67,22 @@ pub trait Backend: Send + Sync + Sized + 'static {
         std::future::ready(Vec::new())
     }
 
+    /// Which of these values their scalars do not take: for each a sentence that says why, or `None`.
+    ///
+    /// Asked before anything of an operation runs, for the scalars whose [`SchemaRule::Scalar`] says so; once about
+    /// the literals of a document, always about variables. By default all are taken.
+    ///
+    /// # Errors
+    /// The values could not be checked: the request is refused.
+    ///
+    /// [`SchemaRule::Scalar`]: crate::SchemaRule::Scalar
+    fn check(
+        &self,
+        given: Vec<Given>,
+    ) -> impl Future<Output = Result<Vec<Option<String>>, FieldError>> + Send {
+        std::future::ready(Ok(vec![None; given.len()]))
+    }
+
     /// An operation that is about to run, before anything of it does.
     ///
     /// # Errors
@@ -298,6 +314,15 @@ impl<B: Backend> Parents<B> {
             },
         }
     }
+}
+
+/// A value that a client gave for a scalar, in the document or in its variables.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given {
+    /// The scalar.
+    pub scalar: Arc<str>,
+    /// The value, not null.
+    pub value: Value,
 }
 
 /// The cells of one column, as the values of a scalar.

@@ -3,6 +3,8 @@
 //! Beside this module only [`crate::limits`], [`crate::validate`] and the planner ([`crate::plan`]) see syntax trees;
 //! nothing that runs or writes does.
 
+use std::sync::Arc;
+
 use apollo_compiler::collections::HashMap;
 use apollo_compiler::executable::Operation;
 use apollo_compiler::parser::{Parser, SourceMap, SourceSpan};
@@ -12,16 +14,22 @@ use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument, Name, Schema as Parsed, introspection};
 
 use crate::error::{Location, RequestError, RequestErrorCode, RequestProblem, SchemaError};
+use crate::limits;
 use crate::options::SchemaOptions;
 use crate::schema::{SqlParam, SqlResolver};
 
 /// Most problems that one invalid document reports.
 const MAX_PROBLEMS: usize = 50;
 
+/// Longest message of one of them, in bytes.
+const MAX_MESSAGE: usize = 1_000;
+
 /// A valid type system.
 pub(crate) struct TypeSystem {
     pub(crate) schema: Valid<Parsed>,
     pub(crate) implementers: HashMap<Name, Implementers>,
+    /// The scalars whose values the backend checks.
+    pub(crate) checked: hashbrown::HashMap<Box<str>, Arc<str>>,
 }
 
 impl TypeSystem {
@@ -29,7 +37,11 @@ impl TypeSystem {
         let schema = Parsed::parse_and_validate(sdl, "schema.graphql")
             .map_err(|invalid| SchemaError::Invalid(invalid.errors.to_string()))?;
         let implementers = schema.implementers_map();
-        Ok(Self { schema, implementers })
+        Ok(Self {
+            schema,
+            implementers,
+            checked: hashbrown::HashMap::new(),
+        })
     }
 
     pub(crate) fn to_sdl(&self) -> String {
@@ -162,20 +174,17 @@ impl TypeSystem {
             );
             return Err(RequestError::new(RequestErrorCode::LimitExceeded, message));
         }
-        let mut parser = Parser::new()
-            .token_limit(options.max_tokens)
-            .recursion_limit(options.max_recursion);
+        limits::text::check(text, options)?;
+        let mut parser = Parser::new().recursion_limit(options.max_recursion);
         let syntax = parser.parse_ast(text, "query.graphql").map_err(|invalid| {
-            let over = parser.tokens_reached() >= options.max_tokens
-                || parser.recursion_reached() >= options.max_recursion;
-            let code = if over {
+            let code = if parser.recursion_reached() >= options.max_recursion {
                 RequestErrorCode::LimitExceeded
             } else {
                 RequestErrorCode::ParseFailed
             };
             request_error(code, &invalid.errors)
         })?;
-        crate::limits::check(&syntax, options)?;
+        limits::tree::check(&syntax, options)?;
         syntax
             .to_executable_validate(&self.schema)
             .map_err(|invalid| request_error(RequestErrorCode::ValidationFailed, &invalid.errors))
@@ -247,7 +256,7 @@ impl TypeSystem {
 
 fn request_error(code: RequestErrorCode, list: &DiagnosticList) -> RequestError {
     let problem = |error: GraphQLError| RequestProblem {
-        message: error.message,
+        message: shortened(error.message),
         locations: error
             .locations
             .iter()
@@ -263,6 +272,16 @@ fn request_error(code: RequestErrorCode, list: &DiagnosticList) -> RequestError 
         .map(|found| problem(found.to_json()))
         .collect();
     RequestError { code, problems }
+}
+
+/// A message of a bearable length: some repeat what the document says.
+fn shortened(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        let end = (0..=MAX_MESSAGE).rev().find(|&end| message.is_char_boundary(end));
+        message.truncate(end.unwrap_or(0));
+        message.push('…');
+    }
+    message
 }
 
 /// Where a piece of a document is.

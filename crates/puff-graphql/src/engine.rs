@@ -1,6 +1,7 @@
 //! The engine: requests in, answers out.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,8 +12,8 @@ use crate::cache::{PlanCache, Planned};
 use crate::error::{RequestError, RequestErrorCode};
 use crate::execute::Execution;
 use crate::explain::PlanDescription;
-use crate::plan::Plan;
-use crate::plan::input::{check_deciding, coerce_variables, variables_json};
+use crate::plan::input::{check_deciding, coerce_variables, refusals, variables_json};
+use crate::plan::{Check, Plan};
 use crate::request::{Outcome, Request, Response};
 use crate::schema::Schema;
 use crate::trace::{Record, Recorder, Times, Trace};
@@ -164,6 +165,29 @@ impl<B: Backend> Engine<B> {
         self.plans.get(query, operation_name, build)
     }
 
+    /// Has the backend check the values of scalars in a document that is new, and in the variables.
+    pub(crate) async fn check(&self, plan: &Plan, checks: &[Check]) -> Result<(), RequestError> {
+        let is_known = plan.checked.load(Ordering::Relaxed);
+        let literals = plan.checks.iter().filter(|_| !is_known);
+        let all: Vec<&Check> = literals.chain(checks).collect();
+        if all.is_empty() {
+            return Ok(());
+        }
+        let given = all.iter().map(|check| check.given.clone()).collect();
+        let answers = self.backend.check(given).await;
+        let answers =
+            answers.map_err(|error| RequestError::new(RequestErrorCode::Unavailable, error.message))?;
+        if !is_known && answers.iter().take(plan.checks.len()).all(Option::is_none) {
+            plan.checked.store(true, Ordering::Relaxed);
+        }
+        let problems = refusals(&all, answers);
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let code = RequestErrorCode::BadVariables;
+        Err(RequestError { code, problems })
+    }
+
     async fn try_execute(&self, request: Request, context: B::Context) -> Result<Response, RequestError> {
         let start = (request.record != Record::Nothing).then(Instant::now);
         let mut cached = true;
@@ -179,13 +203,14 @@ impl<B: Backend> Engine<B> {
             return Err(RequestError::new(RequestErrorCode::OperationNotAllowed, message));
         }
         let types = &self.schema.inner.types;
-        let variables = coerce_variables(types, &plan.variables, &request.variables)?;
+        let (variables, checks) = coerce_variables(types, &plan.variables, request.variables)?;
         check_deciding(&plan.variables, &plan.deciding, &variables)?;
         let flags = plan.flags(&variables);
         if plan.has_variable_cost {
             let most = self.schema.options().max_complexity;
             plan.check_cost(&variables, Some(&flags), most)?;
         }
+        self.check(&plan, &checks).await?;
         let introspected = match &plan.introspection {
             Some(kept) => {
                 let given = variables_json(&plan.variables, &variables)

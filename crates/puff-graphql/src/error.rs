@@ -101,8 +101,10 @@ pub enum RequestErrorCode {
     OperationUnknown,
     /// The operation's kind is not allowed here: a subscription, or a mutation in a read-only request.
     OperationNotAllowed,
-    /// A variable is missing or of the wrong type.
+    /// A variable is missing or of the wrong type, or a scalar does not take what it was given.
     BadVariables,
+    /// The server could not check the request.
+    Unavailable,
     /// The document is larger, deeper or wider than the schema's options allow.
     LimitExceeded,
     /// The request took longer than it may.
@@ -127,6 +129,7 @@ impl RequestErrorCode {
             Self::OperationUnknown => "OPERATION_UNKNOWN",
             Self::OperationNotAllowed => "OPERATION_NOT_ALLOWED",
             Self::BadVariables => "BAD_USER_INPUT",
+            Self::Unavailable => "SERVICE_UNAVAILABLE",
             Self::LimitExceeded => "LIMIT_EXCEEDED",
             Self::TimedOut => "TIMED_OUT",
             Self::CrossSite => "CROSS_SITE_REQUEST",

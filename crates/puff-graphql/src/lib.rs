@@ -46,6 +46,7 @@ mod engine;
 mod error;
 mod execute;
 mod explain;
+mod json;
 mod limits;
 mod options;
 mod permission;
@@ -62,12 +63,13 @@ mod value;
 mod write;
 
 pub use backend::{
-    Backend, Call, Cells, FieldName, Join, Operation, ParentSource, Parents, Resolved, ResolverId, Spread,
-    SqlResult, Statement,
+    Backend, Call, Cells, FieldName, Given, Join, Operation, ParentSource, Parents, Resolved, ResolverId,
+    Spread, SqlResult, Statement,
 };
 pub use engine::{Engine, OperationKind};
 pub use error::{FieldError, Location, RequestError, RequestErrorCode, RequestProblem, SchemaError};
 pub use explain::{PlanDescription, PlannedLayer};
+pub use json::JsonError;
 pub use options::SchemaOptions;
 pub use permission::{PermissionCall, PermissionId, Permit};
 pub use request::{Outcome, Request, Response};

@@ -1,11 +1,13 @@
 //! A request as it arrives and the answer as it leaves.
 
-use bytes::Bytes;
-use serde_json::{Map, Value as Json};
+use std::collections::HashMap;
 
 use crate::error::{FieldError, RequestError, RequestErrorCode};
+use crate::json::JsonError;
 use crate::trace::{Record, Times, Trace};
+use crate::value::Value;
 use crate::write::errors::FieldErrors;
+use bytes::Bytes;
 
 /// One GraphQL request.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +20,7 @@ pub struct Request {
     /// whoever knows the documents puts the text into `query`.
     pub document_id: Option<String>,
     /// The variables as they came, not yet coerced.
-    pub variables: Map<String, Json>,
+    pub variables: HashMap<Box<str>, Value>,
     /// Refuse anything but queries, as an HTTP GET must.
     pub read_only: bool,
     /// What to take down while it runs, for [`Response::times`] and [`Response::trace`].
@@ -49,7 +51,7 @@ impl Request {
     /// [`RequestErrorCode::BadRequest`] with what is wrong, in the client's terms.
     pub fn from_json(body: &[u8]) -> Result<Self, RequestError> {
         match json(body)? {
-            Json::Array(_) => Err(bad("batches of requests are not enabled")),
+            Value::List(_) => Err(bad("batches of requests are not enabled")),
             request => Self::from_value(request),
         }
     }
@@ -62,7 +64,7 @@ impl Request {
     /// As [`Request::from_json`].
     pub fn batch_from_json(body: &[u8], most: usize) -> Result<(Vec<Self>, bool), RequestError> {
         let requests = match json(body)? {
-            Json::Array(requests) => requests,
+            Value::List(requests) => requests,
             request => return Ok((vec![Self::from_value(request)?], false)),
         };
         match requests.len() {
@@ -75,35 +77,36 @@ impl Request {
         }
     }
 
-    /// Reads a request that is a JSON object already.
+    /// Reads a request that is a JSON object, its names each once.
     ///
     /// # Errors
     /// As [`Request::from_json`].
-    pub fn from_value(request: Json) -> Result<Self, RequestError> {
-        let Json::Object(mut fields) = request else {
+    pub fn from_value(request: Value) -> Result<Self, RequestError> {
+        let Value::Object(fields) = request else {
             return Err(bad("the request body must be a JSON object with a `query`"));
         };
+        let mut fields: HashMap<_, _> = fields.into_iter().collect();
         let mut text = |name: &str| match fields.remove(name) {
-            None | Some(Json::Null) => Ok(None),
-            Some(Json::String(text)) => Ok(Some(text)),
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Str(text)) => Ok(Some(String::from(text))),
             Some(_) => Err(bad(format!("`{name}` must be a string"))),
         };
         let query = text("query")?;
         let operation_name = text("operationName")?;
         let mut document_id = text("documentId")?;
         let mut object = |name: &str| match fields.remove(name) {
-            None | Some(Json::Null) => Ok(Map::new()),
-            Some(Json::Object(object)) => Ok(object),
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Object(object)) => Ok(object),
             Some(_) => Err(bad(format!("`{name}` must be an object"))),
         };
         let variables = object("variables")?;
-        let extensions = object("extensions")?;
+        let extensions = Value::Object(object("extensions")?);
         let wants_trace = extensions.get("puff").and_then(|puff| puff.get("trace"));
         if document_id.is_none() {
             let persisted = extensions
                 .get("persistedQuery")
                 .and_then(|found| found.get("sha256Hash"));
-            document_id = persisted.and_then(Json::as_str).map(str::to_owned);
+            document_id = persisted.and_then(Value::as_str).map(str::to_owned);
         }
         if query.is_none() && document_id.is_none() {
             return Err(bad("the request has no `query`"));
@@ -112,8 +115,8 @@ impl Request {
             query: query.unwrap_or_default(),
             operation_name,
             document_id,
-            variables,
-            wants_trace: wants_trace == Some(&Json::Bool(true)),
+            variables: variables.into_iter().collect(),
+            wants_trace: wants_trace == Some(&Value::Bool(true)),
             ..Self::default()
         })
     }
@@ -123,8 +126,11 @@ fn bad(message: impl Into<String>) -> RequestError {
     RequestError::new(RequestErrorCode::BadRequest, message)
 }
 
-fn json(body: &[u8]) -> Result<Json, RequestError> {
-    serde_json::from_slice(body).map_err(|error| bad(format!("the request body is not valid JSON: {error}")))
+fn json(body: &[u8]) -> Result<Value, RequestError> {
+    Value::from_json(body).map_err(|error| match error {
+        JsonError::Syntax(problem) => bad(format!("the request body is not valid JSON: {problem}")),
+        JsonError::Depth => bad(format!("the request body: {error}")),
+    })
 }
 
 /// An answer, complete and encoded.

@@ -86,6 +86,9 @@ pub enum SchemaRule {
         type_name: String,
         /// The rule.
         cells: CellRule,
+        /// Whether the backend tells which values of clients the scalar takes: see
+        /// [`Backend::check`](crate::Backend::check).
+        checked: bool,
     },
     /// A permission that is asked for before anything is shown; see [`Backend::permit`](crate::Backend::permit).
     Permission {
@@ -160,7 +163,8 @@ impl Schema {
         rules: Vec<SchemaRule>,
         options: SchemaOptions,
     ) -> Result<Self, SchemaError> {
-        let types = TypeSystem::parse(sdl)?;
+        let mut types = TypeSystem::parse(sdl)?;
+        types.checked = checked(&rules);
         let permissions = permissions(&types, &rules)?;
         let (enums, cells) = leaves(&types, rules)?;
         let mut by_type: HashMap<String, HashMap<String, ResolverKind>> = HashMap::default();
@@ -276,6 +280,19 @@ fn permissions(
     Ok(found)
 }
 
+/// The scalars whose values the backend checks.
+fn checked(rules: &[SchemaRule]) -> HashMap<Box<str>, Arc<str>> {
+    let checked = rules.iter().filter_map(|rule| match rule {
+        SchemaRule::Scalar {
+            type_name,
+            checked: true,
+            ..
+        } => Some((type_name.as_str().into(), type_name.as_str().into())),
+        _ => None,
+    });
+    checked.collect()
+}
+
 /// What each text means for each enum, and the rules of scalars.
 fn leaves(types: &TypeSystem, rules: Vec<SchemaRule>) -> Result<(Enums, Cells), SchemaError> {
     let mut enums: HashMap<String, HashMap<Box<str>, Box<str>>> = types
@@ -302,7 +319,7 @@ fn leaves(types: &TypeSystem, rules: Vec<SchemaRule>) -> Result<(Enums, Cells), 
                     known.entry(text.into()).or_insert_with(|| value.into());
                 }
             }
-            SchemaRule::Scalar { type_name, cells } => {
+            SchemaRule::Scalar { type_name, cells, .. } => {
                 if !types.is_own_scalar(&type_name) {
                     return Err(SchemaError::BadRule { type_name });
                 }

@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::error::{FieldError, RequestError, RequestErrorCode};
 use crate::execute::Execution;
 use crate::execute::permit::Permits;
-use crate::plan::input::{Variables, coerce_variables};
+use crate::plan::input::{Variables, check_deciding, coerce_variables};
 use crate::plan::{FieldPlan, Origin, Plan, PlannedResolver, ResolverPlan, Source};
 use crate::request::{Outcome, Request, Response};
 use crate::write::answer::write_answer;
@@ -77,12 +77,18 @@ impl<B: EventSource> Engine<B> {
             return Err(RequestError::new(RequestErrorCode::OperationNotAllowed, message));
         };
         let types = &self.schema.inner.types;
-        let variables = coerce_variables(types, &plan.variables, &request.variables)?;
+        let (variables, checks) = coerce_variables(types, &plan.variables, request.variables)?;
+        check_deciding(&plan.variables, &plan.deciding, &variables)?;
+        let flags = plan.flags(&variables);
+        if plan.has_variable_cost {
+            let most = self.schema.options().max_complexity;
+            plan.check_cost(&variables, Some(&flags), most)?;
+        }
+        self.check(&plan, &checks).await?;
         let arguments = match resolver.arguments.evaluate(&variables) {
             Ok(arguments) => arguments,
             Err(error) => return Ok(Err(failed(field, &error).into())),
         };
-        let flags = plan.flags(&variables);
         let execution = Execution {
             backend: &*self.backend,
             plan: &plan,

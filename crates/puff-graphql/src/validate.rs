@@ -317,7 +317,7 @@ impl Files {
         let definitions = [Definition::OperationDefinition(operation.clone())]
             .into_iter()
             .chain(fragments);
-        crate::limits::check(&self.document(definitions), schema.options())?;
+        crate::limits::tree::check(&self.document(definitions), schema.options())?;
         let found = document.operations.get(operation.name.as_deref());
         match found {
             Ok(operation) => Plan::of(&schema.inner, document, operation, Duration::ZERO).map(drop),

@@ -45,6 +45,20 @@ impl Value {
         }
     }
 
+    /// The fields of a [`Value::Object`].
+    pub fn as_object(&self) -> Option<&[(Box<str>, Value)]> {
+        match self {
+            Self::Object(fields) => Some(fields),
+            _ => None,
+        }
+    }
+
+    /// The field `name` of a [`Value::Object`].
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        let mut fields = self.as_object()?.iter();
+        fields.find(|(known, _)| &**known == name).map(|(_, value)| value)
+    }
+
     /// Whether this is [`Value::Null`].
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
@@ -56,11 +70,7 @@ impl From<serde_json::Value> for Value {
         match json {
             serde_json::Value::Null => Self::Null,
             serde_json::Value::Bool(value) => Self::Bool(value),
-            serde_json::Value::Number(number) => match number.as_i64() {
-                Some(value) => Self::Int(value),
-                None if number.is_u64() => Self::Big(number.to_string().into()),
-                None => number.as_f64().map_or(Self::Null, Self::Float),
-            },
+            serde_json::Value::Number(number) => crate::json::number(&number.to_string()),
             serde_json::Value::String(text) => Self::Str(text.into()),
             serde_json::Value::Array(items) => Self::List(items.into_iter().map(Self::from).collect()),
             serde_json::Value::Object(fields) => Self::Object(

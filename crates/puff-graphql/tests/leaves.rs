@@ -207,6 +207,7 @@ fn rules_fit_the_schema() {
     let scalar = |name: &str| SchemaRule::Scalar {
         type_name: name.into(),
         cells: CellRule::Text,
+        checked: false,
     };
     let texts = |name: &str, value: &str| SchemaRule::Enum {
         type_name: name.into(),

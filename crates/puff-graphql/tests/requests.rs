@@ -10,7 +10,7 @@ use puff_graphql::{
     SchemaOptions, SqlParam, SqlResolver, Value,
 };
 use serde_json::{Value as Json, json};
-use support::{World, ask, ask_with, message, respond, value};
+use support::{World, ask, ask_with, log, message, respond, value};
 
 const SDL: &str = r#"
     "Says things."
@@ -473,7 +473,7 @@ fn request_bodies() {
         (&*request.query, request.operation_name.as_deref()),
         ("{a}", Some("x"))
     );
-    assert_eq!(request.variables["v"], json!([1]));
+    assert_eq!(request.variables["v"], Value::List(vec![Value::Int(1)]));
     assert!(read(r#"{"query":"{a}","variables":null,"operationName":null,"other":1}"#).is_ok());
     for (body, wanted) in [
         ("{", "the request body is not valid JSON"),
@@ -657,4 +657,136 @@ fn sdl_keeps_its_order() {
         SchemaOptions::default(),
     );
     assert_eq!(again.unwrap().sdl(), sdl);
+}
+
+/// What a client gives for a scalar that the backend checks is refused before anything runs, with its place.
+#[tokio::test]
+async fn scalars_are_checked_before_anything_runs() {
+    let engine = World::new(
+        "type Query { q(at: At, by: By, many: [At!]): String }
+         type Mutation { m(at: At = \"bad\", by: By): String }
+         input By { at: At, other: [At], text: String }
+         scalar At",
+    )
+    .checked("At")
+    .call("Query.q", |_| value(Value::str("q")))
+    .call("Mutation.m", |_| value(Value::str("m")))
+    .engine();
+    let refused = async |query: &str, variables: Json, places: Json| {
+        let answer = ask_with(&engine, query, variables).await;
+        let errors = answer["errors"].as_array().unwrap();
+        assert!(answer.get("data").is_none(), "{answer}");
+        let ran = log(&engine).iter().any(|line| !line.starts_with("check"));
+        assert!(!ran, "{query}");
+        let found: Vec<_> = errors
+            .iter()
+            .map(|error| {
+                json!([
+                    error["message"],
+                    error["locations"][0]["line"],
+                    error["locations"][0]["column"]
+                ])
+            })
+            .collect();
+        assert_eq!(Json::from(found), places, "{query}");
+        assert!(
+            errors
+                .iter()
+                .all(|error| error["extensions"]["code"] == "BAD_USER_INPUT")
+        );
+    };
+    let variables = "mutation($at: At!, $by: By) { a: m(at: \"x\") b: m(at: $at) c: m(by: $by) }";
+    refused(
+        variables,
+        json!({"at": "bad", "by": {"at": "x", "other": [null, "bad"], "text": "bad"}}),
+        json!([
+            ["variable `$at`: it is no At", 1, 10],
+            ["variable `$by.other[1]`: it is no At", 1, 20]
+        ]),
+    )
+    .await;
+    for _ in 0..2 {
+        let literals =
+            "{ a: q(at: \"x\")\n b: q(by: {other: [\"bad\"], text: \"bad\"})\n c: q(many: \"bad\") }";
+        refused(
+            literals,
+            Json::Null,
+            json!([["it is no At", 2, 20], ["it is no At", 3, 13]]),
+        )
+        .await;
+    }
+    refused(
+        "query($at: At = \"bad\") { q(at: $at) }",
+        Json::Null,
+        json!([["it is no At", 1, 17]]),
+    )
+    .await;
+    // A document is checked once, its variables each time; the schema's own defaults are its author's business.
+    for _ in 0..2 {
+        let query = "mutation($at: At) { m a: m(at: \"fine\") b: m(at: $at) }";
+        let answer = ask_with(&engine, query, json!({"at": "fine"})).await;
+        assert_eq!(answer, json!({"data": {"m": "m", "a": "m", "b": "m"}}));
+    }
+    let checks: Vec<_> = log(&engine)
+        .into_iter()
+        .filter(|line| line.starts_with("check"))
+        .collect();
+    assert_eq!(checks, ["check 2", "check 1"]);
+}
+
+/// Numbers reach resolvers with all their digits; wrong variables are refused where they are declared.
+#[tokio::test]
+async fn numbers_of_variables_keep_their_digits() {
+    let engine = World::new("type Query { q(any: Any, id: ID, float: Float, int: Int): Any } scalar Any")
+        .call("Query.q", |call| {
+            let given = call.arguments.iter().next().map(|(_, given)| given.clone());
+            value(given.unwrap_or(Value::Null))
+        })
+        .engine();
+    let answer = async |declared: &str, argument: &str, json: &str| {
+        let body = format!(
+            r#"{{"query": "query($v: {declared}) {{ q({argument}: $v) }}", "variables": {{"v": {json}}}}}"#
+        );
+        let request = Request::from_json(body.as_bytes()).unwrap();
+        let answer = engine.execute(request, String::new()).await;
+        String::from_utf8(answer.body.to_vec()).unwrap()
+    };
+    let big = "123456789012345678901234567890";
+    for (declared, argument, json, written) in [
+        ("Any", "any", big, big),
+        ("Any", "any", "9007199254740993", "9007199254740993"),
+        (
+            "Any",
+            "any",
+            "[0.12345678901234567890123, 1.5]",
+            "[0.12345678901234567890123,1.5]",
+        ),
+        ("Any", "any", r#"{"a": -1e999}"#, r#"{"a":-1e999}"#),
+        ("ID", "id", big, &format!("\"{big}\"")),
+        ("Float", "float", big, "1.2345678901234568e+29"),
+        ("Float", "float", "0.30000000000000004", "0.30000000000000004"),
+        ("Int", "int", "7.0", "7"),
+    ] {
+        assert_eq!(
+            answer(declared, argument, json).await,
+            format!(r#"{{"data":{{"q":{written}}}}}"#)
+        );
+    }
+    for (declared, argument, json) in [
+        ("Int", "int", big),
+        ("Int", "int", "7.5"),
+        ("Float", "float", "1e999"),
+        ("ID", "id", "1.5"),
+        ("ID", "id", "1e+30"),
+    ] {
+        let refused = answer(declared, argument, json).await;
+        assert!(
+            refused.contains(r#""locations":[{"line":1,"column":7}]"#),
+            "{refused}"
+        );
+        assert!(
+            refused.contains(&format!("variable `$v`: {json} is not")),
+            "{refused}"
+        );
+    }
 }

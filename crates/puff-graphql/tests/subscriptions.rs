@@ -259,7 +259,7 @@ async fn what_is_wrong_with_a_request_is_told_before_it_begins() {
     }
     // A variable with a default, given as null, only shows at its argument.
     let mut request = Request::new("subscription($from: Int = 2) { ticks(from: $from) }");
-    request.variables.insert("from".into(), Json::Null);
+    request.variables.insert("from".into(), Value::Null);
     let Err(response) = engine.subscribe(request, "null".into()).await else {
         panic!("began")
     };

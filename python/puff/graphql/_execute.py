@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit, getcurrent
 
+from .errors import GraphQLError
+
 if TYPE_CHECKING:
-    from .._puff import CellsCall, ResolverCall
+    from .._puff import CellsCall, ChecksCall, ResolverCall
 
 log = logging.getLogger("puff.graphql")
 
@@ -61,6 +63,26 @@ def convert(call: CellsCall) -> None:
     except BaseException as error:
         call.fail(error)
         log.warning("scalar %s failed", call, exc_info=error)
+
+
+def check(call: ChecksCall) -> None:
+    """Has scalars check what a client gave for them, before anything runs."""
+    try:
+        call.finish([_refusal(parse, value) for parse, value in call.values()])
+    except GreenletExit as error:
+        call.fail(error)
+        raise
+    except BaseException as error:
+        call.fail(error)
+        log.warning("a value of a client cannot be checked", exc_info=error)
+
+
+def _refusal(parse: Callable[[Any], Any], value: Any) -> str | None:
+    try:
+        parse(value)
+    except GraphQLError as error:
+        return error.message
+    return None
 
 
 def _converted(function: Callable[[Any], Any], value: Any, depth: int) -> Any:

@@ -92,7 +92,9 @@ def build_schema(schema_class: type, *, camel_case: bool = False) -> SchemaDefin
     unusual = tuple(
         scalar
         for scalar in classes.scalars.values()
-        if scalar.cells != "auto" or (scalar.encode is not None and not scalar.built_in)
+        if scalar.cells != "auto"
+        or scalar.parse is not None
+        or (scalar.encode is not None and not scalar.built_in)
     )
     guards = Guards(classes, names)
     return SchemaDefinition(

@@ -106,7 +106,7 @@ class SchemaError(Exception):
 
 
 class ArgumentError(GraphQLError, ValueError):
-    """A value sent by a client that a custom scalar or an enum cannot take; the code is ``BAD_ARGUMENT``.
+    """A value sent by a client that a scalar or an enum cannot take; the code is ``BAD_USER_INPUT``.
 
     Raised by ``Resolver.call`` before the user's function runs; it belongs to the field as a GraphQL error.
 
@@ -119,7 +119,7 @@ class ArgumentError(GraphQLError, ValueError):
         "filter.id: expected a UUID, got 'x'"
     """
 
-    code = "BAD_ARGUMENT"
+    code = "BAD_USER_INPUT"
 
     def __init__(self, problem: str, path: tuple[str | int, ...] = ()) -> None:
         self.problem = problem

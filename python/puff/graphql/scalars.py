@@ -26,15 +26,18 @@ from __future__ import annotations
 import base64
 import datetime
 import decimal
+import logging
 import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NewType
 
-from .errors import ArgumentError
+from .errors import ArgumentError, GraphQLError
 
 __all__ = ["BIG_INT", "BUILTIN", "BY_TYPE", "ID", "ID_SCALAR", "JSON", "Scalar", "scalar"]
+
+log = logging.getLogger("puff.graphql")
 
 Cells = Literal["auto", "text", "json"]
 
@@ -85,6 +88,7 @@ def scalar(
         name: Name in the schema.
         parse: Turns what a client sent (plain JSON data, never None) into the Python value. It raises
             ``ValueError`` with what was expected to refuse it. Without it, resolvers get the data as it is.
+            It is called twice: what a request gives is checked before anything runs.
         serialize: Turns a Python value (never None) into JSON data: None, bool, int, float, str, or a list or
             dict of these. Without it, values are JSON data, an Enum, a date or time, a Decimal or a UUID
             already.
@@ -121,11 +125,15 @@ def _refusing(name: str, parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def refusing(value: Any) -> Any:
         try:
             return parse(value)
-        except ArgumentError:
+        except GraphQLError:
             raise
         except (ValueError, TypeError, ArithmeticError) as error:
             reason = str(error) or type(error).__name__
             raise ArgumentError(f"{_shorten(value)} is no {name}: {reason}") from error
+        except Exception as error:
+            # The client is told no more: this was not written for it.
+            log.warning("scalar %s: its parse failed", name, exc_info=error)
+            raise ArgumentError(f"{_shorten(value)} is no {name}") from error
 
     return refusing
 
@@ -158,7 +166,7 @@ def _time(text: str) -> datetime.time:
     return datetime.time.fromisoformat(text[:-1] + "+00:00" if text[-1:] in ("Z", "z") else text)
 
 
-def _decimal(value: str | int | float) -> decimal.Decimal:
+def _decimal(value: str | int | float | decimal.Decimal) -> decimal.Decimal:
     # By way of text: Decimal(0.1) would carry the float's binary digits along.
     number = decimal.Decimal(str(value))
     if not number.is_finite():
@@ -265,7 +273,7 @@ BY_TYPE: dict[type, Scalar] = {
     decimal.Decimal: Scalar(
         "Decimal",
         "An exact decimal number of any precision.",
-        parse=_parser("a decimal number", _decimal, str, int, float),
+        parse=_parser("a decimal number", _decimal, str, int, float, decimal.Decimal),
         encode=str,
     ),
     uuid.UUID: Scalar(

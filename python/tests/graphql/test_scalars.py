@@ -80,7 +80,8 @@ type Item {
     )
     assert "\nscalar Price\n" in definition.sdl
     rules = {scalar.name: scalar.cells for scalar in definition.scalars}
-    assert rules == {"Price": str, "Version": "text", "BigInt": "text"}
+    expected = {"Email": "auto", "Price": str, "Version": "text", "BigInt": "text", "Duration": "auto"}
+    assert rules == expected
 
 
 def test_parse(build: Build) -> None:

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use apollo_compiler::ast::{FieldDefinition, OperationType, Type, Value as Literal};
@@ -15,7 +15,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::collect::{Collector, Guard, Occurrence, too_large};
 use super::conditions::Conditions;
-use super::input::{Variables, compile_arguments, compile_variables};
+use super::input::{Literals, Variables, compile_arguments, compile_variables};
 use super::layer::{ChildSource, Layer, Place, Sets, Unplanned, leaf_column};
 use super::{
     Child, FieldPlan, Introspection, Items, Leaf, ObjectPlan, Origin, Output, Plan, PlannedResolver,
@@ -59,7 +59,8 @@ impl Plan {
         operation: &Node<Operation>,
         parsed_in: Duration,
     ) -> Result<Self, RequestError> {
-        let variables = compile_variables(&schema.types, &operation.variables)?;
+        let literals = Literals::new(&document.sources);
+        let variables = compile_variables(&schema.types, &operation.variables, &literals)?;
         let slots = variables.iter().enumerate();
         let collector = Collector {
             types: &schema.types,
@@ -77,6 +78,7 @@ impl Plan {
             schema,
             collector,
             sources: &document.sources,
+            literals: &literals,
             conditions: Conditions::default(),
             names: HashMap::default(),
             fields: 0,
@@ -108,24 +110,25 @@ impl Plan {
             let place = field.locations.first().map(|(_, place)| *place);
             return Err(RequestError::at(RequestErrorCode::LimitExceeded, message, place));
         }
-        let introspected = roots
+        let introspected: Vec<Option<Location>> = roots
             .iter()
             .filter(|field| matches!(field.source, Source::Introspection))
-            .count();
+            .map(|field| field.locations.first().map(|(_, place)| *place))
+            .collect();
         root.number_layers(None, &mut 0);
         let (conditions, deciding) = (builder.conditions.list, builder.collector.deciding);
         let planned_fields = builder.planned;
-        let introspection = if introspected > 0 {
+        let introspection = if let Some(first) = introspected.first() {
             if !schema.options.introspection {
-                return Err(RequestError::new(
+                return Err(RequestError::at(
                     RequestErrorCode::ValidationFailed,
                     "introspection is switched off",
+                    *first,
                 ));
             }
-            if introspected > MAX_INTROSPECTION_FIELDS {
-                return Err(too_large(format!(
-                    "more than {MAX_INTROSPECTION_FIELDS} introspection fields"
-                )));
+            if let Some(place) = introspected.get(MAX_INTROSPECTION_FIELDS) {
+                let message = format!("more than {MAX_INTROSPECTION_FIELDS} introspection fields");
+                return Err(RequestError::at(RequestErrorCode::LimitExceeded, message, *place));
             }
             TypeSystem::check_introspection(document, operation)?;
             Some(Introspection {
@@ -144,6 +147,8 @@ impl Plan {
             deciding: deciding.into_iter().collect(),
             introspection,
             has_variable_cost: false,
+            checks: literals.take(),
+            checked: AtomicBool::new(false),
             parsed_in,
             planned_fields,
             answer_bytes: AtomicUsize::new(256),
@@ -160,6 +165,7 @@ struct Builder<'d> {
     schema: &'d SchemaInner,
     collector: Collector<'d>,
     sources: &'d SourceMap,
+    literals: &'d Literals<'d>,
     conditions: Conditions,
     /// Names that occur often, shared.
     names: HashMap<String, Arc<str>>,
@@ -309,7 +315,8 @@ impl<'d> Builder<'d> {
         let permission = match self.schema.field_permission(&name.type_name, &name.field_name) {
             Some(id) => {
                 let variables = &self.collector.variables;
-                let arguments = compile_arguments(&self.schema.types, definition, first, variables)?;
+                let arguments =
+                    compile_arguments(&self.schema.types, definition, first, variables, self.literals)?;
                 Some(layer.guard(id, arguments, variant, condition))
             }
             None => None,
@@ -337,8 +344,13 @@ impl<'d> Builder<'d> {
                         FieldSource::Attribute(attribute) => ChildSource::Attribute(attribute),
                         FieldSource::Resolver(kind) => {
                             let variables = &self.collector.variables;
-                            let arguments =
-                                compile_arguments(&self.schema.types, definition, first, variables)?;
+                            let arguments = compile_arguments(
+                                &self.schema.types,
+                                definition,
+                                first,
+                                variables,
+                                self.literals,
+                            )?;
                             ChildSource::Resolver(kind, arguments)
                         }
                     };

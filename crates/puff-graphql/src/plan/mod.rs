@@ -9,7 +9,7 @@ pub(crate) mod input;
 mod layer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use apollo_compiler::executable::Operation;
@@ -18,7 +18,7 @@ use apollo_compiler::{ExecutableDocument, Node};
 use hashbrown::HashMap;
 
 pub(crate) use self::cost::Items;
-pub(crate) use self::input::{ArgumentsPlan, VariablePlan};
+pub(crate) use self::input::{ArgumentsPlan, Check, VariablePlan};
 use crate::backend::{FieldName, ResolverId};
 use crate::error::Location;
 use crate::permission::PermissionId;
@@ -39,6 +39,10 @@ pub(crate) struct Plan {
     pub(crate) introspection: Option<Introspection>,
     /// Whether its cost is to be estimated for each request.
     pub(crate) has_variable_cost: bool,
+    /// What the backend is to check of the document before it runs for the first time.
+    pub(crate) checks: Vec<Check>,
+    /// Whether it has, and takes all of it.
+    pub(crate) checked: AtomicBool,
     /// How long it took to read and check the document.
     pub(crate) parsed_in: Duration,
     /// How many fields are planned, each for every type and view.

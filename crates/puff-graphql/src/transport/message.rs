@@ -1,10 +1,9 @@
 //! What the two sides say: JSON objects with a `type`.
 
-use bytes::Bytes;
-use serde_json::{Map, Value as Json};
-
 use crate::request::Request;
+use crate::value::Value;
 use crate::write::string::json_string;
+use bytes::Bytes;
 
 /// The longest id that an operation may have, in bytes.
 const MAX_ID: usize = 1024;
@@ -40,8 +39,8 @@ impl Dialect {
 /// What a client says.
 #[derive(Debug)]
 pub(super) enum Said {
-    Init(Option<Map<String, Json>>),
-    Ping(Option<Json>),
+    Init(Option<Value>),
+    Ping(Option<Value>),
     Pong,
     Start { id: String, request: Box<Request> },
     Stop { id: String },
@@ -53,21 +52,22 @@ pub(super) enum Said {
 /// # Errors
 /// What is wrong with it, for the reason of the close.
 pub(super) fn parse(dialect: Dialect, text: &[u8]) -> Result<Said, String> {
-    let json: Json = serde_json::from_slice(text).map_err(|_| "the message is not JSON".to_owned())?;
-    let Json::Object(mut message) = json else {
+    let json = Value::from_json(text).map_err(|_| "the message is not JSON".to_owned())?;
+    let Value::Object(fields) = json else {
         return Err("the message is not an object".into());
     };
-    let Some(Json::String(kind)) = message.remove("type") else {
+    let mut message = Message(fields);
+    let Some(Value::Str(kind)) = message.take("type") else {
         return Err("the message has no type".into());
     };
-    match (dialect, kind.as_str()) {
+    match (dialect, &*kind) {
         (_, "connection_init") => Ok(Said::Init(payload(&mut message, &kind)?)),
-        (Dialect::Current, "ping") => Ok(Said::Ping(payload(&mut message, &kind)?.map(Json::Object))),
+        (Dialect::Current, "ping") => Ok(Said::Ping(payload(&mut message, &kind)?)),
         (Dialect::Current, "pong") => payload(&mut message, &kind).map(|_| Said::Pong),
         (Dialect::Current, "subscribe") | (Dialect::Legacy, "start") => {
             let id = id(&mut message, &kind)?;
             let request = message
-                .remove("payload")
+                .take("payload")
                 .ok_or_else(|| format!("{kind} without a payload"))?;
             let request = Request::from_value(request).map_err(|error| format!("{kind}: {error}"))?;
             Ok(Said::Start {
@@ -83,20 +83,30 @@ pub(super) fn parse(dialect: Dialect, text: &[u8]) -> Result<Said, String> {
     }
 }
 
-fn id(message: &mut Map<String, Json>, kind: &str) -> Result<String, String> {
-    match message.remove("id") {
-        Some(Json::String(id)) if !id.is_empty() && id.len() <= MAX_ID => Ok(id),
-        Some(Json::String(id)) if id.is_empty() => Err(format!("{kind} with an empty id")),
-        Some(Json::String(_)) => Err(format!("{kind} with an id of more than {MAX_ID} bytes")),
+/// The fields of a message.
+struct Message(Vec<(Box<str>, Value)>);
+
+impl Message {
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let place = self.0.iter().position(|(known, _)| &**known == name)?;
+        Some(self.0.swap_remove(place).1)
+    }
+}
+
+fn id(message: &mut Message, kind: &str) -> Result<String, String> {
+    match message.take("id") {
+        Some(Value::Str(id)) if !id.is_empty() && id.len() <= MAX_ID => Ok(id.into()),
+        Some(Value::Str(id)) if id.is_empty() => Err(format!("{kind} with an empty id")),
+        Some(Value::Str(_)) => Err(format!("{kind} with an id of more than {MAX_ID} bytes")),
         Some(_) => Err(format!("{kind} with an id that is no string")),
         None => Err(format!("{kind} without an id")),
     }
 }
 
-fn payload(message: &mut Map<String, Json>, kind: &str) -> Result<Option<Map<String, Json>>, String> {
-    match message.remove("payload") {
-        None | Some(Json::Null) => Ok(None),
-        Some(Json::Object(payload)) => Ok(Some(payload)),
+fn payload(message: &mut Message, kind: &str) -> Result<Option<Value>, String> {
+    match message.take("payload") {
+        None | Some(Value::Null) => Ok(None),
+        Some(payload @ Value::Object(_)) => Ok(Some(payload)),
         Some(_) => Err(format!("{kind} with a payload that is no object")),
     }
 }

@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 use hashbrown::HashMap;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::message::{Dialect, Frame, Said, about, bare, parse};
 use crate::error::{RequestError, RequestErrorCode};
 use crate::request::Request;
+use crate::value::Value;
 use crate::write::errors::request_error;
+use crate::write::leaf::json_value;
 
 /// The name of an operation among those of one session; never used again, other than the client's ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,7 +63,7 @@ impl Closing {
 pub enum Action {
     /// Ask the program whether this client, which sends this payload, may connect; then [`Session::accept`],
     /// [`Session::refuse`] or [`Session::fail_connection`].
-    Connect(Option<Map<String, Json>>),
+    Connect(Option<Value>),
     /// Send this message.
     Send(Bytes),
     /// Start an operation; its answers go into the frame. Then [`Session::completed`] or [`Session::failed`].
@@ -152,8 +154,13 @@ impl Session {
             }
             Said::Init(_) => self.close(Closing::TOO_MANY_INITS, "Too many initialisation requests"),
             Said::Ping(payload) => {
-                let payload = payload.map(|payload| payload.to_string());
-                let pong = bare("pong", payload.as_ref().map(String::as_bytes));
+                let payload = payload.map(|payload| {
+                    let mut json = Vec::new();
+                    // What was read from JSON can be written.
+                    let _ = json_value(&mut json, &payload);
+                    json
+                });
+                let pong = bare("pong", payload.as_deref());
                 vec![Action::Send(pong)]
             }
             Said::Pong => Vec::new(),

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use puff_graphql::{
-    Backend, Call, CellRule, CellType, Cells, Engine, FieldError, FieldResolver, Join, PermissionCall,
+    Backend, Call, CellRule, CellType, Cells, Engine, FieldError, FieldResolver, Given, Join, PermissionCall,
     PermissionId, Permit, Request, Resolved, ResolverId, ResolverKind, Response, Rows, ScalarType, Schema,
     SchemaOptions, SchemaRule, Spread, SqlParam, SqlResolver, SqlResult, Statement, Value,
 };
@@ -111,6 +111,15 @@ impl Backend for Memory {
         calls.iter().map(permit).collect()
     }
 
+    async fn check(&self, given: Vec<Given>) -> Result<Vec<Option<String>>, FieldError> {
+        let refusal = |given: Given| {
+            let is_bad = given.value.as_str() == Some("bad");
+            is_bad.then(|| format!("it is no {}", given.scalar))
+        };
+        self.log.lock().unwrap().push(format!("check {}", given.len()));
+        Ok(given.into_iter().map(refusal).collect())
+    }
+
     fn param(&self, value: &Value) -> Result<Value, FieldError> {
         Ok(value.clone())
     }
@@ -148,6 +157,17 @@ impl World {
         self.rules.push(SchemaRule::Scalar {
             type_name: scalar.into(),
             cells,
+            checked: false,
+        });
+        self
+    }
+
+    /// A scalar of which [`Memory::check`] refuses the text `bad`.
+    pub fn checked(mut self, scalar: &str) -> Self {
+        self.rules.push(SchemaRule::Scalar {
+            type_name: scalar.into(),
+            cells: CellRule::Auto,
+            checked: true,
         });
         self
     }
@@ -446,11 +466,14 @@ pub async fn ask_with(engine: &Engine<Memory>, query: &str, variables: Json) -> 
 
 pub async fn respond(engine: &Engine<Memory>, query: &str, variables: Json) -> Response {
     let variables = variables.as_object().cloned().unwrap_or_default();
+    let variables = variables
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()));
     engine
         .execute(
             Request {
                 query: query.into(),
-                variables,
+                variables: variables.collect(),
                 ..Request::default()
             },
             String::new(),

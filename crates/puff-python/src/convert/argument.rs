@@ -8,16 +8,19 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, Py
 
 use super::types;
 
+/// Python makes no int of more digits, which takes time that grows with their square.
+const MAX_INT_DIGITS: usize = 4_300;
+
+/// The most digits that an exponent is written out as.
+const MAX_PLAIN: i64 = 1_000;
+
 /// A value of the engine (an argument, a parent's key) as a Python object.
 pub(crate) fn value_to_object<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
     match value {
         Value::Null | Value::Error(_) => Ok(py.None().into_bound(py)),
         Value::Bool(flag) => flag.into_bound_py_any(py),
         Value::Int(number) => number.into_bound_py_any(py),
-        Value::Big(digits) => match digits.parse::<i128>() {
-            Ok(number) => number.into_bound_py_any(py),
-            Err(_) => types::decimal(py)?.call1((&**digits,)),
-        },
+        Value::Big(digits) => big(py, digits),
         Value::Float(number) => number.into_bound_py_any(py),
         Value::Str(text) => (**text).into_bound_py_any(py),
         Value::List(items) => {
@@ -36,6 +39,17 @@ pub(crate) fn value_to_object<'py>(py: Python<'py>, value: &Value) -> PyResult<B
         }
         Value::Json(text) => types::json_loads(py, text),
     }
+}
+
+/// A number of any size: an int or, where it has a fraction or an exponent, a Decimal.
+fn big<'py>(py: Python<'py>, digits: &str) -> PyResult<Bound<'py, PyAny>> {
+    if let Ok(number) = digits.parse::<i128>() {
+        return number.into_bound_py_any(py);
+    }
+    if digits.len() <= MAX_INT_DIGITS && !digits.contains(['.', 'e', 'E']) {
+        return py.get_type::<PyInt>().call1((digits,));
+    }
+    types::decimal(py)?.call1((digits,))
 }
 
 /// A Python object that stands for a scalar, an enum value or a list of these.
@@ -110,7 +124,11 @@ pub(crate) fn object_to_value(object: &Bound<'_, PyAny>) -> PyResult<Value> {
     )))
 }
 
-/// A Decimal without an exponent sign that JSON would not know (`1E+3` is fine in JSON, `sNaN` is not here).
+/// A finite Decimal as a number of JSON, without an exponent unless that would be far too long.
 fn plain_number(decimal: &Bound<'_, PyAny>) -> PyResult<String> {
-    decimal.call_method1("__format__", ("f",))?.extract()
+    let size: i64 = decimal.call_method0("adjusted")?.extract()?;
+    match size.abs() <= MAX_PLAIN {
+        true => decimal.call_method1("__format__", ("f",))?.extract(),
+        false => decimal.str()?.extract(),
+    }
 }

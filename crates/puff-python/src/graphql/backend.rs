@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use puff_graphql::{
-    Backend, Call, Cells, FieldError, Operation, PermissionCall, Permit, Resolved, ResolverId, Statement,
-    Value,
+    Backend, Call, Cells, FieldError, Given, Operation, PermissionCall, Permit, Resolved, ResolverId,
+    Statement, Value,
 };
 use puff_postgres::{ArrayText, Param};
 use pyo3::prelude::*;
@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::after::CommittedJob;
 use super::call::ResolveJob;
 use super::cells::CellsJob;
+use super::checks::ChecksJob;
 use super::context::RequestContext;
 use super::load::{Authored, GraphQlOptions};
 use super::permission::{PermitJob, ended};
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) row_class: Py<PyAny>,
     /// `convert(call)` of the Python half, for cells.
     pub(super) convert: Py<PyAny>,
+    /// `check(call)` of the Python half, for what clients gave.
+    pub(super) check: Py<PyAny>,
     /// The classes and scalars.
     pub(super) types: Types,
     /// By the number that the engine knows them by.
@@ -94,6 +97,7 @@ impl PythonBackend {
                 convert: module.getattr("convert")?.unbind(),
                 permit: py.import("puff.graphql._permit")?.getattr("permit")?.unbind(),
                 permissions,
+                check: module.getattr("check")?.unbind(),
                 types,
                 subscriber: py.import("puff.graphql._subscribe")?.getattr("run")?.unbind(),
                 row_class: module.getattr("Row")?.unbind(),
@@ -229,6 +233,21 @@ impl Backend for PythonBackend {
         let permits = receiver.await.unwrap_or_else(|_| vec![ended(); count]);
         guard.disarm();
         permits
+    }
+
+    async fn check(&self, given: Vec<Given>) -> Result<Vec<Option<String>>, FieldError> {
+        let (sender, receiver) = oneshot::channel();
+        self.reactor.push(Event::Job(Box::new(ChecksJob {
+            shared: self.shared.clone(),
+            given,
+            sender,
+        })));
+        receiver.await.unwrap_or_else(|_| {
+            Err(FieldError::new(
+                "RESOLVER_ENDED",
+                "the check was ended before it returned",
+            ))
+        })
     }
 
     fn param(&self, value: &Value) -> Result<Param, FieldError> {

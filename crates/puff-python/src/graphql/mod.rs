@@ -4,6 +4,7 @@ mod after;
 mod backend;
 mod call;
 mod cells;
+mod checks;
 mod context;
 mod events;
 mod extract;
@@ -146,6 +147,7 @@ pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<call::ResolverCall>()?;
     module.add_class::<cells::CellsCall>()?;
     module.add_class::<permission::PermitCall>()?;
+    module.add_class::<checks::ChecksCall>()?;
     module.add_class::<events::SubscriptionCall>()?;
     module.add_class::<after::AfterCommit>()?;
     module.add_class::<context::Context>()

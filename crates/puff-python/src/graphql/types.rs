@@ -21,6 +21,8 @@ pub(super) struct Types {
 
 /// A scalar with a rule of its own.
 struct Scalar {
+    /// Makes the Python value of what a client gave, or raises an exception.
+    parse: Option<Py<PyAny>>,
     /// Makes JSON data of a Python value.
     serialize: Option<Py<PyAny>>,
     /// Makes JSON data of a cell's value.
@@ -44,12 +46,14 @@ impl Types {
                 },
                 Err(_) => CellRule::Backend,
             };
+            let parse = scalar.getattr("parse")?;
             let encode = scalar.getattr("encode")?;
             // What we bring along, the conversions know.
             let is_built_in: bool = scalar.getattr("built_in")?.extract()?;
             scalars.insert(
                 scalar.getattr("name")?.extract()?,
                 Scalar {
+                    parse: (!parse.is_none()).then(|| parse.unbind()),
                     serialize: (!is_built_in && !encode.is_none()).then(|| encode.unbind()),
                     from_cell: (cells == CellRule::Backend).then(|| rule.unbind()),
                     cells,
@@ -68,12 +72,18 @@ impl Types {
         self.scalars.iter().map(|(name, scalar)| SchemaRule::Scalar {
             type_name: name.clone(),
             cells: scalar.cells,
+            checked: scalar.parse.is_some(),
         })
     }
 
     /// The function that makes JSON data of the cells of a scalar.
     pub(super) fn cell_function(&self, scalar: &str) -> Option<&Py<PyAny>> {
         self.scalars.get(scalar)?.from_cell.as_ref()
+    }
+
+    /// The function that makes Python values of what clients give for a scalar.
+    pub(super) fn parse_function(&self, scalar: &str) -> Option<&Py<PyAny>> {
+        self.scalars.get(scalar)?.parse.as_ref()
     }
 
     /// The object types of objects whose declared type is abstract: those of their classes, or what a dict

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::{Arg, ArgMatches};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use puff_graphql::{Outcome, Record, Request, SourceDocument};
+use puff_graphql::{Outcome, Record, Request, SourceDocument, Value};
 use puff_python::graphql::{GraphQl, NoSchema, RequestContext};
 
 use crate::errors::{BoxError, ConfigError, ProgramError};
@@ -153,11 +153,14 @@ impl Call {
             matches.get_one::<String>("query").map_or("", String::as_str),
         )?);
         if let Some(text) = matches.get_one::<String>("variables") {
-            request.variables = serde_json::from_str(text).map_err(|_| ConfigError::Invalid {
-                source_name: "--variables".into(),
-                value: text.clone(),
-                expected: "a JSON object",
-            })?;
+            let Ok(Value::Object(variables)) = Value::from_json(text.as_bytes()) else {
+                return Err(ConfigError::Invalid {
+                    source_name: "--variables".into(),
+                    value: text.clone(),
+                    expected: "a JSON object",
+                });
+            };
+            request.variables = variables.into_iter().collect();
         }
         request.operation_name = matches.get_one::<String>("operation").cloned();
         let mut headers = HeaderMap::new();

@@ -14,9 +14,8 @@ use futures_util::future::join_all;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
-use puff_graphql::{OperationKind, Outcome, Record, RequestError, RequestErrorCode, Times};
+use puff_graphql::{OperationKind, Outcome, Record, RequestError, RequestErrorCode, Times, Value};
 use puff_python::graphql::RequestContext;
-use serde_json::{Map, Value as Json};
 
 use super::cross_site::may_be_foreign;
 use super::media::{Format, is_json, takes_events};
@@ -229,6 +228,7 @@ fn status(outcome: Outcome, read_only: bool, format: Format) -> StatusCode {
         Outcome::Refused(RequestErrorCode::BadRequest) => StatusCode::BAD_REQUEST,
         Outcome::Refused(_) if format == Format::Json => StatusCode::OK,
         Outcome::Refused(RequestErrorCode::TimedOut) => StatusCode::GATEWAY_TIMEOUT,
+        Outcome::Refused(RequestErrorCode::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
         Outcome::Refused(RequestErrorCode::DocumentNotTrusted) => StatusCode::FORBIDDEN,
         Outcome::Refused(_) => StatusCode::BAD_REQUEST,
     }
@@ -250,20 +250,21 @@ fn server_timing(times: &Times) -> String {
 /// The request in the parameters of a GET.
 fn from_query(query: &str) -> Result<puff_graphql::Request, RequestError> {
     let bad = |message: String| RequestError::new(RequestErrorCode::BadRequest, message);
-    let mut fields = Map::new();
+    let mut fields: Vec<(Box<str>, Value)> = Vec::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         let value = match &*name {
-            "query" | "documentId" => Json::String(value.into_owned()),
-            "operationName" if !value.is_empty() => Json::String(value.into_owned()),
-            "variables" | "extensions" if !value.is_empty() => serde_json::from_str(&value)
+            "query" | "documentId" => Value::str(value.into_owned()),
+            "operationName" if !value.is_empty() => Value::str(value.into_owned()),
+            "variables" | "extensions" if !value.is_empty() => Value::from_json(value.as_bytes())
                 .map_err(|error| bad(format!("the parameter `{name}` is not valid JSON: {error}")))?,
             _ => continue,
         };
-        if fields.insert(name.clone().into_owned(), value).is_some() {
+        if fields.iter().any(|(known, _)| **known == *name) {
             return Err(bad(format!("the URL has the parameter `{name}` twice")));
         }
+        fields.push((name.into_owned().into(), value));
     }
-    let request = puff_graphql::Request::from_value(Json::Object(fields))?;
+    let request = puff_graphql::Request::from_value(Value::Object(fields))?;
     Ok(puff_graphql::Request {
         read_only: true,
         ..request
@@ -289,7 +290,7 @@ mod tests {
             from_query("query=%7B%20a%20%7D&variables=%7B%22n%22%3A1%7D&operationName=Q&extra=1").unwrap();
         assert_eq!(request.query, "{ a }");
         assert_eq!(request.operation_name.as_deref(), Some("Q"));
-        assert_eq!(request.variables["n"], 1);
+        assert_eq!(request.variables["n"], Value::Int(1));
         assert!(request.read_only);
         assert!(from_query("query=x&variables=null&extensions=&operationName=").is_ok());
     }

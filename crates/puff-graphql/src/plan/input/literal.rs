@@ -1,13 +1,19 @@
 //! Literals of documents and schemas as templates.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use apollo_compiler::Node;
 use apollo_compiler::ast::{InputValueDefinition, Type, Value as Literal};
+use apollo_compiler::parser::SourceMap;
 use apollo_compiler::schema::ExtendedType;
 use hashbrown::HashMap;
 
-use super::{Input, Template, default_value};
-use crate::document::TypeSystem;
+use super::{Check, Input, Template, default_value};
+use crate::backend::Given;
+use crate::document::{TypeSystem, location};
 use crate::error::{RequestError, RequestErrorCode};
+use crate::json::number;
 use crate::value::Value;
 
 /// Deepest nesting of values, defaults within defaults included.
@@ -18,6 +24,43 @@ pub(super) struct Compiler<'c> {
     pub(super) types: &'c TypeSystem,
     /// The numbers of variables; `None` where no variable may occur.
     pub(super) variables: Option<&'c HashMap<&'c str, usize>>,
+    /// `None` for literals of the schema, whose author has checked them.
+    pub(super) literals: Option<&'c Literals<'c>>,
+}
+
+/// The literals of one document that the backend is to check.
+pub(in crate::plan) struct Literals<'d> {
+    pub(super) sources: &'d SourceMap,
+    checks: RefCell<Vec<Check>>,
+}
+
+impl<'d> Literals<'d> {
+    pub(in crate::plan) fn new(sources: &'d SourceMap) -> Self {
+        Self {
+            sources,
+            checks: RefCell::default(),
+        }
+    }
+
+    pub(in crate::plan) fn take(&self) -> Vec<Check> {
+        self.checks.take()
+    }
+
+    fn add(&self, scalar: &Arc<str>, literal: &Node<Literal>, value: &Value) {
+        let location = location(literal.location(), self.sources);
+        let mut checks = self.checks.borrow_mut();
+        // A field is compiled once for each object type that has it.
+        if checks.last().is_none_or(|last| last.location != location) {
+            checks.push(Check {
+                place: None,
+                location,
+                given: Given {
+                    scalar: scalar.clone(),
+                    value: value.clone(),
+                },
+            });
+        }
+    }
 }
 
 impl Compiler<'_> {
@@ -126,7 +169,15 @@ impl Compiler<'_> {
             (Some(ExtendedType::Scalar(_)), Literal::Int(number)) if type_name == "ID" => {
                 Ok(Template::Constant(Value::str(number.as_str())))
             }
-            _ => self.free(literal, nesting),
+            _ => {
+                let template = self.free(literal, nesting)?;
+                if let (Template::Constant(value), Some(literals)) = (&template, self.literals)
+                    && let Some(scalar) = self.types.checked.get(type_name.as_str())
+                {
+                    literals.add(scalar, literal, value);
+                }
+                Ok(template)
+            }
         }
     }
 
@@ -136,14 +187,8 @@ impl Compiler<'_> {
             Literal::Enum(name) => Template::Constant(Value::str(name.as_str())),
             Literal::String(text) => Template::Constant(Value::str(text.as_str())),
             Literal::Boolean(value) => Template::Constant(Value::Bool(*value)),
-            Literal::Int(number) => Template::Constant(match number.as_str().parse() {
-                Ok(value) => Value::Int(value),
-                Err(_) => Value::Big(number.as_str().into()),
-            }),
-            Literal::Float(number) => Template::Constant(match number.try_to_f64() {
-                Ok(value) => Value::Float(value),
-                Err(_) => Value::Big(number.as_str().into()),
-            }),
+            Literal::Int(digits) => Template::Constant(number(digits.as_str())),
+            Literal::Float(digits) => Template::Constant(number(digits.as_str())),
             Literal::List(items) => {
                 let items = items.iter().map(|item| self.free_nested(item, nesting));
                 folded(Template::List {

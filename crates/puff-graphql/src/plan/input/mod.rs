@@ -1,21 +1,21 @@
 //! Arguments and variables: what is constant is coerced once per plan, the rest once per request.
 
-mod json;
+mod coerce;
 mod literal;
 
 use std::sync::Arc;
 
+use self::literal::Compiler;
+pub(super) use self::literal::Literals;
+use crate::backend::Given;
+use crate::document::{TypeSystem, location};
+use crate::error::{FieldError, Location, RequestError, RequestErrorCode, RequestProblem};
+use crate::value::{Arguments, Value};
+use crate::write::leaf::json_value;
 use apollo_compiler::Node;
 use apollo_compiler::ast::{FieldDefinition, InputValueDefinition, Type, VariableDefinition};
 use apollo_compiler::executable::Field;
 use hashbrown::HashMap;
-use serde_json::{Map, Value as Json};
-
-use self::literal::Compiler;
-use crate::document::TypeSystem;
-use crate::error::{FieldError, RequestError, RequestErrorCode};
-use crate::value::{Arguments, Value};
-use crate::write::leaf::json_value;
 
 /// Most variables that one answer complains of.
 const MAX_PROBLEMS: usize = 50;
@@ -62,6 +62,36 @@ pub(crate) struct VariablePlan {
     name: Box<str>,
     declared: Type,
     default: Option<Value>,
+    /// Where the document declares it.
+    place: Option<Location>,
+}
+
+/// A value of a scalar that the backend is to check before anything runs.
+pub(crate) struct Check {
+    /// The variable and the place inside it, `$name.field[3]`, if it comes from one.
+    pub(super) place: Option<String>,
+    pub(super) location: Option<Location>,
+    pub(crate) given: Given,
+}
+
+/// The checks of one request, those of its document first.
+pub(crate) fn refusals(checks: &[&Check], answers: Vec<Option<String>>) -> Vec<RequestProblem> {
+    let problem = |(check, answer): (&&Check, Option<String>)| {
+        let message = match (&check.place, answer?) {
+            (Some(place), message) => format!("variable `{place}`: {message}"),
+            (None, message) => message,
+        };
+        Some(RequestProblem {
+            message,
+            locations: check.location.into_iter().collect(),
+        })
+    };
+    checks
+        .iter()
+        .zip(answers)
+        .filter_map(problem)
+        .take(MAX_PROBLEMS)
+        .collect()
 }
 
 /// Compiles the arguments of a field of a valid document.
@@ -70,11 +100,13 @@ pub(super) fn compile_arguments(
     definition: &FieldDefinition,
     field: &Node<Field>,
     variables: &HashMap<&str, usize>,
+    literals: &Literals<'_>,
 ) -> Result<ArgumentsPlan, RequestError> {
     let definitions = &definition.arguments;
     let compiler = Compiler {
         types,
         variables: Some(variables),
+        literals: Some(literals),
     };
     let given = |name: &str| field.specified_argument_by_name(name);
     let inputs = compiler.inputs(definitions, given, 0)?;
@@ -180,10 +212,12 @@ impl Template {
 pub(super) fn compile_variables(
     types: &TypeSystem,
     definitions: &[Node<VariableDefinition>],
+    literals: &Literals<'_>,
 ) -> Result<Vec<VariablePlan>, RequestError> {
     let compiler = Compiler {
         types,
         variables: None,
+        literals: Some(literals),
     };
     let plan = |definition: &Node<VariableDefinition>| {
         let declared = (*definition.ty).clone();
@@ -195,25 +229,34 @@ pub(super) fn compile_variables(
             name: definition.name.as_str().into(),
             declared,
             default,
+            place: location(definition.location(), literals.sources),
         })
     };
     definitions.iter().map(plan).collect()
 }
 
-/// Coerces what a request gives for the variables of its operation.
+/// Coerces what a request gives for the variables of its operation; what the backend is to check goes with it.
 ///
 /// # Errors
 /// [`RequestErrorCode::BadVariables`], one problem for each variable that does not fit.
 pub(crate) fn coerce_variables(
     types: &TypeSystem,
     plans: &[VariablePlan],
-    given: &Map<String, Json>,
-) -> Result<Variables, RequestError> {
+    mut given: std::collections::HashMap<Box<str>, Value>,
+) -> Result<(Variables, Vec<Check>), RequestError> {
+    let mut checks = Vec::new();
     let mut problems = Vec::new();
     let mut variables = Vec::with_capacity(plans.len());
     for plan in plans {
-        let value = match given.get(&*plan.name) {
-            Some(json) => json::coerce(types, &plan.declared, json, &plan.name).map(Some),
+        let value = match given.remove(&plan.name) {
+            Some(value) => {
+                let before = checks.len();
+                let coerced = coerce::coerce(types, &plan.declared, value, &plan.name, &mut checks);
+                checks[before..]
+                    .iter_mut()
+                    .for_each(|check| check.location = plan.place);
+                coerced.map(Some)
+            }
             None if plan.default.is_some() => Ok(plan.default.clone()),
             None if plan.declared.is_non_null() => Err(format!(
                 "variable `${}` of type `{}` needs a value",
@@ -225,12 +268,13 @@ pub(crate) fn coerce_variables(
             Ok(value) => variables.push(value),
             Err(_) if problems.len() >= MAX_PROBLEMS => {}
             Err(message) => {
-                problems.extend(RequestError::new(RequestErrorCode::BadVariables, message).problems);
+                problems
+                    .extend(RequestError::at(RequestErrorCode::BadVariables, message, plan.place).problems);
             }
         }
     }
     if problems.is_empty() {
-        Ok(variables)
+        Ok((variables, checks))
     } else {
         Err(RequestError {
             code: RequestErrorCode::BadVariables,
@@ -257,7 +301,11 @@ pub(crate) fn check_deciding(
                 "variable `${}` decides a `@skip` or `@include` and must not be null",
                 plan.name
             );
-            Err(RequestError::new(RequestErrorCode::BadVariables, message))
+            Err(RequestError::at(
+                RequestErrorCode::BadVariables,
+                message,
+                plan.place,
+            ))
         }
     }
 }
@@ -282,6 +330,7 @@ fn default_value(
     let compiler = Compiler {
         types,
         variables: None,
+        literals: None,
     };
     definition
         .default_value

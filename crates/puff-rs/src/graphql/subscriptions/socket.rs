@@ -10,8 +10,8 @@ use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::FuturesUnordered;
 use http::{HeaderMap, HeaderValue};
+use puff_graphql::Request;
 use puff_graphql::transport::{Action, Dialect, Frame, OperationKey, Session};
-use puff_graphql::{Request, Value};
 use puff_python::Runtime;
 use puff_python::graphql::{Connection, GraphQl, RequestContext};
 use puff_python::websocket::{Closed, Message};
@@ -129,9 +129,8 @@ impl Socket {
             for action in actions {
                 match action {
                     Action::Connect(payload) => {
-                        let params = payload.map(|payload| Value::from(serde_json::Value::Object(payload)));
                         let (headers, id) = (self.headers.clone(), self.id.clone());
-                        context = RequestContext::of_connection(headers, id, params);
+                        context = RequestContext::of_connection(headers, id, payload);
                         asking = Some(self.ask(context.clone()));
                     }
                     Action::Send(message) => self.pipe.push(message),
