@@ -1,7 +1,9 @@
 """Random queries of one world, answered by the engine and by graphql-core: `puff run oracle.compare.main`.
 
-The schema is in the module of the world. What to do comes from the environment: ``ORACLE_CASES`` queries,
-the first with the seed ``ORACLE_FIRST``. The first difference ends the run.
+The schema is in the module of the world. What to do comes from the environment: ``ORACLE_CASES`` documents,
+the first with the seed ``ORACLE_FIRST``; each that has variables is asked ``ORACLE_SETS`` times. What
+graphql-core says is kept in the file ``ORACLE_EXPECTED``, for the other way to run the same world. The first
+difference ends the run.
 """
 
 from __future__ import annotations
@@ -9,14 +11,13 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import pickle
+from pathlib import Path
 from typing import Any
-
-import graphql
 
 import puff
 from oracle.answers import Answers
-from oracle.queries import Query, random_query
-from oracle.reference import Reference
+from oracle.expected import Expected, Question, all_expected
 from oracle.world import Echo, Edge, World
 
 MAX_ERRORS = 100
@@ -30,76 +31,82 @@ def main() -> int:
     postgres = puff.global_postgres()
     for sql, params in answers.world.tables(answers.prefix):
         postgres.execute(sql, params)
-    first, cases = int(os.environ.get("ORACLE_FIRST", "0")), int(os.environ.get("ORACLE_CASES", "100"))
     oracle = _Oracle(answers)
-    for seed in range(first, first + cases):
-        query = random_query(oracle.reference.schema, answers.world.seed * 1_000_003 + seed)
-        problem = oracle.problem(query)
+    for question, expected in _asked(answers.world):
+        problem = oracle.problem(question, expected)
         if problem:
-            print(
-                f"world {answers.world.seed}, query {seed}: {problem}",
-                query.text,
-                json.dumps(query.variables),
-                sep="\n",
-            )
+            where = f"world {answers.world.seed}, query {question.seed}: {problem}"
+            print(where, question.text, json.dumps(question.variables), sep="\n")
             return 1
     print(json.dumps(oracle.seen))
     return 0
 
 
+def _asked(world: World) -> list[tuple[Question, Expected]]:
+    """Return the questions and what graphql-core says to each."""
+    kept, sdl = Path(os.environ["ORACLE_EXPECTED"]), puff.global_graphql().sdl()
+    if not kept.exists():
+        first, cases = int(os.environ["ORACLE_FIRST"]), int(os.environ["ORACLE_CASES"])
+        asked = all_expected(world, sdl, range(first, first + cases), int(os.environ["ORACLE_SETS"]))
+        kept.write_bytes(pickle.dumps((sdl, asked)))
+        return asked
+    before, asked = pickle.loads(kept.read_bytes())
+    assert sdl == before, "both ways have the same schema"
+    return list(asked)
+
+
 class _Oracle:
     def __init__(self, answers: Answers) -> None:
         self.answers = answers
-        self.reference = Reference(answers.world, puff.global_graphql().sdl())
-        self.seen = {"valid": 0, "invalid": 0, "refused": 0, "failed": 0, "counted": 0, "layers": 0}
+        self.seen = dict.fromkeys(
+            ("valid", "invalid", "refused", "failed", "mutations", "counted", "layers"), 0
+        )
         members = _resolvers(answers.world)
         self._sql = {key for key, member in members.items() if member.is_sql}
         self._constant = {key for key, member in members.items() if member.form == "constant"}
 
-    def problem(self, query: Query) -> str | None:
+    def problem(self, question: Question, expected: Expected) -> str | None:
         """Return what differs, if anything does."""
-        document = graphql.parse(query.text)
-        invalid = graphql.validate(self.reference.schema, document)
-        self.answers.calls.clear()
+        self.answers.begin()
         before = _statements()
-        ours = puff.global_graphql().query(query.text, query.variables)
+        ours = puff.global_graphql().query(question.text, question.variables)
         statements = _statements() - before
-        if invalid:
+        if expected.invalid:
             self.seen["invalid"] += 1
-            return None if "data" not in ours else f"answered although it is not valid: {invalid[0].message}"
+            return None if "data" not in ours else f"answered although it is not valid: {expected.invalid}"
         if _differs_by_typename(ours):
             self.seen["invalid"] += 1
             return None
         self.seen["valid"] += 1
-        theirs = self.reference.execute(document, query.variables)
-        errors = theirs.errors or []
-        if theirs.data is None and errors and not errors[0].path:
+        if expected.refused:
             self.seen["refused"] += 1
-            return None if "data" not in ours else f"not refused: {errors[0].message}\n{_show(ours)}"
-        if _ordered(ours.get("data", "nothing")) != _ordered(theirs.data):
-            return f"other data\nours: {_show(ours)}\ntheirs: {_show(theirs.data)} {errors}"
-        our_paths = [error.get("path") for error in ours.get("errors", [])]
-        their_paths = [error.path for error in errors]
-        if our_paths[:MAX_ERRORS] != their_paths[:MAX_ERRORS]:
-            return f"other errors\nours: {_show(ours.get('errors'))}\ntheirs: {errors}"
-        if errors:
+            return None if "data" not in ours else f"not refused: {expected.refused}\n{_show(ours)}"
+        if _ordered(ours.get("data", "nothing")) != _ordered(expected.data):
+            return f"other data\nours: {_show(ours)}\ntheirs: {_show(expected.data)} {expected.errors}"
+        paths = [error.get("path") for error in ours.get("errors", [])]
+        theirs = [path for path, _ in expected.errors]
+        if paths[:MAX_ERRORS] != theirs[:MAX_ERRORS]:
+            return f"other errors\nours: {_show(ours.get('errors'))}\ntheirs: {expected.errors}"
+        if self.answers.state != expected.state:
+            return f"other effects\nours: {_show(ours)}: {self.answers.state}\ntheirs: {expected.state}"
+        self.seen["mutations"] += question.text.startswith("mutation")
+        if expected.errors:
             self.seen["failed"] += 1
             return None
-        return self._miscount(statements)
+        return self._miscount(statements, expected.layers)
 
-    def _miscount(self, statements: int) -> str | None:
+    def _miscount(self, statements: int, layers: dict[str, int]) -> str | None:
         """Return which resolver was called more or less often than once per layer."""
         self.seen["counted"] += 1
-        layers = {key: len(chains) for key, chains in self.reference.layers.items()}
         self.seen["layers"] += sum(layers.values())
         if self.answers.per_parent:
             return None
         called = {key: count for key, count in layers.items() if key not in self._constant}
         if called != dict(self.answers.calls):
             return f"resolvers were called {dict(self.answers.calls)}, their layers are {called}"
-        expected = sum(count for key, count in layers.items() if key in self._sql)
-        if statements != expected:
-            return f"{statements} statements ran, {expected} were expected for {layers}"
+        sql = sum(count for key, count in layers.items() if key in self._sql)
+        if statements != sql:
+            return f"{statements} statements ran, {sql} were expected for {layers}"
         return None
 
 

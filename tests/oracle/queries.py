@@ -24,19 +24,17 @@ MAX_DEPTH = 5
 
 @dataclass
 class Query:
-    """A document and the variables that go with it."""
+    """A document and several sets of variables, with each of which it is asked."""
 
     text: str
-    variables: dict[str, Any]
+    variables: list[dict[str, Any]]
 
 
 @dataclass
 class _Variable:
     name: str
-    type: str
+    type: GraphQLInputType
     default: str | None
-    value: Any
-    is_given: bool
 
 
 @dataclass
@@ -51,20 +49,30 @@ class Writer:
     aliases: dict[tuple[str, str], int] = field(default_factory=dict)
     fields: int = 0
 
-    def write(self) -> Query:
-        """Return a document for the query type."""
-        root = self.schema.query_type
+    def write(self, sets: int) -> Query:
+        """Return a document: a query most of the time, else a mutation."""
+        kind = "mutation" if self.schema.mutation_type and self.random.random() < 0.25 else "query"
+        root = self.schema.mutation_type if kind == "mutation" else self.schema.query_type
         assert root is not None
         body = self._set(root, 0)
         declared = ""
         if self.variables:
             each = (f"${v.name}: {v.type}" + (f" = {v.default}" if v.default else "") for v in self.variables)
             declared = f"({', '.join(each)})"
-        parts = [f"query{declared} {body}"]
+        parts = [f"{kind}{declared} {body}"]
         for name, text in self.fragments.items():
             parts.append(f"fragment {name} on {self.conditions[name]} {text}")
-        given = {v.name: v.value for v in self.variables if v.is_given}
-        return Query("\n".join(parts), given)
+        return Query("\n".join(parts), [self._given() for _ in range(sets if self.variables else 1)])
+
+    def _given(self) -> dict[str, Any]:
+        """Return values of the variables; some are left out."""
+        pick = self.random
+
+        def is_given(variable: _Variable) -> bool:
+            is_needed = isinstance(variable.type, GraphQLNonNull) and not variable.default
+            return pick.random() >= 0.005 if is_needed else pick.random() < 0.75
+
+        return {each.name: self._json(each.type) for each in self.variables if is_given(each)}
 
     # ---- selections
 
@@ -167,7 +175,7 @@ class Writer:
 
     def _variable(self, kind: GraphQLInputType, default: Any) -> str:
         pick = self.random
-        same = [known for known in self.variables if known.type == str(kind)]
+        same = [known for known in self.variables if str(known.type) == str(kind)]
         if same and pick.random() < 0.4:
             return f"${pick.choice(same).name}"
         declared: GraphQLInputType = kind
@@ -182,12 +190,7 @@ class Writer:
                 initial = self._literal(kind, 0, constant=True)
             if pick.random() < 0.2:
                 declared = GraphQLNonNull(kind)  # type: ignore[type-var]
-        is_given = pick.random() < 0.75 or (isinstance(declared, GraphQLNonNull) and not initial)
-        if pick.random() < 0.005:
-            is_given = False
-        variable = _Variable(
-            f"v{len(self.variables)}", str(declared), initial, self._json(declared), is_given
-        )
+        variable = _Variable(f"v{len(self.variables)}", declared, initial)
         self.variables.append(variable)
         return f"${variable.name}"
 
@@ -212,9 +215,14 @@ class Writer:
             if kind.is_one_of:
                 names = [pick.choice(names)]
             for name in names:
-                needed = graphql.is_required_input_field(kind.fields[name]) or kind.is_one_of
+                known = kind.fields[name]
+                if kind.is_one_of and pick.random() < 0.98:
+                    given = self._literal(known.type, depth + 1, constant=constant, nullable=False)
+                    fields.append(f"{name}: {given}")
+                    continue
+                needed = graphql.is_required_input_field(known) or kind.is_one_of
                 if (needed or pick.random() < 0.6) and depth < 4:
-                    fields.append(f"{name}: {self._item(kind.fields[name].type, depth, constant)}")
+                    fields.append(f"{name}: {self._item(known.type, depth, constant)}")
             return "{" + ", ".join(fields) + "}"
         return {
             "Int": lambda: str(pick.choice([0, 1, 2, -3])),
@@ -247,8 +255,10 @@ class Writer:
             return pick.choice(list(kind.values))
         if isinstance(kind, GraphQLInputObjectType):
             names = list(kind.fields)
-            if kind.is_one_of:
-                names = [pick.choice(names)]
+            if kind.is_one_of and pick.random() < 0.99:
+                # Else any number of them, and any of them null.
+                name = pick.choice(names)
+                return {name: self._json(GraphQLNonNull(kind.fields[name].type))}
             needed = [name for name in names if graphql.is_required_input_field(kind.fields[name])]
             chosen = [name for name in names if name in needed or pick.random() < 0.5]
             return {name: self._json(kind.fields[name].type) for name in chosen}
@@ -260,6 +270,6 @@ class Writer:
         }.get(kind.name, lambda: pick.choice(["text", "\u2603"]))()
 
 
-def random_query(schema: GraphQLSchema, seed: int) -> Query:
-    """Return the document of a seed."""
-    return Writer(schema, random.Random(seed)).write()
+def random_query(schema: GraphQLSchema, seed: int, sets: int) -> Query:
+    """Return the document of a seed, with so many sets of variables if it has any."""
+    return Writer(schema, random.Random(seed)).write(sets)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 KINDS: dict[str, tuple[str, str]] = {
@@ -39,6 +39,9 @@ TEXTS = [
     "\x01",
 ]
 COLORS = ["RED", "GREEN", "BLUE"]
+
+BOOM = "boom"
+"""Stands in the data where a resolver has an exception in the place of a value."""
 
 
 @dataclass
@@ -84,6 +87,11 @@ class Edge:
         return self.form in ("joined", "constant", "shared")
 
     @property
+    def is_step(self) -> bool:
+        """Whether it changes something: a field of the mutation type."""
+        return self.owner == "Mutation"
+
+    @property
     def hint(self) -> str:
         """The type hint of its value."""
         item = f"{self.target} | None" if self.item_nullable and self.shape != "one" else self.target
@@ -93,11 +101,15 @@ class Edge:
 
 @dataclass
 class Echo:
-    """A leaf with a resolver: it tells its arguments and its parent."""
+    """A leaf with a resolver: it tells its arguments and its parent.
+
+    ``form`` is ``values`` (one text per parent), ``shared`` (one for all), ``sql``; or ``now``, which has no
+    arguments and tells how far a mutation has come.
+    """
 
     name: str
     owner: str
-    form: str  # "values", "shared", "sql"
+    form: str
     nullable: bool
 
     @property
@@ -112,6 +124,8 @@ class Echo:
 
 
 Member = Leaf | Edge | Echo
+
+ROOTS = ("Query", "Mutation")
 
 
 @dataclass
@@ -139,6 +153,8 @@ class World:
         """What each entity has in its leaves."""
         self.targets: dict[str, dict[int, Any]] = {}
         """Where each edge leads from each entity: none, one, or lists of them. At the root from 0."""
+        self.failing: set[tuple[str, int]] = set()
+        """For which entities an echo has an exception in the place of a value."""
         self._make_types()
         self._make_edges()
         self._make_data()
@@ -159,7 +175,8 @@ class World:
             self.types[name] = Type(name, bases=bases, host_only=number > 1 and pick.random() < 0.3)
         for name in interfaces:
             if not self.possible(name):
-                self.types["T0"].bases.append(name)
+                others = [base for base in self.types["T0"].bases if base not in self.ancestors(name)]
+                self.types["T0"].bases = [name, *others]
         objects = [name for name, known in self.types.items() if not known.is_interface]
         for number in range(pick.randint(1, 2)):
             self.unions[f"U{number}"] = sorted(pick.sample(objects, pick.randint(2, len(objects))))
@@ -177,10 +194,11 @@ class World:
 
     def _make_edges(self) -> None:
         pick = self.random
+        self.roots: list[Type] = []
         names = [*self.types, *self.unions]
         number = 0
-        for known in [*self.types.values(), Type("Query")]:
-            is_root = known.name == "Query"
+        for known in [*self.types.values(), Type("Query"), Type("Mutation")]:
+            is_root = known.name in ROOTS
             for _ in range(pick.randint(5, 7) if is_root else pick.randint(1, 3)):
                 target = pick.choice(names)
                 sql = not any(self.types[name].host_only for name in self.possible(target))
@@ -196,13 +214,13 @@ class World:
                 )
                 number += 1
                 known.own.append(edge)
-            for _ in range(pick.randint(0, 2)):
-                forms = ["values", "shared"] if is_root else ["values", "shared", "sql"]
+            for _ in range(pick.randint(0, 2) if known.name != "Mutation" else 0):
+                forms = ["values", "shared", "now"] if is_root else ["values", "shared", "sql", "now"]
                 echo = Echo(f"echo{number}", known.name, pick.choice(forms), pick.random() < 0.7)
                 number += 1
                 known.own.append(echo)
             if is_root:
-                self.query = known
+                self.roots.append(known)
         for known in list(self.types.values()):
             if known.is_interface:
                 continue
@@ -218,9 +236,14 @@ class World:
             for base in self.ancestors(known.name):
                 for member in self.types[base].own:
                     is_new = not any(own.name == member.name for own in known.own)
-                    if is_new and isinstance(member, (Edge, Echo)) and pick.random() < 0.25:
-                        known.own.append(type(member)(**dict(vars(member), owner=known.name)))
-        self.types["Query"] = self.query
+                    if is_new and isinstance(member, Edge) and pick.random() < 0.3:
+                        # What it leads to may be narrower than what the interface says.
+                        target = pick.choice([member.target, *self.possible(member.target)])
+                        nullable = member.nullable and pick.random() < 0.7
+                        known.own.append(replace(member, owner=known.name, target=target, nullable=nullable))
+                    elif is_new and isinstance(member, Echo) and pick.random() < 0.25:
+                        known.own.append(replace(member, owner=known.name))
+        self.types.update({root.name: root for root in self.roots})
 
     def ancestors(self, name: str) -> list[str]:
         """Return the interfaces of a type, as Python looks members up, without the type itself."""
@@ -252,7 +275,7 @@ class World:
 
     def _make_data(self) -> None:
         pick = self.random
-        objects = [name for name, known in self.types.items() if not known.is_interface and name != "Query"]
+        objects = [name for name, known in self.types.items() if not known.is_interface and name not in ROOTS]
         by_type: dict[str, list[int]] = {name: [] for name in objects}
         for gid in range(1, pick.randint(8, 18)):
             name = pick.choice(objects)
@@ -260,11 +283,14 @@ class World:
             by_type[name].append(gid)
             leaves = [each for each in self.members(name).values() if isinstance(each, Leaf)]
             self.leaves[gid] = {leaf.name: self._leaf(leaf) for leaf in leaves}
-        for name in [*objects, "Query"]:
+        for name in [*objects, *ROOTS]:
+            gids = [0] if name in ROOTS else by_type[name]
             for member in self.members(name).values():
+                if isinstance(member, Echo) and member.form == "values":
+                    self.failing.update((member.key, gid) for gid in gids if pick.random() < 0.04)
                 if isinstance(member, Edge):
                     there = [gid for each in self.possible(member.target) for gid in by_type[each]]
-                    for gid in [0] if name == "Query" else by_type[name]:
+                    for gid in gids:
                         found = self._targets(member, there)
                         if member.form == "shared":
                             found = self.targets.get(member.key, {}).get(0, found)
@@ -300,11 +326,17 @@ class World:
     def _targets(self, edge: Edge, there: list[int]) -> Any:
         pick = self.random
 
-        def one(chance: float) -> int | None:
+        may_fail = edge.form in ("objects", "attribute")
+
+        def one(chance: float) -> int | str | None:
+            if may_fail and pick.random() < 0.02:
+                return BOOM
             is_null = pick.random() < chance or not there
             return None if is_null else pick.choice(there)
 
-        def row(length: int) -> list[int | None]:
+        def row(length: int) -> Any:
+            if may_fail and edge.shape == "grid" and pick.random() < 0.02:
+                return BOOM
             # Rows of a statement are never null.
             chance = 0.0 if edge.is_sql else 0.15 if edge.item_nullable else 0.02
             found = [one(chance) for _ in range(length)]
@@ -313,6 +345,8 @@ class World:
         if edge.shape == "one":
             return one(0.2 if edge.nullable else 0.05)
         if edge.shape == "list":
+            if may_fail and pick.random() < 0.02:
+                return BOOM
             if not edge.is_sql and pick.random() < (0.1 if edge.nullable else 0.02):
                 return None
             return row(pick.randint(0, 3))
@@ -363,11 +397,19 @@ class World:
             "class Inner:",
             "    n: int",
             "    list: list[int] | None = None",
+            "@graphql.input(one_of=True)",
+            "@dataclass",
+            "class One:",
+            "    n: int | None = None",
+            "    inner: Inner | None = None",
+            "    colors: list[Color] | None = None",
+            "    one: One | None = None",
             "@dataclass",
             "class In:",
             "    a: int = 5",
             "    inner: Inner | None = None",
             "    color: Color | None = Color.GREEN",
+            "    one: One | None = None",
         ]
         interfaces = [known for known in self.types.values() if known.is_interface]
         for known in [*interfaces, *(known for known in self.types.values() if not known.is_interface)]:
@@ -375,13 +417,13 @@ class World:
                 parts.append("@graphql.interface")
             parts.append("@dataclass")
             parts.append(f"class {known.name}({', '.join(known.bases)}):")
-            body = [] if known.bases or known.name == "Query" else ["    gid: int"]
+            body = [] if known.bases or known.name in ROOTS else ["    gid: int"]
             for member in known.own:
                 body.extend(self._member(member, prefix, per_parent))
             parts.extend(body or ["    pass"])
         for name, members in self.unions.items():
             parts.append(f'{name} = Annotated[Union[{", ".join(members)}], graphql.union("{name}")]')
-        parts += ["@dataclass", "class Schema:", "    query: Query"]
+        parts += ["@dataclass", "class Schema:", "    query: Query", "    mutation: Mutation"]
         return "\n".join(parts) + "\n"
 
     def _member(self, member: Member, prefix: str, per_parent: bool) -> list[str]:
@@ -400,7 +442,9 @@ class World:
         args = "" if member.form == "constant" else "skip: int = 0, boom: bool = False"
         given = "skip=0, boom=False" if member.form == "constant" else "skip=skip, boom=boom"
         returns, form = f"tuple[{hint}, list[Any]]", "objects"
-        takes = "parents, " if member.owner != "Query" else ""
+        if member.is_step:
+            args, given = f"{args}, by: int = 1", f"{given}, by=by"
+        takes = "parents, " if member.owner not in ROOTS else ""
         parents = "parents" if takes else "None"
         if not per_parent and member.form == "joined":
             returns, form = f"tuple[{hint}, str, list[Any], list[str], list[str]]", "joined"
@@ -419,13 +463,16 @@ class World:
         hint = "str | None" if echo.nullable else "str"
         if echo.form == "sql":
             args, given = "n: int | None = 1", "n=n"
+        elif echo.form == "now":
+            args, given = "", ""
         else:
             args = (
                 "a: int = 3, b: list[str | None] | None = None, c: Color = Color.RED, d: In | None = None, "
-                "e: list[list[int]] | None = None, f: float | None = 0.5, g: graphql.ID | None = None"
+                "e: list[list[int]] | None = None, f: float | None = 0.5, g: graphql.ID | None = None, "
+                "h: One | None = None, i: list[One] | None = None"
             )
-            given = "a=a, b=b, c=c, d=d, e=e, f=f, g=g"
-        takes = "parents, " if echo.owner != "Query" and (echo.form == "values" or per_parent) else ""
+            given = "a=a, b=b, c=c, d=d, e=e, f=f, g=g, h=h, i=i"
+        takes = "parents, " if echo.owner not in ROOTS and (echo.form == "values" or per_parent) else ""
         if echo.form == "sql" and not per_parent:
             returns, call, parents = (
                 f"tuple[{hint}, str, list[Any], list[str], list[str]]",
@@ -434,10 +481,11 @@ class World:
             )
         else:
             returns, call, parents = hint, "echo", "parents" if takes else "None"
+            call = "now" if echo.form == "now" else "echo"
         return [
             "    @classmethod",
-            f"    def {echo.name}(cls, {takes}context, /, {args}) -> {returns}:",
-            f"        return answers.{call}({echo.key!r}, {parents}, {given})",
+            f"    def {echo.name}(cls, {takes}context, /, {args}) -> {returns}:".replace(", )", ")"),
+            f"        return answers.{call}({echo.key!r}, {parents}, {given})".replace(", )", ")"),
         ]
 
 
@@ -455,8 +503,20 @@ def echo_text(key: str, gid: int | None, given: Sequence[tuple[str, Any]]) -> st
     return json.dumps([key, gid, dict(given)], sort_keys=True)
 
 
+def now_text(key: str, state: int) -> str:
+    """Return what an echo says about a mutation's progress."""
+    return json.dumps([key, state])
+
+
+def stepped(state: int, by: int) -> int:
+    """Return the state after a step; the order of two steps shows in it."""
+    return (state * 31 + by) % 1_000_003
+
+
 def skipped(found: Any, count: int) -> Any:
     """Return targets without the first ones."""
+    if found == BOOM:
+        return found
     if isinstance(found, list):
         return found[max(count, 0) :]
     return None if count > 0 else found

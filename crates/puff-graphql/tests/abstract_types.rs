@@ -174,6 +174,27 @@ async fn only_what_a_type_selects_is_asked_for() {
 }
 
 #[tokio::test]
+async fn below_shared_rows_what_only_absent_types_select_is_not_asked_for() {
+    let sdl = "type Query { pets: [Pet]! } interface Pet { owner: Person }
+        type Cat implements Pet { owner: Person } type Dog implements Pet { owner: Person }
+        type Person { name: String!, friends: [Person!]! }";
+    let engine = World::new(sdl)
+        .call("Query.pets", |_| sql("cats"))
+        .inherited(&["Cat.owner", "Dog.owner"], |_| sql("persons"))
+        .call("Person.friends", |_| joined("friends", "id", "of"))
+        .rows("cats", "__typename name", &[&["Cat", "Tom"], &["Cat", "Kit"]])
+        .rows("persons", "id:int4 name", &[&["1", "Ann"]])
+        .engine();
+    let query = "{ pets { ... on Cat { owner { name } } ... on Dog { owner { friends { name } } } } }";
+    let ann = json!({"owner": {"name": "Ann"}});
+    assert_eq!(ask(&engine, query).await, json!({"data": {"pets": [ann, ann]}}));
+    assert_eq!(
+        log(&engine),
+        ["Query.pets root", "SQL cats", "Pet.owner 2", "SQL persons"]
+    );
+}
+
+#[tokio::test]
 async fn types_in_different_order_and_arguments_are_kept_apart() {
     let engine = rows().engine();
     let query = "{ pets {

@@ -92,7 +92,10 @@ impl Grouping {
     /// The rows that belong to the parents at `positions`, likewise.
     pub(crate) fn live_of(&self, positions: &[u32], rows: usize, is_list: bool) -> Indexes {
         if let Self::Shared(_) = self {
-            return self.live(if positions.is_empty() { 0 } else { rows }, is_list);
+            return match positions {
+                [] => Indexes::All(0),
+                _ => self.live(rows, is_list),
+            };
         }
         let mut is_live = vec![false; rows];
         for position in positions {

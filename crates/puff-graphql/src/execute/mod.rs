@@ -31,6 +31,7 @@ use crate::rows::Rows;
 use crate::table::{Column, Slot};
 use crate::trace::Recorder;
 use crate::value::Value;
+use crate::write::answer::takes_all_data;
 
 type Boxed<'x, T> = Pin<Box<dyn Future<Output = T> + Send + 'x>>;
 
@@ -63,7 +64,8 @@ impl Plan {
 }
 
 impl<'x, B: Backend> Execution<'x, B> {
-    /// Runs everything below the root: queries concurrently, mutations one root field after the other.
+    /// Runs everything below the root: queries concurrently, mutations one root field after the other. After
+    /// one that takes all data with it, the rest of a mutation is not begun.
     pub(crate) async fn run(&'x self) -> BoundObject<B> {
         let permits = self.root_permits().await;
         self.run_permitted(permits).await
@@ -98,11 +100,11 @@ impl<'x, B: Backend> Execution<'x, B> {
             let order = bound.order.clone();
             for field in order.unwrap_or_else(|| (0..variant.fields.len()).collect()) {
                 if let Source::Child { number, .. } = variant.fields[field].source {
-                    in_turn.push(number);
+                    in_turn.push((number, field));
                 }
             }
         }
-        for number in in_turn {
+        for (number, field) in in_turn {
             let child = match self.start(plan, (number, &plan.children[number]), &root, &live) {
                 Started::Bound(bound) => bound,
                 Started::Running(future) => future.await,
@@ -111,6 +113,9 @@ impl<'x, B: Backend> Execution<'x, B> {
                 Ok(()) => child,
                 Err(error) => BoundChild::Failed(error),
             };
+            if takes_all_data(self, &root, field) {
+                break;
+            }
         }
         root
     }

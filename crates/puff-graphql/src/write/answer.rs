@@ -36,14 +36,7 @@ pub(crate) fn write_answer<B: Backend>(
     let mut out = Vec::with_capacity(expected + expected / 8 + 64);
     out.extend_from_slice(b"{\"data\":");
     let start = out.len();
-    let errors = FieldErrors::new(execution.options.max_errors);
-    let mut writer = Writer {
-        execution,
-        introspected,
-        out,
-        errors,
-        is_full: false,
-    };
+    let mut writer = Writer::new(execution, introspected, out);
     let root = Set {
         plan: &execution.plan.root,
         bound: root,
@@ -74,6 +67,37 @@ pub(crate) fn write_answer<B: Backend>(
     (out, count)
 }
 
+/// Whether a root field is null and may not be: then all data is null. `field` is its number in the plan.
+///
+/// That is known for certain only by writing it.
+pub(crate) fn takes_all_data<B: Backend>(
+    execution: &Execution<'_, B>,
+    root: &BoundObject<B>,
+    field: usize,
+) -> bool {
+    let plan = &execution.plan.root;
+    let planned = plan.variants.first().and_then(|one| one.fields.get(field));
+    let bound = root.variants.first().and_then(|one| one.fields.get(field));
+    let (Some(field), Some(bound)) = (planned, bound) else {
+        return false;
+    };
+    if field.shape.nullable() || execution.skips(field) {
+        return false;
+    }
+    let path = Path {
+        parent: None,
+        step: Step::Key(&field.key),
+    };
+    let root = Set {
+        plan,
+        bound: root,
+        view: 0,
+    };
+    Writer::new(execution, &[], Vec::new())
+        .field(field, bound, root, 0, &path)
+        .is_err()
+}
+
 /// The objects of one layer, as one view shows them.
 struct Set<'w, B: Backend> {
     plan: &'w ObjectPlan,
@@ -98,7 +122,17 @@ struct Writer<'w, B: Backend> {
     is_full: bool,
 }
 
-impl<B: Backend> Writer<'_, B> {
+impl<'w, B: Backend> Writer<'w, B> {
+    fn new(execution: &'w Execution<'w, B>, introspected: &'w [(String, Vec<u8>)], out: Vec<u8>) -> Self {
+        Self {
+            execution,
+            introspected,
+            out,
+            errors: FieldErrors::new(execution.options.max_errors),
+            is_full: false,
+        }
+    }
+
     /// Runs `write`; if it ends in null and null is allowed here, takes back what it wrote.
     fn guarded(&mut self, nullable: bool, write: impl FnOnce(&mut Self) -> Written) -> Written {
         let start = self.out.len();

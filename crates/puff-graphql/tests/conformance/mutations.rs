@@ -14,7 +14,8 @@ fn engine() -> Engine<Memory> {
     let read = number.clone();
     World::new(
         "type Query { number: Holder } type Holder { number: Int, later: Int, strict: Int! }
-         type Mutation { change(to: Int!): Holder, fail(to: Int!): Holder, must(to: Int!): Holder! }",
+         type Mutation { change(to: Int!): Holder, fail(to: Int!): Holder, must(to: Int!): Holder!,
+         deep(to: Int!): Holder! }",
     )
     .call("Query.number", |call| {
         objects(&call, vec![json!({})], Spread::Shared)
@@ -29,6 +30,9 @@ fn engine() -> Engine<Memory> {
     .call("Mutation.fail", |_| Err(FieldError::new("E", "cannot change")))
     .call("Mutation.must", |_: Call<Memory>| {
         Err(FieldError::new("E", "cannot change"))
+    })
+    .call("Mutation.deep", |call| {
+        objects(&call, vec![json!({})], Spread::Shared)
     })
     .call("Holder.later", move |_| {
         value(Value::Int(read.load(Ordering::SeqCst)))
@@ -78,12 +82,32 @@ async fn their_order_is_that_of_the_document_after_fragments_and_variables() {
 }
 
 #[tokio::test]
-async fn a_null_that_is_not_allowed_takes_all_data() {
-    let answer = ask(
-        &engine(),
-        "mutation { a: change(to: 1) { number } must(to: 2) { number } }",
-    )
-    .await;
+async fn a_null_that_is_not_allowed_takes_all_data_and_the_rest_is_not_begun() {
+    let engine = engine();
+    let query = "mutation { a: change(to: 1) { number } must(to: 2) { number } b: change(to: 3) { number } }";
+    let answer = ask(&engine, query).await;
     assert_eq!(answer["data"], json!(null));
     assert_eq!(paths(&answer), [json!(["must"])]);
+    assert_eq!(log(&engine), ["Mutation.change root", "Mutation.must root"]);
+}
+
+#[tokio::test]
+async fn nor_is_it_begun_if_the_null_comes_from_below() {
+    let engine = engine();
+    let query = "mutation { deep(to: 1) { later strict } b: change(to: 3) { number } }";
+    let answer = ask(&engine, query).await;
+    assert_eq!(answer["data"], json!(null));
+    assert_eq!(paths(&answer), [json!(["deep", "strict"])]);
+    assert_eq!(log(&engine), ["Mutation.deep root", "Holder.later 1"]);
+}
+
+#[tokio::test]
+async fn a_null_that_stays_below_does_not_keep_the_rest_from_running() {
+    let answer = ask(
+        &engine(),
+        "mutation { a: change(to: 1) { strict } b: change(to: 3) { number } }",
+    )
+    .await;
+    assert_eq!(answer["data"], json!({"a": null, "b": {"number": 3}}));
+    assert_eq!(paths(&answer), [json!(["a", "strict"])]);
 }
