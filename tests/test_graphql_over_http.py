@@ -17,7 +17,7 @@ import gql
 import gql.transport.exceptions
 import node_clients
 import pytest
-from stack import Answer, Serve, Server
+from stack import Answer, Run, Serve, Server
 from support import open_folder
 
 APP = """
@@ -384,3 +384,99 @@ def test_documents_by_id(folder: Path, serve: Serve, kind: str) -> None:
         refused(post(server, "{ hello }", NEWER), 403, "DOCUMENT_NOT_TRUSTED")
         assert post(server, text, variables={"n": "text"}).json() == {"data": {"hello": "hello text"}}
         assert get(server, {}, documentId="hello-1", variables='{"n": "id"}').status == 200
+
+
+# ---------------------------------------------------------------------------- automatic persisted queries
+
+
+def persisted(text: str, version: int = 1) -> dict[str, Any]:
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return {"persistedQuery": {"version": version, "sha256Hash": digest}}
+
+
+def test_automatic_persisted_queries(folder: Path, serve: Serve) -> None:
+    text = "query($n: String!) { hello(name: $n) }"
+    by_hash: dict[str, Any] = {"extensions": persisted(text), "variables": {"n": "hash"}}
+
+    def ask(server: Server, request: dict[str, Any], headers: dict[str, str] = JSON) -> Answer:
+        return server.request("POST", "/graphql", json.dumps(request).encode(), headers)
+
+    with serve("--graphql", "items:Schema", cwd=folder) as server:
+        error = refused(ask(server, by_hash), 200, "PERSISTED_QUERY_NOT_SUPPORTED")
+        assert error["message"] == "PersistedQueryNotSupported"
+    with serve("--graphql", "items:Schema", "--graphql-persisted-queries", "2", cwd=folder) as server:
+        unknown = ask(server, by_hash)
+        assert refused(unknown, 200, "PERSISTED_QUERY_NOT_FOUND")["message"] == "PersistedQueryNotFound"
+        assert unknown.headers["cache-control"] == "private, no-cache, must-revalidate"
+        refused(ask(server, by_hash, {**JSON, **NEWER}), 400, "PERSISTED_QUERY_NOT_FOUND")
+        # A hash of something else, and a version that does not exist.
+        wrong = ask(server, {**by_hash, "query": "{ hello }"})
+        assert "sha256Hash" in refused(wrong, 400, "BAD_REQUEST")["message"]
+        refused(ask(server, {**by_hash, "extensions": persisted(text, version=2)}), 400, "BAD_REQUEST")
+        refused(ask(server, by_hash), 200, "PERSISTED_QUERY_NOT_FOUND")
+        assert ask(server, {**by_hash, "query": text}).json() == {"data": {"hello": "hello hash"}}
+        for _ in range(2):
+            assert ask(server, by_hash).json() == {"data": {"hello": "hello hash"}}
+        extensions = json.dumps(persisted(text))
+        answer = get(server, {}, extensions=extensions, variables='{"n": "get"}')
+        assert answer.json() == {"data": {"hello": "hello get"}}
+        # What is not valid is kept as well, and as wrong as ever; a mutation is none for a GET.
+        for document, code in (("{ nope }", "GRAPHQL_VALIDATION_FAILED"), ("{", "GRAPHQL_PARSE_FAILED")):
+            for request in ({"query": document}, {}):
+                answer = ask(server, {**request, "extensions": persisted(document)})
+                refused(answer, 200, code)
+        mutation = "mutation { change }"
+        assert get(server, {}, query=mutation, extensions=json.dumps(persisted(mutation))).status == 405
+        # Two are kept: the first has gone, and comes back as it came.
+        refused(ask(server, by_hash), 200, "PERSISTED_QUERY_NOT_FOUND")
+        assert ask(server, {**by_hash, "query": text}).status == 200
+        assert ask(server, by_hash).json() == {"data": {"hello": "hello hash"}}
+
+
+def test_persisted_queries_beside_documents(folder: Path, serve: Serve) -> None:
+    known, other = "{ hello }", '{ hello(name: "other") }'
+    place = folder / "trusted.json"
+    place.write_text(json.dumps({"hello": known}))
+    both = ("--graphql-documents", str(place), "--graphql-persisted-queries", "10")
+    with serve("--graphql", "items:Schema", *both, cwd=folder) as server:
+
+        def ask(**request: Any) -> Answer:
+            return server.request("POST", "/graphql", json.dumps(request).encode(), JSON)
+
+        assert ask(extensions=persisted(known)).json() == {"data": {"hello": "hello world"}}
+        assert ask(documentId="hello").json() == {"data": {"hello": "hello world"}}
+        refused(ask(extensions=persisted(other)), 200, "PERSISTED_QUERY_NOT_FOUND")
+        refused(ask(documentId="no"), 200, "PERSISTED_QUERY_NOT_FOUND")
+        assert ask(query=other, extensions=persisted(other)).json() == {"data": {"hello": "hello other"}}
+        assert ask(extensions=persisted(other)).json() == {"data": {"hello": "hello other"}}
+
+
+def test_persisted_queries_and_documents_only_exclude_each_other(folder: Path, puff: Run) -> None:
+    place = folder / "only.json"
+    place.write_text("{}")
+    options = ("--graphql-documents", str(place), "--graphql-documents-only", "true")
+    done = puff(
+        "runserver", "--graphql", "items:Schema", *options, "--graphql-persisted-queries", "1", cwd=folder
+    )
+    assert done.returncode == 2
+    assert "graphql_persisted_queries" in done.stderr
+
+
+def test_apollo_client_of_javascript_persists(folder: Path, serve: Serve) -> None:
+    with serve("--graphql", "items:Schema", "--graphql-persisted-queries", "10", cwd=folder) as server:
+        node = node_clients.node()
+        for method in ("GET", "POST"):
+            command = [
+                str(node),
+                "persisted.mjs",
+                f"{server.url}/graphql",
+                f"query {method} {{ hello }}",
+                method,
+            ]
+            run = subprocess.run(
+                command, cwd=node_clients.TARGET, capture_output=True, text=True, timeout=60, check=True
+            )
+            answers, requests = map(json.loads, run.stdout.splitlines())
+            assert [answer["hello"] for answer in answers] == ["hello world"] * 2
+            # The hash alone; for a document that is new, the text with it; from then on the hash again.
+            assert [request["text"] for request in requests] == [False, True, False]

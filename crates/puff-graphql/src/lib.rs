@@ -79,4 +79,4 @@ pub use subscription::{Event, EventSource, Events, Subscription};
 pub use table::{Column, Nested, Shape, Slot, Table, Wanted, WantedField, WantedKind, WantedObjects};
 pub use trace::{LayerTrace, Record, Times, Trace};
 pub use validate::{DocumentProblem, SourceDocument, Validation};
-pub use value::{Arguments, Value};
+pub use value::{Arguments, Host, Value};

@@ -19,6 +19,9 @@ pub struct Request {
     /// The id of a document that the server knows; `query` may be empty then. The engine does not look at it:
     /// whoever knows the documents puts the text into `query`.
     pub document_id: Option<String>,
+    /// The SHA-256 of the document in hexadecimal digits, by which the server may know it, as Apollo's clients send it
+    /// in `extensions.persistedQuery`. The engine does not look at it either.
+    pub sha256: Option<String>,
     /// The variables as they came, not yet coerced.
     pub variables: HashMap<Box<str>, Value>,
     /// Refuse anything but queries, as an HTTP GET must.
@@ -93,7 +96,7 @@ impl Request {
         };
         let query = text("query")?;
         let operation_name = text("operationName")?;
-        let mut document_id = text("documentId")?;
+        let document_id = text("documentId")?;
         let mut object = |name: &str| match fields.remove(name) {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Object(object)) => Ok(object),
@@ -102,19 +105,20 @@ impl Request {
         let variables = object("variables")?;
         let extensions = Value::Object(object("extensions")?);
         let wants_trace = extensions.get("puff").and_then(|puff| puff.get("trace"));
-        if document_id.is_none() {
-            let persisted = extensions
-                .get("persistedQuery")
-                .and_then(|found| found.get("sha256Hash"));
-            document_id = persisted.and_then(Value::as_str).map(str::to_owned);
+        let persisted = extensions.get("persistedQuery");
+        let sha256 = persisted.and_then(|found| found.get("sha256Hash")?.as_str());
+        let version = persisted.and_then(|found| found.get("version"));
+        if sha256.is_some() && version.is_some_and(|version| *version != Value::Int(1)) {
+            return Err(bad("this version of `persistedQuery` is not supported: 1 is"));
         }
-        if query.is_none() && document_id.is_none() {
+        if query.is_none() && document_id.is_none() && sha256.is_none() {
             return Err(bad("the request has no `query`"));
         }
         Ok(Self {
             query: query.unwrap_or_default(),
             operation_name,
             document_id,
+            sha256: sha256.map(str::to_owned),
             variables: variables.into_iter().collect(),
             wants_trace: wants_trace == Some(&Value::Bool(true)),
             ..Self::default()

@@ -1,5 +1,6 @@
 //! Plain values: what arguments are made of, and what resolvers that return no SQL hand back.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use crate::error::FieldError;
@@ -27,8 +28,38 @@ pub enum Value {
     Object(Vec<(Box<str>, Value)>),
     /// A complete JSON text, copied into the answer as it is. The producer vouches for its syntax.
     Json(Box<str>),
+    /// Something of the host's that came with the request, such as a file. It has no JSON form.
+    Host(Host),
     /// This one value failed; its neighbours did not.
     Error(Box<FieldError>),
+}
+
+/// Something that the engine only hands on, from the variables of a request to a resolver. Clones are the same thing.
+#[derive(Clone)]
+pub struct Host(Arc<dyn Any + Send + Sync>);
+
+impl Host {
+    /// Wraps something.
+    pub fn new<T: Any + Send + Sync>(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+
+    /// What was wrapped, if it is of this type.
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Host(..)")
+    }
+}
+
+impl PartialEq for Host {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Value {

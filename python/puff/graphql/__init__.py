@@ -14,6 +14,7 @@ from ._permissions import Guarded, Permission
 from ._resolvers import Resolver
 from ._schema import SchemaDefinition, build_schema
 from ._sql import ConstantSql, sql
+from ._uploads import Upload
 from .errors import (
     ArgumentError,
     ConnectionRejected,
@@ -41,6 +42,7 @@ __all__ = [
     "SchemaDefinition",
     "SchemaError",
     "Unauthenticated",
+    "Upload",
     "borrow_db_context",
     "build_schema",
     "enum",

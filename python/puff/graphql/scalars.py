@@ -15,6 +15,7 @@ Python                  GraphQL       in JSON
 ``decimal.Decimal``     ``Decimal``   a number; sent by a client as a string or a number
 ``uuid.UUID``           ``UUID``      ``"6fa459ea-ee8a-3ca4-894e-db77e160355e"``
 ``bytes``               ``Bytes``     base64 string
+``puff.graphql.Upload`` ``Upload``    a file that comes with the request; only as an argument
 ``dict``, ``Any``       ``JSON``      any JSON value (``Any`` may be null, ``puff.graphql.JSON`` not)
 ======================  ============  =============================================================
 
@@ -33,6 +34,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NewType
 
+from ._uploads import Upload
 from .errors import ArgumentError, GraphQLError
 
 __all__ = ["BIG_INT", "BUILTIN", "BY_TYPE", "ID", "ID_SCALAR", "JSON", "Scalar", "scalar"]
@@ -282,6 +284,12 @@ BY_TYPE: dict[type, Scalar] = {
         "https://www.rfc-editor.org/rfc/rfc9562",
         parse=_parser("a UUID", uuid.UUID, str),
         encode=str,
+    ),
+    Upload: Scalar(
+        "Upload",
+        "A file that comes with the request, as multipart/form-data.",
+        "https://github.com/jaydenseric/graphql-multipart-request-spec",
+        parse=_parser("a file that comes with the request", lambda file: file, Upload),
     ),
     bytes: Scalar(
         "Bytes",

@@ -375,7 +375,7 @@ fn value_text(value: &Value) -> Option<Cow<'_, [u8]>> {
         Value::Int(value) => Cow::Owned(itoa::Buffer::new().format(*value).as_bytes().to_vec()),
         Value::Float(value) => Cow::Owned(value.to_string().into_bytes()),
         Value::Str(text) | Value::Big(text) | Value::Json(text) => Cow::Borrowed(text.as_bytes()),
-        Value::Null | Value::List(_) | Value::Object(_) | Value::Error(_) => return None,
+        Value::Null | Value::List(_) | Value::Object(_) | Value::Host(_) | Value::Error(_) => return None,
     })
 }
 

@@ -128,6 +128,7 @@ pub(crate) fn json_value(out: &mut Vec<u8>, value: &Value) -> Result<(), FieldEr
             }
             out.push(b'}');
         }
+        Value::Host(_) => return Err(FieldError::new("BAD_VALUE", "a file has no JSON form")),
         Value::Error(error) => return Err((**error).clone()),
     }
     Ok(())

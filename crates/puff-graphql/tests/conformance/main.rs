@@ -45,6 +45,7 @@ fn plain(value: &Value) -> Json {
             .map(|(name, value)| (name.to_string(), plain(value)))
             .collect::<Map<_, _>>()
             .into(),
+        Value::Host(_) => panic!("a file"),
         Value::Error(error) => panic!("{error}"),
     }
 }

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 
 use super::types;
+use crate::graphql::host_to_object;
 
 /// Python makes no int of more digits, which takes time that grows with their square.
 const MAX_INT_DIGITS: usize = 4_300;
@@ -38,6 +39,7 @@ pub(crate) fn value_to_object<'py>(py: Python<'py>, value: &Value) -> PyResult<B
             Ok(dict.into_any())
         }
         Value::Json(text) => types::json_loads(py, text),
+        Value::Host(host) => host_to_object(py, host),
     }
 }
 

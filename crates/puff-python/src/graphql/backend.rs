@@ -362,6 +362,12 @@ fn param(value: &Value) -> Result<Param, FieldError> {
                 "an object cannot be a statement's parameter",
             ));
         }
+        Value::Host(_) => {
+            return Err(FieldError::new(
+                "BAD_PARAMETER",
+                "a file cannot be a statement's parameter",
+            ));
+        }
         Value::Error(error) => return Err((**error).clone()),
     })
 }

@@ -16,6 +16,7 @@ mod schemas;
 mod subscription;
 mod types;
 mod unit;
+mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub use context::RequestContext;
 pub use load::{GraphQlLoadError, GraphQlOptions, GraphQlSource};
 pub use schemas::{NoSchema, Schemas};
 pub use subscription::{Next, Subscription};
+pub(crate) use upload::host_to_object;
+pub use upload::{Content, Upload};
 
 use crate::call::PythonFunction;
 use crate::runtime::Runtime;

@@ -24,7 +24,7 @@ pub enum BodyError {
 
 impl BodyError {
     /// What a body's own error means: the server's limits may have been enforced below.
-    pub(super) fn behind(error: &(dyn std::error::Error + 'static)) -> BodyError {
+    pub fn behind(error: &(dyn std::error::Error + 'static)) -> BodyError {
         std::iter::successors(Some(error), |error| error.source())
             .find_map(|error| error.downcast_ref::<BodyError>().copied())
             .unwrap_or(BodyError::Broken)

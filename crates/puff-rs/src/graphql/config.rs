@@ -17,6 +17,10 @@ pub struct GraphQlConfig {
     pub max_body: usize,
     /// Most requests in the list that a body may be; 0 takes no lists.
     pub max_batch: usize,
+    /// Most files that come with a request; 0 takes no files.
+    pub max_files: usize,
+    /// Most bytes of a file that comes with a request.
+    pub max_file: usize,
     /// Whether requests are refused that another site may have made a browser send.
     pub cross_site_protection: bool,
     /// The documents that requests may name by id.
@@ -32,6 +36,8 @@ impl Default for GraphQlConfig {
         GraphQlConfig {
             max_body: 1 << 20,
             max_batch: 0,
+            max_files: 0,
+            max_file: 10 << 20,
             cross_site_protection: true,
             documents: Documents::default(),
             trace: TraceFor::Nobody,
@@ -94,11 +100,20 @@ impl GraphQlConfig {
             }
             None => default.documents,
         };
+        let persisted = settings.get_or("persisted_queries", Count(0))?.0;
+        if only && persisted > 0 {
+            return Err(ConfigError::Missing(
+                "graphql_documents_only and graphql_persisted_queries exclude each other: clients may add no documents"
+                    .into(),
+            ));
+        }
         Ok(GraphQlConfig {
             max_body: settings.get_or("max_body", ByteSize(default.max_body))?.0,
             max_batch: settings.get_or("max_batch", Count(default.max_batch))?.0,
+            max_files: settings.get_or("max_files", Count(default.max_files))?.0,
+            max_file: settings.get_or("max_file", ByteSize(default.max_file))?.0,
             cross_site_protection: settings.get_or("csrf", default.cross_site_protection)?,
-            documents,
+            documents: documents.with_persisted(persisted),
             trace: match trace {
                 // As with the page for exceptions: what a developer set is not taken along.
                 _ if settings.program().is_production() => TraceFor::Nobody,

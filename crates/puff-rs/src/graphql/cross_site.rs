@@ -22,6 +22,15 @@ pub(super) fn has_preflight(headers: &HeaderMap) -> bool {
     NEEDS_PREFLIGHT.iter().any(|name| headers.contains_key(name))
 }
 
+/// Whether a POST that a form could send shows that it is none of another site's: it has a header for which a browser
+/// asks first, or the browser says that it is a page of this site.
+pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
+    has_preflight(headers)
+        || headers
+            .get("sec-fetch-site")
+            .is_some_and(|site| site == "same-origin")
+}
+
 /// Whether a GET may come from a page of another site.
 ///
 /// All browsers of today say so in `Sec-Fetch-Site`; for those before them there is `Origin`. A GET changes nothing,

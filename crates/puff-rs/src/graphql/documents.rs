@@ -1,4 +1,4 @@
-//! Documents that the server knows: a request names one by its id.
+//! Documents that the server knows: a request names one by its id, or by its hash.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,12 +7,23 @@ use std::sync::Arc;
 use puff_graphql::{Request, RequestError, RequestErrorCode};
 use ring::digest::{SHA256, digest};
 
+use super::persisted::PersistedQueries;
 use crate::errors::ConfigError;
 
-/// The documents of a file or a folder, by their ids.
-#[derive(Clone, Default)]
+/// The documents of a file or a folder, by their ids, and those that clients have sent.
+#[derive(Clone)]
 pub struct Documents {
     inner: Arc<Inner>,
+    persisted: Arc<PersistedQueries>,
+}
+
+impl Default for Documents {
+    fn default() -> Documents {
+        Documents {
+            inner: Arc::default(),
+            persisted: Arc::new(PersistedQueries::new(0)),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -72,7 +83,17 @@ impl Documents {
         }
         Ok(Documents {
             inner: Arc::new(Inner { by_id, only }),
+            ..Documents::default()
         })
+    }
+
+    /// Likewise, and those that clients send with their hash, of which it keeps so many.
+    #[must_use]
+    pub(crate) fn with_persisted(self, most: usize) -> Documents {
+        Documents {
+            persisted: Arc::new(PersistedQueries::new(most)),
+            ..self
+        }
     }
 
     /// Puts the document that a request names into it, and refuses one that is not known.
@@ -82,24 +103,35 @@ impl Documents {
     pub(crate) fn settle(&self, request: &mut Request) -> Result<(), RequestError> {
         let Inner { by_id, only } = &*self.inner;
         let refused = |code, message: &str| Err(RequestError::new(code, message));
-        let Some(id) = &request.document_id else {
+        let Some(id) = request.document_id.as_ref().or(request.sha256.as_ref()) else {
             if *only && !by_id.contains_key(&hash(&request.query)) {
                 let message = "this server runs only documents that it knows: send the `documentId` of one";
                 return refused(RequestErrorCode::DocumentNotTrusted, message);
             }
             return Ok(());
         };
-        match by_id.get(plain_id(id)) {
-            Some(document) => document.as_ref().clone_into(&mut request.query),
-            None if by_id.is_empty() => {
-                let message =
-                    "PersistedQueryNotSupported: this server knows no documents by id, send the `query`";
-                return refused(RequestErrorCode::DocumentsOff, message);
-            }
-            None => {
-                let message = "PersistedQueryNotFound: this server has no document of this id";
-                return refused(RequestErrorCode::DocumentUnknown, message);
-            }
+        if let Some(document) = by_id.get(plain_id(id)) {
+            document.as_ref().clone_into(&mut request.query);
+            return Ok(());
+        }
+        // Clients know these two errors by the very words.
+        let unknown = || refused(RequestErrorCode::DocumentUnknown, "PersistedQueryNotFound");
+        let Some(sha256) = request.sha256.as_ref().filter(|_| self.persisted.is_on()) else {
+            return match by_id.is_empty() {
+                true => refused(RequestErrorCode::DocumentsOff, "PersistedQueryNotSupported"),
+                false => unknown(),
+            };
+        };
+        if request.query.is_empty() {
+            let Some(document) = self.persisted.get(sha256) else {
+                return unknown();
+            };
+            document.as_ref().clone_into(&mut request.query);
+        } else if *sha256 == hash(&request.query) {
+            self.persisted.put(sha256, &request.query);
+        } else {
+            let message = "the `sha256Hash` is not that of the `query`";
+            return refused(RequestErrorCode::BadRequest, message);
         }
         Ok(())
     }

@@ -36,7 +36,9 @@ mod documents;
 mod endpoints;
 pub mod handlers;
 mod media;
+mod multipart;
 mod over_http;
+mod persisted;
 mod subscriptions;
 
 pub use config::{GraphQlConfig, TraceFor};

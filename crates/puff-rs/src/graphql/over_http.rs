@@ -11,14 +11,15 @@ use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::future::join_all;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use puff_graphql::{OperationKind, Outcome, Record, RequestError, RequestErrorCode, Times, Value};
 use puff_python::graphql::RequestContext;
 
-use super::cross_site::may_be_foreign;
+use super::cross_site::{is_asked_for, may_be_foreign};
 use super::media::{Format, is_json, takes_events};
+use super::multipart::{self, is_multipart};
 use super::{Endpoint, subscriptions};
 use crate::web::{BodyError, BodyLimits, RequestId, read_body};
 
@@ -69,9 +70,9 @@ impl Asked {
 }
 
 /// Why a request is not run.
-struct Refusal {
-    status: StatusCode,
-    error: RequestError,
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) error: RequestError,
     /// The methods there are, if that is what was wrong.
     allow: Option<&'static str>,
     /// Bytes of the request may still be on their way.
@@ -85,6 +86,25 @@ impl Refusal {
             error: RequestError::new(RequestErrorCode::BadRequest, message),
             allow: None,
             closes: false,
+        }
+    }
+
+    /// One after which bytes of the request may still come.
+    pub(super) fn closing(status: StatusCode, error: RequestError) -> Refusal {
+        Refusal {
+            error,
+            closes: true,
+            ..Refusal::new(status, "")
+        }
+    }
+
+    fn cross_site(what: &str) -> Refusal {
+        let message = format!(
+            "a page of another site may have sent this request: add a header `GraphQL-Require-Preflight: 1`{what}"
+        );
+        Refusal {
+            error: RequestError::new(RequestErrorCode::CrossSite, message),
+            ..Refusal::new(StatusCode::FORBIDDEN, "")
         }
     }
 
@@ -123,6 +143,15 @@ impl From<BodyError> for Refusal {
 async fn read(endpoint: &Endpoint, parts: &Parts, body: Body) -> Result<Asked, Refusal> {
     let config = &endpoint.config;
     let (requests, is_list) = match parts.method {
+        Method::POST if config.max_files > 0 && is_multipart(&parts.headers) => {
+            if config.cross_site_protection && !is_asked_for(&parts.headers) {
+                return Err(Refusal {
+                    closes: true,
+                    ..Refusal::cross_site("")
+                });
+            }
+            multipart::read(config, parts, body).await?
+        }
         Method::POST => {
             if !is_json(&parts.headers) {
                 let message =
@@ -144,12 +173,7 @@ async fn read(endpoint: &Endpoint, parts: &Parts, body: Body) -> Result<Asked, R
         }
         Method::GET | Method::HEAD => {
             if config.cross_site_protection && may_be_foreign(&parts.headers) {
-                let message = "a page of another site may have sent this request: add a header \
-                    `GraphQL-Require-Preflight: 1`, or use POST";
-                return Err(Refusal {
-                    error: RequestError::new(RequestErrorCode::CrossSite, message),
-                    ..Refusal::new(StatusCode::FORBIDDEN, "")
-                });
+                return Err(Refusal::cross_site(", or use POST"));
             }
             (vec![from_query(parts.uri.query().unwrap_or(""))?], false)
         }
@@ -205,6 +229,11 @@ async fn run(endpoint: &Endpoint, parts: Parts, format: Format, asked: Asked) ->
     let response = execute(request).await;
     let status = status(response.outcome, read_only, format);
     let mut answer = encoded(format, status, response.body_with_trace());
+    if response.outcome == Outcome::Refused(RequestErrorCode::DocumentUnknown) {
+        // It is known as soon as somebody sends it.
+        let value = HeaderValue::from_static("private, no-cache, must-revalidate");
+        answer.headers_mut().insert(CACHE_CONTROL, value);
+    }
     if status == StatusCode::METHOD_NOT_ALLOWED {
         answer
             .headers_mut()

@@ -25,6 +25,18 @@ pub static GRAPHQL_KEYS: &[Key] = &[
         "Most requests in one body; 0 takes no lists of requests",
     )
     .default("0"),
+    key(
+        "graphql_max_files",
+        "N",
+        "Most files that come with a request, as multipart/form-data; 0 takes no files",
+    )
+    .default("0"),
+    key(
+        "graphql_max_file",
+        "SIZE",
+        "Largest file that comes with a request",
+    )
+    .default("10MiB"),
     key("graphql_max_tokens", "N", "Most tokens of a document").default("16000"),
     key("graphql_max_depth", "N", "Deepest nesting of fields").default("32"),
     key(
@@ -63,6 +75,12 @@ pub static GRAPHQL_KEYS: &[Key] = &[
     )
     .default("none"),
     key("graphql_documents_only", "BOOL", "Runs no other documents").default("false"),
+    key(
+        "graphql_persisted_queries",
+        "N",
+        "Most documents kept that clients send once with their SHA-256, and then name by it; 0 keeps none",
+    )
+    .default("0"),
     key(
         "graphql_atomic_mutations",
         "BOOL",

@@ -228,8 +228,10 @@ impl<'c> Coercion<'c> {
 /// A value as JSON, cut to a bearable length.
 fn shown(value: &Value) -> String {
     let mut json = Vec::new();
-    // What has no JSON form does not come from a client.
-    let _ = json_value(&mut json, value);
+    // Only what comes beside the JSON has no JSON form.
+    if json_value(&mut json, value).is_err() {
+        return "a file".into();
+    }
     let mut shown = String::from_utf8_lossy(&json).into_owned();
     if shown.len() > MAX_SHOWN {
         let end = (0..=MAX_SHOWN).rev().find(|&end| shown.is_char_boundary(end));
