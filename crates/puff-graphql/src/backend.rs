@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::cell::{cell_value, column_names, find_column};
 use crate::error::FieldError;
 use crate::execute::json::member;
+use crate::page::Page;
 use crate::permission::{PermissionCall, Permit};
 use crate::plan::{ObjectPlan, Origin, Plan, PlannedResolver};
 use crate::rows::Rows;
-use crate::table::{Nested, Table, Wanted};
+use crate::table::{Nested, Selection, Table, Wanted};
 use crate::value::{Arguments, Value};
 
 /// Whoever runs resolvers and SQL for the engine, which itself does no I/O.
@@ -179,6 +180,8 @@ pub struct Call<B: Backend> {
     pub parents: Option<Parents<B>>,
     /// What to read from the result if it is made of host objects.
     pub wanted: Arc<Wanted>,
+    /// What of that the client selects this time.
+    pub selection: Selection,
     /// The type and the field, for messages.
     pub field: FieldName,
     /// Whether the operation is a mutation: what it began should not be left half done.
@@ -387,6 +390,8 @@ pub struct SqlResult<B: Backend> {
     /// Needed where parents are host objects, which the engine cannot look into; ignored where the parents
     /// are rows.
     pub parent_values: Option<Vec<Vec<Value>>>,
+    /// Where the field's object is a connection: what its rows are of that.
+    pub page: Option<Page>,
 }
 
 /// Columns that join the rows of a statement to the parents, pairwise in order.

@@ -86,6 +86,20 @@ impl TypeSystem {
             .is_some_and(|found| found.is_scalar() && !found.is_built_in())
     }
 
+    /// Whether a field can be the row that has it, seen as an object.
+    pub(crate) fn check_itself(&self, type_name: &str, field_name: &str) -> Result<(), SchemaError> {
+        let field = self.schema.type_field(type_name, field_name).ok();
+        let is_object = |name: &str| self.type_named(name).is_some_and(|found| !found.is_leaf());
+        match field.is_some_and(|field| !field.ty.is_list() && is_object(field.ty.inner_named_type())) {
+            true => Ok(()),
+            false => Err(SchemaError::BadResolver {
+                type_name: type_name.to_owned(),
+                field_name: field_name.to_owned(),
+                problem: "a row can only be one object".into(),
+            }),
+        }
+    }
+
     pub(crate) fn check_sql(
         &self,
         type_name: &str,

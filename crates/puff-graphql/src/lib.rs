@@ -49,6 +49,7 @@ mod explain;
 mod json;
 mod limits;
 mod options;
+mod page;
 mod permission;
 mod plan;
 mod request;
@@ -71,12 +72,15 @@ pub use error::{FieldError, Location, RequestError, RequestErrorCode, RequestPro
 pub use explain::{PlanDescription, PlannedLayer};
 pub use json::JsonError;
 pub use options::SchemaOptions;
+pub use page::Page;
 pub use permission::{PermissionCall, PermissionId, Permit};
 pub use request::{Outcome, Request, Response};
 pub use rows::{CellType, Rows, ScalarType};
 pub use schema::{CellRule, FieldResolver, ResolverKind, Schema, SchemaRule, SqlParam, SqlResolver};
 pub use subscription::{Event, EventSource, Events, Subscription};
-pub use table::{Column, Nested, Shape, Slot, Table, Wanted, WantedField, WantedKind, WantedObjects};
+pub use table::{
+    Column, Nested, Selection, Shape, Slot, Table, Wanted, WantedField, WantedKind, WantedObjects,
+};
 pub use trace::{LayerTrace, Record, Times, Trace};
 pub use validate::{DocumentProblem, SourceDocument, Validation};
 pub use value::{Arguments, Host, Value};

@@ -68,6 +68,10 @@ pub enum ResolverKind {
     Sql(SqlResolver),
     /// The column or attribute of this name, which is not the field's.
     Attribute(String),
+    /// Of a row the column of this name; of host objects the attribute of the field's.
+    Column(String),
+    /// An object that is the row which has the field, seen as another type; of host objects the attribute.
+    Itself,
 }
 
 /// What a schema says beyond its SDL and its resolvers.
@@ -175,8 +179,10 @@ impl Schema {
         } in resolvers
         {
             types.check_field(&type_name, &field_name)?;
-            if let ResolverKind::Sql(sql) = &kind {
-                types.check_sql(&type_name, &field_name, sql)?;
+            match &kind {
+                ResolverKind::Sql(sql) => types.check_sql(&type_name, &field_name, sql)?,
+                ResolverKind::Itself => types.check_itself(&type_name, &field_name)?,
+                ResolverKind::Call(_) | ResolverKind::Attribute(_) | ResolverKind::Column(_) => {}
             }
             let fields = by_type.entry(type_name.clone()).or_default();
             if fields.insert(field_name.clone(), kind).is_some() {

@@ -13,6 +13,7 @@ use crate::execute::permit::Permits;
 use crate::plan::input::{Variables, check_deciding, coerce_variables};
 use crate::plan::{FieldPlan, Origin, Plan, PlannedResolver, ResolverPlan, Source};
 use crate::request::{Outcome, Request, Response};
+use crate::table::Selection;
 use crate::write::answer::write_answer;
 use crate::write::errors::{FieldErrors, Path, Step};
 
@@ -116,6 +117,10 @@ impl<B: EventSource> Engine<B> {
             arguments,
             parents: None,
             wanted: resolver.wanted.clone(),
+            selection: Selection {
+                wanted: resolver.wanted.clone(),
+                flags: flags.clone(),
+            },
             field: field.name.clone(),
             is_mutation: false,
         });
@@ -173,7 +178,7 @@ pub struct Subscription<B: EventSource> {
     engine: Engine<B>,
     plan: Arc<Plan>,
     variables: Variables,
-    flags: Vec<bool>,
+    flags: Arc<[bool]>,
     /// What the root field was granted at the beginning.
     permits: Option<Arc<Permits>>,
     context: B::Context,

@@ -89,6 +89,37 @@ pub struct WantedField {
     pub types: Vec<usize>,
     /// What is needed of its value.
     pub value: Wanted,
+    /// When it is selected: if one of these holds, where none always does. Without any it only serves a statement.
+    pub(crate) conditions: Vec<Option<usize>>,
+}
+
+/// What a client selects of a field's value, for the variables of one request.
+#[derive(Clone)]
+pub struct Selection {
+    pub(crate) wanted: Arc<Wanted>,
+    pub(crate) flags: Arc<[bool]>,
+}
+
+impl Selection {
+    /// Whether an attribute is read: `page_info`, or within its objects `page_info.end_cursor`. Fields with
+    /// resolvers of their own are no attributes.
+    pub fn has(&self, path: &str) -> bool {
+        let mut kind = &self.wanted.kind;
+        path.split('.').all(|name| {
+            let WantedKind::Objects(objects) = kind else {
+                return false;
+            };
+            let holds = |condition: &Option<usize>| condition.is_none_or(|condition| self.flags[condition]);
+            let is = |field: &&WantedField| *field.attribute == *name && field.conditions.iter().any(holds);
+            match objects.fields.iter().find(is) {
+                Some(field) => {
+                    kind = &field.value.kind;
+                    true
+                }
+                None => false,
+            }
+        })
+    }
 }
 
 /// Host objects as plain columns.
@@ -112,6 +143,24 @@ pub enum Column<B: Backend> {
     Values(Vec<Value>),
     /// Objects and lists of them.
     Objects(Nested<B>),
+    /// Rows of a statement, and lists of them.
+    Rows {
+        /// The rows that the slots number.
+        rows: Arc<B::Rows>,
+        /// One slot per object of the table.
+        slots: Vec<Slot>,
+    },
+}
+
+impl<B: Backend> Column<B> {
+    /// The places of objects, if it holds objects.
+    pub(crate) fn slots(&self) -> Option<&[Slot]> {
+        match self {
+            Self::Values(_) => None,
+            Self::Objects(nested) => Some(&nested.slots),
+            Self::Rows { slots, .. } => Some(slots),
+        }
+    }
 }
 
 /// Objects in their places: which slot holds which object of a table.
@@ -149,7 +198,7 @@ impl<B: Backend> Table<B> {
     pub(crate) fn values(&self, column: usize) -> Option<&[Value]> {
         match self.columns.get(column)? {
             Column::Values(values) => Some(values),
-            Column::Objects(_) => None,
+            Column::Objects(_) | Column::Rows { .. } => None,
         }
     }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from . import scalars
 from ._borrow import borrow_db_context
+from ._connections import Connection, Edge, PageInfo, connection
 from ._load import load_schema
 from ._objects import JSON, BigInt, EmptyObject
 from ._options import Private, enum, field, input, interface, type, union
@@ -30,12 +31,15 @@ __all__ = [
     "JSON",
     "ArgumentError",
     "BigInt",
+    "Connection",
     "ConnectionRejected",
     "ConstantSql",
+    "Edge",
     "EmptyObject",
     "Forbidden",
     "GraphQLError",
     "Guarded",
+    "PageInfo",
     "Permission",
     "Private",
     "Resolver",
@@ -45,6 +49,7 @@ __all__ = [
     "Upload",
     "borrow_db_context",
     "build_schema",
+    "connection",
     "enum",
     "field",
     "input",

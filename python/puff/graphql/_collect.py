@@ -25,12 +25,13 @@ from ._annotations import (
     parse_return,
     parse_stream,
 )
+from ._connections import Connection, PageOptions, check_pages, page_options
 from ._docs import describe_class, describe_function
 from ._enums import read_enum
 from ._interfaces import implementations, interfaces_of, is_interface, owner_of
 from ._members import constant_default, data_fields, declared_twice, place_of, resolver_names
 from ._model import MISSING, Argument, Classes, Field, Source
-from ._options import class_permission, field_options, type_options
+from ._options import FieldOptions, class_permission, field_options, type_options
 from ._permissions import check, forbid
 from ._scope import Scope, UnresolvedName
 from ._signature import is_method, read_signature
@@ -327,7 +328,16 @@ class _Collector:
                 "a method that returns SQL would run one statement for each object",
                 "Write it as a @classmethod, which returns one statement for all of them",
             )
-        source = Source(returns, function, signature.takes_parents, owner.cls if method else None)
+        pages = page_options(raw)
+        if pages is not None:
+            _check_pages(pages, form, returns, arguments, root)
+            arguments = (*arguments, *_page_arguments(where))
+        elif returns in ("rows", "joined") and _is_connection(form):
+            raise Problem(
+                "the rows of a statement are no connection by themselves",
+                "Put @graphql.connection(order_by=...) below @classmethod",
+            )
+        source = Source(returns, function, signature.takes_parents, owner.cls if method else None, pages)
         output = self._output(form, is_rows=returns in ("rows", "joined"))
         return Field(name, output, where, options, description, arguments, source)
 
@@ -359,6 +369,11 @@ class _Collector:
         if root is not None and constant.parent_keys:
             raise Problem("a root class has no parents to join with", "Leave out parents= and children=")
         form = parse(constant.returns, self._scope(owner, where))
+        if _is_connection(form):
+            raise Problem(
+                "constant SQL cannot be a connection, whose statement depends on the page",
+                "Write a resolver that returns the statement, with @graphql.connection(order_by=...)",
+            )
         source = Source("joined" if constant.parent_keys else "rows", constant)
         options = constant.options
         check(options.permission)
@@ -438,6 +453,62 @@ class _Collector:
         for member in union.members:
             self._used_as_type.add(member)
             self._add_type(member)
+
+
+_PAGE_FIELDS = {"edges", "nodes", "page_info", "total_count"}
+_PAGE_ARGUMENTS = {
+    "first": (scalars.BY_TYPE[int], "How many items, from the first on."),
+    "after": (scalars.BY_TYPE[str], "The cursor that they come after."),
+    "last": (scalars.BY_TYPE[int], "How many items, up to the last."),
+    "before": (scalars.BY_TYPE[str], "The cursor that they come before."),
+}
+
+
+def _page_arguments(where: Where) -> list[Argument]:
+    """Return the arguments that the field of a connection has beside those of its resolver."""
+    return [
+        Argument(name, NullableForm(ScalarForm(scalar)), where, FieldOptions(name=name), text)
+        for name, (scalar, text) in _PAGE_ARGUMENTS.items()
+    ]
+
+
+def _is_connection(form: Form) -> bool:
+    leaf, _ = _leaf(form)
+    return isinstance(leaf, ClassForm) and issubclass(leaf.cls, Connection)
+
+
+def _check_pages(
+    pages: PageOptions, form: Form, returns: Returns, arguments: tuple[Argument, ...], root: str | None
+) -> None:
+    """Look at a resolver under ``graphql.connection``.
+
+    Raises:
+        Problem: It cannot have pages.
+    """
+    check_pages(pages)
+    leaf, depth = _leaf(form)
+    if not isinstance(leaf, ClassForm) or not issubclass(leaf.cls, Connection) or depth:
+        raise Problem(
+            "graphql.connection decorates it, and its type is no connection",
+            "Return tuple[Connection[Post], str, list[Any]], for example",
+        )
+    if returns not in ("rows", "joined") or root == "subscription":
+        raise Problem(
+            "graphql.connection makes pages of the rows of a statement, and it returns none",
+            "Return (..., sql, params), also in the annotation, or take the decorator away",
+        )
+    more = [name for name in data_fields(leaf.cls) if name not in _PAGE_FIELDS]
+    if more:
+        raise Problem(
+            f"the rows of a statement say nothing of {leaf.cls.__name__}.{more[0]}",
+            "Turn it into a resolver, or put it into the class of the edges",
+        )
+    for argument in arguments:
+        if argument.name in _PAGE_ARGUMENTS:
+            raise Problem(
+                f"graphql.connection brings the argument {argument.name!r} along",
+                "Remove it from the resolver, which need not know the page",
+            )
 
 
 def _check_private(field: dataclasses.Field[Any], where: Where) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import scalars
 from ._annotations import ClassForm, Form, Returns, UnionForm
+from ._connections import PageOptions
 from ._options import NO_OPTIONS, FieldOptions
 from ._sql import ConstantSql
 from ._where import Where
@@ -42,13 +43,15 @@ class Source:
     """How a field with a resolver gets its data: a bound function, or constant SQL.
 
     Types that inherit a resolver from an interface have the same one, and so the same ``Source``.
-    ``method_of`` is the class of an instance method, which is called for each parent.
+    ``method_of`` is the class of an instance method, which is called for each parent. ``pages`` says how the
+    rows of its statement become pages.
     """
 
     returns: Returns
     behind: Callable[..., Any] | ConstantSql
     takes_parents: bool = False
     method_of: type | None = None
+    pages: PageOptions | None = None
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from ._annotations import Returns
+from ._annotations import ClassForm, Form, ListForm, NullableForm, Returns
 from ._borrow import borrowed_database, lent
 from ._inputs import Converters, Shape, convert, is_plain
 from ._methods import each
 from ._model import Classes, Field, Source
 from ._names import Names
+from ._pages import paginate
 from ._sql import ConstantSql
-from ._where import Where
+from ._where import Problem, Where
 
 Call = Callable[[Any, Any, dict[str, Any]], Any]
 
@@ -38,6 +39,7 @@ class Resolver:
             the schema's defaults filled in. Raises ``ArgumentError`` for a value that a custom scalar does
             not take, and whatever the function raises. ``None`` for SQL.
         where: The member of the class that it is.
+        pages: Whether it returns a statement whose rows are pages, a ``Paged``.
         borrows: Whether it works on the request's own connection; see ``borrow_db_context``.
         sql: The statement, or ``None``.
         parent_keys: Columns of the parents; the key set of the n-th one is the array parameter ``$n``.
@@ -55,6 +57,7 @@ class Resolver:
     call: Call | None
     where: Where
     borrows: bool = False
+    pages: bool = False
     sql: str | None = None
     parent_keys: tuple[str, ...] = ()
     child_keys: tuple[str, ...] = ()
@@ -78,10 +81,39 @@ def make_resolvers(classes: Classes, names: Names) -> tuple[Resolver, ...]:
                 continue
             known = made.get(id(field.source))
             if known is None:
-                known = _make(len(made), names.member(field), field, field.source, converters)
+                behind = _behind(classes, field, field.source)
+                known = _make(
+                    len(made), names.member(field), field, replace(field.source, behind=behind), converters
+                )
                 known = made[id(field.source)] = replace(known, subscription=form == subscription)
             resolvers.append(replace(known, type_name=names.output(form)))
     return tuple(resolvers)
+
+
+def _behind(classes: Classes, field: Field, source: Source) -> Callable[..., Any] | ConstantSql:
+    """Return the author's function or statement; with pages what makes them of it."""
+    if source.pages is None or isinstance(source.behind, ConstantSql):
+        return source.behind
+    try:
+        return paginate(source.behind, source.pages, _never_null(classes, field.form))
+    except ValueError as error:
+        raise field.where.error(
+            Problem(str(error), "Name columns of the statement: `created DESC, id`")
+        ) from None
+
+
+def _never_null(classes: Classes, form: Form) -> frozenset[str]:
+    """Return the columns of a connection's nodes that are fields which are never null."""
+    connection = form.inner if isinstance(form, NullableForm) else form
+    assert isinstance(connection, ClassForm)
+    node: Form | None = None
+    for field in classes.objects[connection]:
+        if field.name == "nodes" and isinstance(field.form, ListForm):
+            node = field.form.inner
+    fields = classes.objects.get(node, []) if isinstance(node, ClassForm) else []
+    return frozenset(
+        field.name for field in fields if field.source is None and not isinstance(field.form, NullableForm)
+    )
 
 
 def _make(number: int, name: str, field: Field, source: Source, converters: Converters) -> Resolver:
@@ -112,10 +144,11 @@ def _make(number: int, name: str, field: Field, source: Source, converters: Conv
         takes_parents=source.takes_parents or source.method_of is not None,
         subscription=False,
         returns=source.returns,
-        function=behind,
+        function=getattr(behind, "__wrapped__", behind),
         call=call if borrowed is None else lent(call, borrowed),
         where=field.where,
         borrows=borrowed is not None,
+        pages=source.pages is not None,
     )
 
 

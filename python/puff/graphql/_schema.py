@@ -1,13 +1,16 @@
 """From a ``Schema`` class to SDL and resolvers."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ._annotations import ClassForm, NullableForm, UnionForm
 from ._collect import collect
 from ._conformance import check_implementations
+from ._connections import Edge
 from ._enums import other_texts
 from ._guards import Guard, Guards
+from ._model import Classes
 from ._names import Names
 from ._resolvers import Resolver, make_resolvers
 from ._sdl import write_sdl
@@ -26,6 +29,8 @@ class SchemaDefinition:
         resolvers: Every field with a resolver; those with the same ``id`` are the same resolver.
         attributes: (GraphQL type, GraphQL field, Python attribute or column) of each field that is read from
             its parent, where the two names differ.
+        of_rows: (GraphQL type, GraphQL field, column) of each field that is read from another place where its
+            parent is a row; None as the column: it is the row itself.
         types: Which object type a Python object is.
         enums: For each enum, texts beside the names of its values that stand for one: (enum, text, value).
         scalars: The scalars whose values are not written by the usual rules.
@@ -37,6 +42,7 @@ class SchemaDefinition:
     sdl: str
     resolvers: tuple[Resolver, ...]
     attributes: tuple[tuple[str, str, str], ...]
+    of_rows: tuple[tuple[str, str, str | None], ...]
     types: TypeNames
     enums: tuple[tuple[str, str, str], ...]
     scalars: tuple[Scalar, ...]
@@ -101,6 +107,7 @@ def build_schema(schema_class: type, *, camel_case: bool = False) -> SchemaDefin
         sdl,
         make_resolvers(classes, names),
         attributes,
+        tuple(_of_rows(classes, names)),
         TypeNames(classes, names),
         enums,
         unusual,
@@ -108,6 +115,22 @@ def build_schema(schema_class: type, *, camel_case: bool = False) -> SchemaDefin
         tuple(guards.guarded),
         _connect(schema_class),
     )
+
+
+def _of_rows(classes: Classes, names: Names) -> Iterator[tuple[str, str, str | None]]:
+    """Yield what the edges of a connection are if they are rows: each is its node, with a cursor beside."""
+    for form, fields in classes.objects.items():
+        if not issubclass(form.cls, Edge):
+            continue
+        for field in fields:
+            inner = field.form.inner if isinstance(field.form, NullableForm) else field.form
+            is_object = isinstance(inner, UnionForm) or (
+                isinstance(inner, ClassForm) and inner not in classes.enums
+            )
+            if field.source is None and field.name == "cursor":
+                yield names.output(form), names.member(field), "puff_cursor"
+            elif field.source is None and field.name == "node" and is_object:
+                yield names.output(form), names.member(field), None
 
 
 def _connect(schema_class: type) -> Callable[..., object] | None:

@@ -101,7 +101,7 @@ pub(crate) enum BoundChild<B: Backend> {
         column: usize,
         object: Box<BoundObject<B>>,
     },
-    /// Objects in a JSON column of rows, one slot per row.
+    /// Objects in a JSON column of rows, or the rows themselves: one slot per row.
     InColumn {
         slots: Vec<Slot>,
         object: Box<BoundObject<B>>,
@@ -381,6 +381,7 @@ pub(crate) fn check_table<B: Backend>(child: &Child, nested: &Nested<B>) -> Resu
         let len = match column {
             Column::Values(values) => values.len(),
             Column::Objects(inner) => inner.slots.len(),
+            Column::Rows { slots, .. } => slots.len(),
         };
         if len != table.len {
             return Err(misfit(name, "a column of another length than its table"));
@@ -388,6 +389,8 @@ pub(crate) fn check_table<B: Backend>(child: &Child, nested: &Nested<B>) -> Resu
         match (column, inner) {
             (Column::Objects(nested), Some(inner)) => check_table(&plan.children[*inner], nested)?,
             (Column::Values(_), None) => {}
+            (Column::Rows { rows, slots }, Some(_))
+                if slots.iter().all(|slot| slot_fits(slot, rows.len())) => {}
             _ => return Err(misfit(name, "a column of the wrong kind")),
         }
     }

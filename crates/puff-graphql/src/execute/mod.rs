@@ -1,6 +1,7 @@
 //! Running a plan: layer by layer, each field with a resolver asked once for all its objects.
 
 pub(crate) mod bound;
+mod connection;
 pub(crate) mod join;
 pub(crate) mod json;
 pub(crate) mod permit;
@@ -43,7 +44,7 @@ pub(crate) struct Execution<'x, B: Backend> {
     pub(crate) context: B::Context,
     pub(crate) variables: Variables,
     /// Whether each of the plan's conditions holds.
-    pub(crate) flags: Vec<bool>,
+    pub(crate) flags: Arc<[bool]>,
     pub(crate) recorder: Option<Recorder>,
     /// Of a subscription: what its root field is for this event. Taken by that field, which is the first to look.
     pub(crate) event: Mutex<Option<Result<Resolved<B>, FieldError>>>,
@@ -53,7 +54,7 @@ pub(crate) struct Execution<'x, B: Backend> {
 
 impl Plan {
     /// Which conditions hold for these variables.
-    pub(crate) fn flags(&self, variables: &Variables) -> Vec<bool> {
+    pub(crate) fn flags(&self, variables: &Variables) -> Arc<[bool]> {
         let is = |slot: usize, wanted: bool| matches!(variables.get(slot), Some(Some(Value::Bool(value))) if *value == wanted);
         let holds = |guard: &Vec<(usize, bool)>| guard.iter().all(|(slot, wanted)| is(*slot, *wanted));
         self.conditions
@@ -351,7 +352,7 @@ impl<'x, B: Backend> Execution<'x, B> {
             let below = child.output.object().map_or(1, |object| object.views);
             Owners::new(&scope, &child.users, below, |condition| self.holds(condition))
         };
-        let column = match &child.origin {
+        let (column, or_itself) = match &child.origin {
             Origin::Resolver(resolver) => {
                 let owners = owners();
                 // Without parents there is nothing to ask, and nobody to ask for it.
@@ -363,32 +364,49 @@ impl<'x, B: Backend> Execution<'x, B> {
                 let layer = self.layer(child, resolver, solve::Asked { parents, owners }, positions);
                 return Started::Running(Box::pin(layer));
             }
-            Origin::Attribute { column, .. } => *column,
+            Origin::Attribute { column, or_itself } => (*column, *or_itself),
         };
         Started::Bound(match (source, &child.output) {
             _ if !child.users.iter().any(|user| self.holds(user.condition)) => BoundChild::Skipped,
             (Objects::Table(table), Output::Object(object)) => {
-                let Some(Column::Objects(nested)) = table.columns.get(column) else {
-                    return Started::Bound(BoundChild::Failed(misfit(
-                        &child.name,
-                        "a column of the wrong kind",
-                    )));
+                let (objects, slots) = match table.columns.get(column) {
+                    Some(Column::Objects(nested)) => (Objects::Table(nested.table.clone()), &nested.slots),
+                    Some(Column::Rows { rows, slots }) => (Objects::Rows(rows.clone()), slots),
+                    _ => {
+                        let error = misfit(&child.name, "a column of the wrong kind");
+                        return Started::Bound(BoundChild::Failed(error));
+                    }
                 };
-                let len = nested.table.len;
+                let len = objects.len();
                 let live = if object.has_layers {
                     let owners = owners();
-                    match (&owners.indexes, owners.views.is_empty()) {
-                        (Indexes::All(_), true) => Live::One(Indexes::All(len)),
-                        (indexes, _) => owners.reach(len, |place| nested.slots.get(indexes.get(place))),
+                    match (&owners.indexes, &objects, owners.views.is_empty()) {
+                        (Indexes::All(_), Objects::Table(_), true) => Live::One(Indexes::All(len)),
+                        (indexes, ..) => owners.reach(len, |place| slots.get(indexes.get(place))),
                     }
                 } else {
                     // Nobody will ask.
                     Live::One(Indexes::All(len))
                 };
-                let bound = self.bind(object, Objects::Table(nested.table.clone()), live);
+                let bound = self.bind(object, objects, live);
                 return Started::Running(Box::pin(async move {
                     BoundChild::Nested {
                         column,
+                        object: Box::new(bound.await),
+                    }
+                }));
+            }
+            (Objects::Rows(rows), Output::Object(object)) if or_itself => {
+                let owners = owners();
+                let mut slots = vec![Slot::Null; rows.len()];
+                for row in owners.indexes.iter() {
+                    slots[row] = Slot::Object(row as u32);
+                }
+                let live = owners.reach(rows.len(), |position| slots.get(owners.indexes.get(position)));
+                let bound = self.bind(object, Objects::Rows(rows.clone()), live);
+                return Started::Running(Box::pin(async move {
+                    BoundChild::InColumn {
+                        slots,
                         object: Box::new(bound.await),
                     }
                 }));

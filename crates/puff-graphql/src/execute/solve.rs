@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Execution;
 use super::bound::{LayerData, Objects, check_table, fits_rows, misfit, value_column};
+use super::connection::connections;
 use super::join::{Grouping, group};
 use super::reach::{Live, Owners};
 use crate::backend::{
@@ -14,7 +15,7 @@ use crate::error::FieldError;
 use crate::plan::{Child, ObjectPlan, Output, PlannedResolver, ResolverPlan};
 use crate::rows::Rows;
 use crate::schema::{SqlParam, SqlResolver};
-use crate::table::{Shape, Slot, Table};
+use crate::table::{Nested, Selection, Shape, Slot, Table};
 use crate::trace::LayerTrace;
 use crate::value::{Arguments, Value};
 use crate::write::cell::CellWriter;
@@ -103,6 +104,10 @@ impl<'x, B: Backend> Execution<'x, B> {
                         arguments,
                         parents: asked.parents.clone(),
                         wanted: resolver.wanted.clone(),
+                        selection: Selection {
+                            wanted: resolver.wanted.clone(),
+                            flags: self.flags.clone(),
+                        },
                         field: child.name.clone(),
                         is_mutation: self.plan.is_mutation,
                     };
@@ -144,23 +149,7 @@ impl<'x, B: Backend> Execution<'x, B> {
                 check(objects.slots.len(), spread)?;
                 check_table(child, &objects)?;
                 count(objects.table.len)?;
-                let Output::Object(plan) = &child.output else {
-                    return Err(misfit(&child.name, "objects for a leaf"));
-                };
-                let place = |position| if spread == Spread::Shared { 0 } else { position };
-                let live = if asked.owners.views.is_empty() {
-                    Live::One(Indexes::All(objects.table.len))
-                } else {
-                    let slot = |position| objects.slots.get(place(position));
-                    asked.owners.reach(objects.table.len, slot)
-                };
-                Ok(Solved::Slots {
-                    plan,
-                    table: objects.table,
-                    live,
-                    slots: objects.slots,
-                    spread,
-                })
+                slots(child, objects, spread, &asked.owners)
             }
             Resolved::Sql(result) => self.statement(child, result, asked, trace).await,
         }
@@ -178,6 +167,7 @@ impl<'x, B: Backend> Execution<'x, B> {
             statement,
             join,
             parent_values,
+            page,
         } = result;
         if let Some(trace) = trace {
             trace.statement(self.backend, &statement.sql, &statement.params);
@@ -187,7 +177,13 @@ impl<'x, B: Backend> Execution<'x, B> {
         if let (Some(trace), Some(start)) = (trace.as_mut(), start) {
             trace.load = start.elapsed();
         }
-        let rows = Arc::new(loaded?);
+        let rows = match (loaded, page) {
+            (Err(error), Some(page)) if page.from_cursor && is_bad_value(&error) => {
+                let message = "the cursor holds a value that does not fit the order of the connection";
+                return Err(FieldError::new("BAD_USER_INPUT", message));
+            }
+            (loaded, _) => Arc::new(loaded?),
+        };
         if let Some(trace) = trace {
             trace.rows = rows.len();
         }
@@ -202,6 +198,14 @@ impl<'x, B: Backend> Execution<'x, B> {
             _ => Grouping::Shared(rows.len()),
         };
         let is_list = matches!(child.shape, Shape::List { .. });
+        if let (Some(page), Output::Object(plan)) = (page, &child.output) {
+            let (places, spread) = match grouping {
+                Grouping::Shared(_) => (1, Spread::Shared),
+                Grouping::Grouped { .. } => (asked.owners.indexes.len(), Spread::PerParent),
+            };
+            let found = connections(plan, &rows, &grouping, places, page);
+            return slots(child, found, spread, &asked.owners);
+        }
         match &child.output {
             Output::Object(plan) => {
                 let live = if asked.owners.views.is_empty() {
@@ -287,8 +291,42 @@ impl<'x, B: Backend> Execution<'x, B> {
             statement,
             join: sql.join.clone(),
             parent_values: None,
+            page: None,
         })
     }
+}
+
+/// Objects in slots, of which those count that owners can reach.
+fn slots<'x, B: Backend>(
+    child: &'x Child,
+    objects: Nested<B>,
+    spread: Spread,
+    owners: &Owners,
+) -> Result<Solved<'x, B>, FieldError> {
+    let Output::Object(plan) = &child.output else {
+        return Err(misfit(&child.name, "objects for a leaf"));
+    };
+    let live = if owners.views.is_empty() {
+        Live::One(Indexes::All(objects.table.len))
+    } else {
+        let place = |position| if spread == Spread::Shared { 0 } else { position };
+        owners.reach(objects.table.len, |position| objects.slots.get(place(position)))
+    };
+    Ok(Solved::Slots {
+        plan,
+        table: objects.table,
+        live,
+        slots: objects.slots,
+        spread,
+    })
+}
+
+/// Whether a statement failed because a parameter is no value of its type.
+fn is_bad_value(error: &FieldError) -> bool {
+    error.extensions.iter().any(|(name, value)| {
+        let is_class_of_data = |state: &str| state.starts_with("22");
+        name == "sqlstate" && value.as_str().is_some_and(is_class_of_data)
+    })
 }
 
 /// Each value once, without nulls, in order of first occurrence.

@@ -178,7 +178,12 @@ struct Builder<'d> {
 /// What the schema says about a field's value.
 enum FieldSource {
     Resolver(PlannedResolver),
-    Attribute(Arc<str>),
+    /// An attribute of host objects; of rows it is this column.
+    Attribute {
+        attribute: Arc<str>,
+        column: Arc<str>,
+    },
+    Itself(Arc<str>),
 }
 
 impl<'d> Builder<'d> {
@@ -326,22 +331,38 @@ impl<'d> Builder<'d> {
             "__typename" => Source::Typename,
             "__schema" | "__type" => Source::Introspection,
             _ => match (self.source(&name, layer, type_number), &leaf) {
-                (FieldSource::Attribute(attribute), Some(_)) => {
+                (
+                    FieldSource::Attribute {
+                        attribute,
+                        column: name,
+                    },
+                    Some(_),
+                ) => {
                     let value = Wanted {
                         shape: shape.clone(),
                         kind: WantedKind::Leaf {
                             type_name: self.name(definition.ty.inner_named_type()),
                         },
                     };
-                    let column = leaf_column(&mut layer.wanted, attribute.clone(), type_number, value);
-                    Source::Attribute {
-                        name: attribute,
-                        column,
-                    }
+                    let column = leaf_column(
+                        &mut layer.wanted,
+                        attribute.clone(),
+                        type_number,
+                        value,
+                        Some(condition),
+                    );
+                    Source::Attribute { name, column }
                 }
                 (source, _) => {
                     let source = match source {
-                        FieldSource::Attribute(attribute) => ChildSource::Attribute(attribute),
+                        FieldSource::Attribute { column: name, .. } => ChildSource::Attribute {
+                            name,
+                            or_itself: false,
+                        },
+                        FieldSource::Itself(name) => ChildSource::Attribute {
+                            name,
+                            or_itself: true,
+                        },
                         FieldSource::Resolver(kind) => {
                             let variables = &self.collector.variables;
                             let arguments = compile_arguments(
@@ -455,14 +476,15 @@ impl<'d> Builder<'d> {
                     below: None,
                 })
             }
-            ChildSource::Attribute(name) => {
+            ChildSource::Attribute { name, or_itself } => {
                 let column = wanted.fields.len();
                 wanted.fields.push(WantedField {
                     attribute: name,
                     types,
                     value,
+                    conditions: one.users.iter().map(|user| user.condition).collect(),
                 });
-                Origin::Attribute { column }
+                Origin::Attribute { column, or_itself }
             }
         };
         Ok(Child {
@@ -519,6 +541,10 @@ impl<'d> Builder<'d> {
 
     /// Where the schema says that a field's value is; what a statement of its own needs is wanted then.
     fn source(&mut self, field: &FieldName, layer: &mut Layer<'d, '_>, type_number: usize) -> FieldSource {
+        let attribute = |name: Arc<str>| FieldSource::Attribute {
+            column: name.clone(),
+            attribute: name,
+        };
         match self.schema.resolver(&field.type_name, &field.field_name) {
             Some(ResolverKind::Call(id)) => FieldSource::Resolver(PlannedResolver::Call(*id)),
             Some(ResolverKind::Sql(sql)) => {
@@ -532,8 +558,13 @@ impl<'d> Builder<'d> {
                 }
                 FieldSource::Resolver(PlannedResolver::Sql(sql.clone()))
             }
-            Some(ResolverKind::Attribute(name)) => FieldSource::Attribute(self.name(name)),
-            None => FieldSource::Attribute(field.field_name.clone()),
+            Some(ResolverKind::Itself) => FieldSource::Itself(field.field_name.clone()),
+            Some(ResolverKind::Attribute(name)) => attribute(self.name(name)),
+            Some(ResolverKind::Column(column)) => FieldSource::Attribute {
+                attribute: field.field_name.clone(),
+                column: self.name(column),
+            },
+            None => attribute(field.field_name.clone()),
         }
     }
 
@@ -552,7 +583,7 @@ impl<'d> Builder<'d> {
             shape,
             kind: WantedKind::Leaf { type_name },
         };
-        leaf_column(wanted, self.name(name), type_number, value);
+        leaf_column(wanted, self.name(name), type_number, value, None);
     }
 
     fn locations(&mut self, occurrences: &[Occurrence<'d>]) -> Box<[(Option<usize>, Location)]> {

@@ -53,7 +53,7 @@ pub(super) struct Unplanned<'d> {
 #[derive(PartialEq)]
 pub(super) enum ChildSource {
     Resolver(PlannedResolver, ArgumentsPlan),
-    Attribute(Arc<str>),
+    Attribute { name: Arc<str>, or_itself: bool },
 }
 
 impl<'d> Layer<'d, '_> {
@@ -132,12 +132,14 @@ impl Unplanned<'_> {
     }
 }
 
-/// The column of a leaf; leaves are read once however often they are selected.
+/// The column of a leaf; leaves are read once however often they are selected. `condition` says when the answer
+/// has it, if it has.
 pub(super) fn leaf_column(
     wanted: &mut WantedObjects,
     attribute: Arc<str>,
     type_number: usize,
     value: Wanted,
+    condition: Option<Option<usize>>,
 ) -> usize {
     let known = |field: &WantedField| field.attribute == attribute && field.value == value;
     let known = wanted.fields.iter().position(known);
@@ -146,9 +148,11 @@ pub(super) fn leaf_column(
             attribute,
             types: Vec::new(),
             value,
+            conditions: Vec::new(),
         });
         wanted.fields.len() - 1
     });
+    wanted.fields[column].conditions.extend(condition);
     let types = &mut wanted.fields[column].types;
     if !types.contains(&type_number) {
         types.push(type_number);

@@ -167,6 +167,8 @@ pub(crate) enum Origin {
     Attribute {
         /// The column's number in a [`crate::Table`].
         column: usize,
+        /// Whether the object of a row is that very row.
+        or_itself: bool,
     },
 }
 

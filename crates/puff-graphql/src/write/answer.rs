@@ -288,10 +288,8 @@ impl<'w, B: Backend> Writer<'w, B> {
                 self.layer(field, layer, (plan, view), layer.positions.get(index), path)
             }
             (BoundChild::Nested { column, object }, Objects::Table(table)) => {
-                let slot = match table.columns.get(*column) {
-                    Some(Column::Objects(nested)) => nested.slots.get(index).unwrap_or(&Slot::Null),
-                    _ => &Slot::Null,
-                };
+                let slots = table.columns.get(*column).and_then(Column::slots);
+                let slot = slots.and_then(|slots| slots.get(index)).unwrap_or(&Slot::Null);
                 match plan {
                     Some(plan) => {
                         let bound = &**object;

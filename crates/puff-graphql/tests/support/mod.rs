@@ -148,6 +148,11 @@ impl World {
         }
     }
 
+    pub fn with_sdl(mut self, more: &str) -> Self {
+        self.sdl.push_str(more);
+        self
+    }
+
     pub fn options(mut self, options: SchemaOptions) -> Self {
         self.options = options;
         self
@@ -202,7 +207,7 @@ impl World {
         self
     }
 
-    fn field(mut self, field: &str, kind: ResolverKind) -> Self {
+    pub fn field(mut self, field: &str, kind: ResolverKind) -> Self {
         let (type_name, field_name) = field.split_once('.').unwrap();
         self.fields.push(FieldResolver {
             type_name: type_name.into(),
@@ -329,6 +334,7 @@ pub fn sql_with(text: &str, params: Vec<Value>, join: Option<Join>) -> Result<Re
         statement,
         join,
         parent_values: None,
+        page: None,
     }))
 }
 

@@ -73,6 +73,8 @@ pub(super) struct Resolver {
     pub(super) place: Py<PyAny>,
     /// Whether it works on the request's own connection.
     pub(super) borrows: bool,
+    /// Whether it returns a statement whose rows are pages.
+    pub(super) pages: bool,
 }
 
 impl PythonBackend {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use puff_graphql::{
-    Arguments, Call, FieldError, Join, ParentSource, Resolved, Spread, SqlResult, Statement, Value,
+    Arguments, Call, FieldError, Join, Page, ParentSource, Resolved, Spread, SqlResult, Statement, Value,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -90,7 +90,7 @@ impl ResolverCall {
     /// The `context` argument.
     pub(super) fn context(&self) -> Context {
         let borrows = self.resolver().is_ok_and(|resolver| resolver.borrows);
-        Context::new(self.call.context.clone(), self.call.parents.clone(), borrows)
+        Context::of_call(&self.call, borrows)
     }
 
     /// The field's arguments by their GraphQL names.
@@ -175,6 +175,9 @@ impl ResolverCall {
         result: &Bound<'_, PyAny>,
         failures: &Failures,
     ) -> PyResult<Resolved<PythonBackend>> {
+        if self.resolver()?.pages {
+            return self.page(result);
+        }
         let form = result.cast::<PyTuple>().ok().filter(|tuple| {
             tuple
                 .get_item(0)
@@ -255,27 +258,62 @@ impl ResolverCall {
                 params: objects_to_params(&params)?,
             },
         };
-        let mut result = SqlResult {
-            statement,
-            join: None,
-            parent_values: None,
-        };
-        if let Some((parent_keys, child_keys)) = keys {
-            let names = |keys: &Bound<'_, PyAny>| {
-                keys.extract::<Vec<String>>()
-                    .map_err(|_| self.wrong("join keys that are no lists of strings"))
-            };
-            let join = Join {
-                parent_keys: names(&parent_keys)?,
-                child_keys: names(&child_keys)?,
-            };
-            if join.parent_keys.len() != join.child_keys.len() || join.parent_keys.is_empty() {
-                return Err(self.wrong("join keys of different or no length"));
+        let join = match keys {
+            None => None,
+            Some((parent_keys, child_keys)) => {
+                let names = |keys: &Bound<'_, PyAny>| {
+                    keys.extract::<Vec<String>>()
+                        .map_err(|_| self.wrong("join keys that are no lists of strings"))
+                };
+                let join = Join {
+                    parent_keys: names(&parent_keys)?,
+                    child_keys: names(&child_keys)?,
+                };
+                if join.parent_keys.len() != join.child_keys.len() || join.parent_keys.is_empty() {
+                    return Err(self.wrong("join keys of different or no length"));
+                }
+                Some(join)
             }
-            result.parent_values = self.parent_values(form.py(), &join.parent_keys)?;
-            result.join = Some(join);
-        }
-        Ok(Resolved::Sql(result))
+        };
+        self.rows(form.py(), statement, join, None)
+    }
+
+    /// A statement whose rows are pages; `puff.graphql._pages.Paged` made it of the author's.
+    fn page(&self, result: &Bound<'_, PyAny>) -> PyResult<Resolved<PythonBackend>> {
+        let join = Join {
+            parent_keys: result.getattr("parent_keys")?.extract()?,
+            child_keys: result.getattr("child_keys")?.extract()?,
+        };
+        let statement = Statement {
+            sql: result.getattr("sql")?.cast::<PyString>()?.to_str()?.into(),
+            params: objects_to_params(&result.getattr("params")?)?,
+        };
+        let page = Page {
+            size: result.getattr("size")?.extract()?,
+            backward: result.getattr("backward")?.extract()?,
+            from_cursor: result.getattr("from_cursor")?.extract()?,
+        };
+        let join = Some(join).filter(|join| !join.parent_keys.is_empty());
+        self.rows(result.py(), statement, join, Some(page))
+    }
+
+    fn rows(
+        &self,
+        py: Python<'_>,
+        statement: Statement<PythonBackend>,
+        join: Option<Join>,
+        page: Option<Page>,
+    ) -> PyResult<Resolved<PythonBackend>> {
+        let parent_values = match &join {
+            Some(join) => self.parent_values(py, &join.parent_keys)?,
+            None => None,
+        };
+        Ok(Resolved::Sql(SqlResult {
+            statement,
+            join,
+            parent_values,
+            page,
+        }))
     }
 
     /// The join keys of parents that are Python objects; rows the engine reads itself.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
-use puff_graphql::{ParentSource, Parents, Value};
+use puff_graphql::{Call, ParentSource, Parents, Selection, Value};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
@@ -224,19 +224,28 @@ pub(crate) struct Context {
     borrows: bool,
     /// The connection object while it is lent.
     lent: Mutex<Option<Py<PyAny>>>,
+    /// What the client selects of the field's value.
+    selection: Option<Selection>,
 }
 
 impl Context {
-    pub(super) fn new(
-        request: RequestContext,
-        parents: Option<Parents<PythonBackend>>,
-        borrows: bool,
-    ) -> Context {
+    /// For what is no resolver.
+    pub(super) fn new(request: RequestContext, parents: Option<Parents<PythonBackend>>) -> Context {
         Context {
             request,
             parents,
-            borrows,
+            borrows: false,
             lent: Mutex::new(None),
+            selection: None,
+        }
+    }
+
+    /// For a resolver.
+    pub(super) fn of_call(call: &Call<PythonBackend>, borrows: bool) -> Context {
+        Context {
+            borrows,
+            selection: Some(call.selection.clone()),
+            ..Context::new(call.context.clone(), call.parents.clone())
         }
     }
 }
@@ -347,6 +356,13 @@ impl Context {
             Some(params) => value_to_object(py, params),
             None => Ok(PyDict::new(py).into_any()),
         }
+    }
+
+    /// Whether the client reads an attribute of what the resolver returns, by its Python name: `"price"`, or
+    /// `"maker.name"` within the objects of one. Fields with resolvers of their own are no attributes.
+    fn selects(&self, path: &str) -> bool {
+        let has = |selection: &Selection| selection.has(path);
+        self.selection.as_ref().is_some_and(has)
     }
 
     /// `parent_values(["id", ...])`: one tuple per parent with the values of these columns or attributes.

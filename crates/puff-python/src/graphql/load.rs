@@ -121,6 +121,7 @@ pub(super) fn build(class: &Bound<'_, PyAny>, options: GraphQlOptions) -> Result
                 name: qualified_name(&entry.getattr("function")?),
                 place: entry.getattr("place")?.unbind(),
                 borrows: entry.getattr("borrows")?.extract()?,
+                pages: entry.getattr("pages")?.extract()?,
             });
         }
         fields.push(FieldResolver {
@@ -135,6 +136,14 @@ pub(super) fn build(class: &Bound<'_, PyAny>, options: GraphQlOptions) -> Result
             type_name,
             field_name,
             kind: ResolverKind::Attribute(attribute),
+        });
+    }
+    for entry in definition.getattr("of_rows")?.try_iter()? {
+        let (type_name, field_name, column): (String, String, Option<String>) = entry?.extract()?;
+        fields.push(FieldResolver {
+            type_name,
+            field_name,
+            kind: column.map_or(ResolverKind::Itself, ResolverKind::Column),
         });
     }
     let types = Types::new(&definition)?;

@@ -76,7 +76,7 @@ impl PermitCall {
     ) -> PyResult<Vec<(Py<PyAny>, Context, Option<usize>, Bound<'py, PyDict>)>> {
         let one = |call: &PermissionCall<PythonBackend>| {
             let permission = self.permission(call.id)?.clone_ref(py);
-            let context = Context::new(self.context.clone(), call.parents.clone(), false);
+            let context = Context::new(self.context.clone(), call.parents.clone());
             let parents = call.parents.as_ref().map(|parents| parents.len());
             Ok((permission, context, parents, arguments_dict(py, &call.arguments)?))
         };

@@ -73,8 +73,7 @@ impl GraphQl {
         let Some(hook) = &self.connect else {
             return Connection::Accepted(None);
         };
-        let asking =
-            runtime.call_python::<(bool, Option<String>), _>(hook, (Context::new(context, None, false),));
+        let asking = runtime.call_python::<(bool, Option<String>), _>(hook, (Context::new(context, None),));
         match tokio::time::timeout(self.timeout, asking).await {
             Ok(Ok((true, payload))) => Connection::Accepted(payload),
             Ok(Ok((false, reason))) => Connection::Refused(reason.unwrap_or_else(|| "Forbidden".into())),
