@@ -401,16 +401,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_wrong_is_told() {
-        for cut in [0, 3, 90, 200, 350] {
-            assert_eq!(
-                form(whole("hello")[..cut].to_owned()).await.unwrap_err().0,
-                400,
-                "{cut}"
-            );
+        let text = whole("hello");
+        for cut in [0, 3, 90, 200, text.len() - 8] {
+            assert_eq!(form(text[..cut].to_owned()).await.unwrap_err().0, 400, "{cut}");
         }
         assert_eq!(form(whole(&"x".repeat(600_001))).await.unwrap_err().0, 413);
-        let endless = part("name=\"operations\"", &" ".repeat(2_000));
-        assert_eq!(form(endless).await.unwrap_err().0, 413);
+        let long = part("name=\"operations\"", &" ".repeat(2_000)) + "--x--\r\n";
+        assert_eq!(form(long).await.unwrap_err().0, 413);
         // The head of a part that has no end is not gathered.
         let pieces = (0..100).map(|_| Ok::<_, std::io::Error>(vec![b'x'; 60_000]));
         let head = std::iter::once(Ok(b"--x\r\nA: ".to_vec()));
