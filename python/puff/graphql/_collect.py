@@ -402,7 +402,8 @@ class _Collector:
         if depth > 1 and is_rows:
             raise Problem(
                 "the rows of a statement cannot fill lists of lists",
-                "Return objects, or one list of a @dataclass that holds the inner list",
+                "Return objects, or one list of a @dataclass that holds the inner list: objects, a jsonb column, "
+                "or a resolver",
             )
         if isinstance(leaf, UnionForm):
             self._add_union(leaf)
