@@ -206,6 +206,7 @@ fn statement(table: &str, join: Option<Join>) -> SqlResult<Memory> {
         statement,
         join,
         parent_values: None,
+        page: None,
     }
 }
 

@@ -402,8 +402,7 @@ class _Collector:
         if depth > 1 and is_rows:
             raise Problem(
                 "the rows of a statement cannot fill lists of lists",
-                "Return objects, or one list of a @dataclass that holds the inner list: objects, a jsonb column, "
-                "or a resolver",
+                "Return objects, or one list of a @dataclass that has the inner list, say as a jsonb column",
             )
         if isinstance(leaf, UnionForm):
             self._add_union(leaf)

@@ -1,0 +1,67 @@
+//! Statements that are not what they have to be: the log says where their resolvers stand, and so do the errors.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use puff_graphql::ResolverId;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use tokio::sync::oneshot;
+
+use super::backend::Shared;
+use crate::reactor::Job;
+
+/// What is to be said of a resolver, in the hub's queue: only Python knows its place.
+pub(super) struct BlameJob {
+    pub(super) shared: Arc<Shared>,
+    pub(super) id: ResolverId,
+    pub(super) messages: Vec<String>,
+    pub(super) sender: oneshot::Sender<String>,
+}
+
+impl Job for BlameJob {
+    fn into_call(self: Box<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+        let handler = self.shared.blame.clone_ref(py);
+        let call = BlameCall {
+            shared: self.shared,
+            id: self.id,
+            messages: self.messages,
+            sender: Mutex::new(Some(self.sender)),
+        };
+        Ok((handler, Py::new(py, call)?.into_any()))
+    }
+}
+
+/// What is wrong with the statement of a resolver, for `puff.graphql._execute.blame`.
+#[pyclass(frozen, module = "puff.graphql", name = "BlameCall")]
+pub(crate) struct BlameCall {
+    shared: Arc<Shared>,
+    id: ResolverId,
+    messages: Vec<String>,
+    sender: Mutex<Option<oneshot::Sender<String>>>,
+}
+
+#[pymethods]
+impl BlameCall {
+    /// What is wrong, in full.
+    #[getter]
+    fn messages(&self) -> Vec<String> {
+        self.messages.clone()
+    }
+
+    /// The class, the function and where it stands.
+    fn place(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self.shared.resolvers.get(self.id.0 as usize) {
+            Some(resolver) => resolver.place.call0(py),
+            None => Err(PyRuntimeError::new_err("the schema has no such resolver")),
+        }
+    }
+
+    /// It has been said, and this is the place.
+    fn finish(&self, place: String) {
+        if let Some(sender) = self.sender.lock().take() {
+            // An error means that the request has gone.
+            let _ = sender.send(place);
+        }
+    }
+}
