@@ -159,7 +159,7 @@ impl DirectConnection {
     /// fails, `sql` is not run.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] if an exchange is under way or `sql` contains a NUL; [`Error::Closed`].
+    /// [`Error::InvalidInput`] if an exchange is under way or one of them contains a NUL; [`Error::Closed`].
     pub fn start(&mut self, sql: &[u8], begin: Option<&str>) -> Result<(), Error> {
         self.check_free()?;
         check(sql)?;
@@ -534,6 +534,8 @@ fn keep<T>(list: &mut VecDeque<T>, item: T, limit: usize) -> bool {
 /// Writes a statement that runs before another: in the extended protocol and without a Sync. If it fails, the
 /// server throws away all that follows up to a Sync, so that the other never runs without it.
 fn put_ahead(sql: &str, out: &mut BytesMut) -> Result<(), Error> {
+    // What is half written would go ahead of the next statement.
+    check(sql.as_bytes())?;
     let invalid = |error: io::Error| Error::InvalidInput(error.to_string());
     frontend::parse("", sql, [], out).map_err(invalid)?;
     out.put_slice(b"B\0\0\0\x0c\0\0\0\0\0\0\0\0E\0\0\0\x09\0\0\0\0\0");

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::{Copy, DirectConnection, Exchange};
 use crate::error::Error;
 use crate::param::Param;
-use crate::request::{Query, check_sql};
+use crate::request::Query;
 use crate::statement::Statement;
 
 impl DirectConnection {
@@ -23,7 +23,6 @@ impl DirectConnection {
         let query = Query::new(sql, params)?;
         let out = &mut self.wire.outgoing;
         if let Some(ahead) = ahead {
-            check_sql(ahead)?;
             super::put_ahead(ahead, out)?;
         }
         let unnamed = Statement {

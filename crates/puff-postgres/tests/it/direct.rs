@@ -1,35 +1,18 @@
 //! A session in its user's own hands.
 
-use bytes::Bytes;
 use std::time::Duration;
 
 use puff_postgres::{DirectConnection, Error, Rows, SqlState, Step, TransactionStatus};
 
-use crate::support::{config, connect, eventually, is_active, run, sessions, table};
+use crate::support::{config, connect, drive, eventually, is_active, run, sessions, table};
 
 async fn open() -> DirectConnection {
     DirectConnection::open(&config()).await.unwrap()
 }
 
-/// Drives an exchange to its end; collects what a copy sends, feeds it `input`.
-fn drive_with(session: &mut DirectConnection, input: &[&[u8]]) -> (Result<Rows, Error>, Vec<u8>) {
-    let (mut input, mut output) = (input.iter(), Vec::new());
-    loop {
-        match session.advance() {
-            Step::Done(answer) => return (answer, output),
-            Step::Wait { write } => drop(session.wait(write, Duration::from_secs(10)).unwrap()),
-            Step::CopyOut(data) => output.extend_from_slice(&data),
-            Step::CopyIn => match input.next() {
-                Some(data) => drop(session.copy_data(Bytes::copy_from_slice(data))),
-                None => session.copy_end(None),
-            },
-        }
-    }
-}
-
 fn exchange(session: &mut DirectConnection, sql: &str, begin: Option<&str>) -> Result<Rows, Error> {
     session.start(sql.as_bytes(), begin)?;
-    drive_with(session, &[]).0
+    drive(session, &[]).0
 }
 
 #[test]
@@ -95,21 +78,21 @@ fn copies_stream_in_both_directions() {
         let line = "7\tsome text\n".repeat(20_000);
         session.start(b"COPY t FROM STDIN", None).unwrap();
         let pieces: Vec<_> = line.as_bytes().chunks(8192).collect();
-        let (answer, _) = drive_with(&mut session, &pieces);
+        let (answer, _) = drive(&mut session, &pieces);
         assert_eq!(answer.unwrap().tag().as_str(), "COPY 20000");
         session.start(b"COPY t TO STDOUT", None).unwrap();
-        let (answer, data) = drive_with(&mut session, &[]);
+        let (answer, data) = drive(&mut session, &[]);
         assert_eq!(answer.unwrap().tag().rows(), Some(20_000));
         assert!(data == line.as_bytes(), "the copy differs");
         session.start(b"COPY t FROM STDIN", None).unwrap();
-        let (answer, _) = drive_with(&mut session, &[b"no number\tx\n"]);
+        let (answer, _) = drive(&mut session, &[b"no number\tx\n"]);
         assert_eq!(answer.unwrap_err().code().unwrap().as_str(), "22P02");
         session.start(b"COPY t FROM STDIN", None).unwrap();
         while !matches!(session.advance(), Step::CopyIn) {
             session.wait(false, Duration::from_secs(1)).unwrap();
         }
         session.copy_end(Some("enough"));
-        let error = drive_with(&mut session, &[]).0.unwrap_err();
+        let error = drive(&mut session, &[]).0.unwrap_err();
         assert!(error.to_string().contains("enough"), "{error}");
         assert_eq!(exchange(&mut session, "SELECT 1", None).unwrap().len(), 1);
     });
@@ -147,7 +130,7 @@ fn an_abandoned_exchange_ends_by_a_cancel() {
         assert!(session.start(b"SELECT 1", None).is_err());
         session.abandon();
         session.cancel_token().cancel().await.unwrap();
-        let error = drive_with(&mut session, &[]).0.unwrap_err();
+        let error = drive(&mut session, &[]).0.unwrap_err();
         assert_eq!(error.code(), Some(SqlState::QUERY_CANCELED));
         assert_eq!(exchange(&mut session, "SELECT 1", None).unwrap().len(), 1);
     });
@@ -164,7 +147,7 @@ fn the_server_s_last_word_is_the_error() {
             .query("SELECT pg_terminate_backend($1)", &[pid.into()])
             .await
             .unwrap();
-        let error = drive_with(&mut session, &[]).0.unwrap_err();
+        let error = drive(&mut session, &[]).0.unwrap_err();
         assert_eq!(error.code().unwrap().as_str(), "57P01");
         assert!(session.closed().is_some());
         assert!(matches!(
@@ -201,7 +184,7 @@ fn the_rest_of_a_copy_out_may_be_abandoned() {
         // By now the socket holds more than is taken at a time.
         std::thread::sleep(Duration::from_millis(50));
         session.abandon();
-        drive_with(&mut session, &[]).0.unwrap();
+        drive(&mut session, &[]).0.unwrap();
         assert!(session.closed().is_none());
         assert_eq!(
             table(&exchange(&mut session, "SELECT 1", None).unwrap()),

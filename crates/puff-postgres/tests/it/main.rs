@@ -6,6 +6,7 @@ mod authentication;
 mod copy;
 mod crowd;
 mod direct;
+mod direct_query;
 mod faults;
 mod hosts;
 mod listen;

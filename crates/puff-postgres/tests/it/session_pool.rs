@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use puff_postgres::{Config, Error, PoolConfig, PooledSession, Rows, SessionPool, Step, TransactionStatus};
 
-use crate::support::{config, connect, eventually, is_active, run, sessions};
+use crate::support::{config, connect, drive, eventually, is_active, run, sessions};
 
 fn pool(server: &Config, max_size: usize) -> SessionPool {
     let config = PoolConfig {
@@ -18,13 +18,7 @@ fn pool(server: &Config, max_size: usize) -> SessionPool {
 
 fn exchange(session: &mut PooledSession, sql: &str) -> Result<Rows, Error> {
     session.start(sql.as_bytes(), None)?;
-    loop {
-        match session.advance() {
-            Step::Done(answer) => return answer,
-            Step::Wait { write } => drop(session.wait(write, Duration::from_secs(10)).unwrap()),
-            Step::CopyOut(_) | Step::CopyIn => {}
-        }
-    }
+    drive(session, &[]).0
 }
 
 fn text(session: &mut PooledSession, sql: &str) -> String {

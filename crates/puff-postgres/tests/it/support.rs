@@ -5,9 +5,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use puff_embedded::Throwaway;
 use puff_embedded::testing;
-use puff_postgres::{Config, Connection, Param, Rows};
+use puff_postgres::{Config, Connection, DirectConnection, Error, Param, Rows, Step};
 
 /// Ends together with this process.
 static SERVER: OnceLock<Throwaway> = OnceLock::new();
@@ -74,4 +75,20 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut conditi
 pub(crate) async fn is_active(observer: &Connection, pid: i32) -> bool {
     let sql = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND state = 'active'";
     !observer.query(sql, &[Param::from(pid)]).await.unwrap().is_empty()
+}
+
+/// Drives an exchange to its end; collects what a copy sends, feeds it `input`.
+pub(crate) fn drive(session: &mut DirectConnection, input: &[&[u8]]) -> (Result<Rows, Error>, Vec<u8>) {
+    let (mut input, mut output) = (input.iter(), Vec::new());
+    loop {
+        match session.advance() {
+            Step::Done(answer) => return (answer, output),
+            Step::Wait { write } => drop(session.wait(write, Duration::from_secs(10)).unwrap()),
+            Step::CopyOut(data) => output.extend_from_slice(&data),
+            Step::CopyIn => match input.next() {
+                Some(data) => drop(session.copy_data(Bytes::copy_from_slice(data))),
+                None => session.copy_end(None),
+            },
+        }
+    }
 }
