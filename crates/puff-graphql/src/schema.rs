@@ -39,6 +39,8 @@ pub(crate) struct SchemaInner {
     enums: Enums,
     cells: Cells,
     permissions: HashMap<String, Permissions>,
+    /// By type and field, those that differ.
+    costs: HashMap<String, HashMap<String, Cost>>,
 }
 
 /// What is to be asked about the objects of one type.
@@ -94,6 +96,18 @@ pub enum SchemaRule {
         /// [`Backend::check`](crate::Backend::check).
         checked: bool,
     },
+    /// What a field counts in the estimate of an answer's size.
+    Cost {
+        /// An object type.
+        type_name: String,
+        /// A field of it.
+        field_name: String,
+        /// As how many fields it counts; one without.
+        cost: Option<u32>,
+        /// How many items its list, or that of its connection, has if no argument says so; without,
+        /// [`SchemaOptions::list_size`].
+        list_size: Option<u32>,
+    },
     /// A permission that is asked for before anything is shown; see [`Backend::permit`](crate::Backend::permit).
     Permission {
         /// An object type.
@@ -143,6 +157,24 @@ pub enum SqlParam {
     ParentValues(String),
 }
 
+/// What a field counts in the estimate of an answer's size.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cost {
+    /// As how many fields it counts itself.
+    pub(crate) of_itself: u64,
+    /// How many items its list has if no argument says so and the author does.
+    pub(crate) list_size: Option<u64>,
+}
+
+impl Default for Cost {
+    fn default() -> Self {
+        Self {
+            of_itself: 1,
+            list_size: None,
+        }
+    }
+}
+
 impl Schema {
     /// Builds a schema from SDL and the resolvers of its fields.
     ///
@@ -170,6 +202,7 @@ impl Schema {
         let mut types = TypeSystem::parse(sdl)?;
         types.checked = checked(&rules);
         let permissions = permissions(&types, &rules)?;
+        let costs = costs(&types, &rules)?;
         let (enums, cells) = leaves(&types, rules)?;
         let mut by_type: HashMap<String, HashMap<String, ResolverKind>> = HashMap::default();
         for FieldResolver {
@@ -212,6 +245,7 @@ impl Schema {
                 enums,
                 cells,
                 permissions,
+                costs,
             }),
         })
     }
@@ -240,6 +274,14 @@ impl SchemaInner {
     /// What is to be asked before a field is shown.
     pub(crate) fn field_permission(&self, type_name: &str, field_name: &str) -> Option<PermissionId> {
         self.permissions.get(type_name)?.fields.get(field_name).copied()
+    }
+
+    /// What a field counts in the estimate of an answer's size.
+    pub(crate) fn cost(&self, type_name: &str, field_name: &str) -> Cost {
+        let of_type = self.costs.get(type_name);
+        of_type
+            .and_then(|fields| fields.get(field_name).copied())
+            .unwrap_or_default()
     }
 
     /// The texts that mean values of an enum.
@@ -286,6 +328,32 @@ fn permissions(
     Ok(found)
 }
 
+/// What fields cost, by type and field.
+fn costs(
+    types: &TypeSystem,
+    rules: &[SchemaRule],
+) -> Result<HashMap<String, HashMap<String, Cost>>, SchemaError> {
+    let mut found: HashMap<String, HashMap<String, Cost>> = HashMap::default();
+    for rule in rules {
+        if let SchemaRule::Cost {
+            type_name,
+            field_name,
+            cost,
+            list_size,
+        } = rule
+        {
+            types.check_field(type_name, field_name)?;
+            let cost = Cost {
+                of_itself: cost.map_or(1, u64::from),
+                list_size: list_size.map(u64::from),
+            };
+            let of_type = found.entry(type_name.clone()).or_default();
+            of_type.insert(field_name.clone(), cost);
+        }
+    }
+    Ok(found)
+}
+
 /// The scalars whose values the backend checks.
 fn checked(rules: &[SchemaRule]) -> HashMap<Box<str>, Arc<str>> {
     let checked = rules.iter().filter_map(|rule| match rule {
@@ -313,7 +381,7 @@ fn leaves(types: &TypeSystem, rules: Vec<SchemaRule>) -> Result<(Enums, Cells), 
     let mut scalars = Cells::default();
     for rule in rules {
         match rule {
-            SchemaRule::Permission { .. } => {}
+            SchemaRule::Permission { .. } | SchemaRule::Cost { .. } => {}
             SchemaRule::Enum { type_name, texts } => {
                 let Some(known) = enums.get_mut(&type_name) else {
                     return Err(SchemaError::BadRule { type_name });

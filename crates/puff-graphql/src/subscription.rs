@@ -1,6 +1,7 @@
 //! Subscriptions: a source of events, and one execution per event.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -14,6 +15,7 @@ use crate::plan::input::{Variables, check_deciding, coerce_variables};
 use crate::plan::{FieldPlan, Origin, Plan, PlannedResolver, ResolverPlan, Source};
 use crate::request::{Outcome, Request, Response};
 use crate::table::Selection;
+use crate::trace::{Record, Recorder, Times, Trace};
 use crate::write::answer::write_answer;
 use crate::write::errors::{FieldErrors, Path, Step};
 
@@ -68,6 +70,7 @@ impl<B: EventSource> Engine<B> {
         request: Request,
         context: B::Context,
     ) -> Result<Result<Subscription<B>, Box<Response>>, RequestError> {
+        let record = request.record;
         let plan = self.planned(&request.query, request.operation_name.as_deref(), &mut true)?;
         let Some((field, number, resolver)) = root(&plan).filter(|_| plan.is_subscription) else {
             let message = "this operation is no subscription";
@@ -126,6 +129,7 @@ impl<B: EventSource> Engine<B> {
         });
         Ok(Ok(Subscription {
             engine: self.clone(),
+            record,
             flags,
             permits,
             plan,
@@ -181,6 +185,8 @@ pub struct Subscription<B: EventSource> {
     flags: Arc<[bool]>,
     /// What the root field was granted at the beginning.
     permits: Option<Arc<Permits>>,
+    /// What to take down of each event.
+    record: Record,
     context: B::Context,
     events: B::Events,
 }
@@ -202,6 +208,7 @@ impl<B: EventSource> Subscription<B> {
             Event::Failed(error) => return root(&self.plan).map(|(field, ..)| failed(field, &error)),
             Event::End => return None,
         };
+        let start = (self.record != Record::Nothing).then(Instant::now);
         let execution = Execution {
             backend: &*self.engine.backend,
             plan: &self.plan,
@@ -209,17 +216,31 @@ impl<B: EventSource> Subscription<B> {
             context: self.context.clone(),
             flags: self.flags.clone(),
             variables: self.variables.clone(),
-            recorder: None,
+            recorder: start.filter(|_| self.record == Record::Layers).map(Recorder::new),
             event: Mutex::new(Some(event)),
             failed: Mutex::default(),
         };
         let root = execution.run_permitted(self.permits.clone()).await;
         let (body, errors) = write_answer(&execution, &root, &[]);
+        drop(root);
+        let times = start.map(|start| {
+            let execute = start.elapsed();
+            Times {
+                cached: true,
+                execute,
+                total: execute,
+                ..Times::default()
+            }
+        });
+        let trace = execution.recorder.map(|recorder| Trace {
+            times: times.unwrap_or_default(),
+            layers: recorder.finish(),
+        });
         Some(Response {
             body: Bytes::from(body),
             outcome: Outcome::Executed { errors },
-            times: None,
-            trace: None,
+            times,
+            trace,
         })
     }
 }

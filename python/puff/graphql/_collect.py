@@ -26,6 +26,7 @@ from ._annotations import (
     parse_stream,
 )
 from ._connections import Connection, PageOptions, check_pages, page_options
+from ._costs import check_costs, forbid_costs
 from ._docs import describe_class, describe_function
 from ._enums import read_enum
 from ._interfaces import implementations, interfaces_of, is_interface, owner_of
@@ -239,6 +240,7 @@ class _Collector:
             if parsed is None:
                 return None
             check(options.permission)
+            check_costs(options)
             if is_root:
                 raise Problem(
                     "a data field needs a parent to be read from, and a root class has none",
@@ -260,6 +262,7 @@ class _Collector:
                 _check_private(field, where)
                 return None
             forbid(options.permission)
+            forbid_costs(options)
             default = constant_default(field)
             if one_of:
                 if not isinstance(parsed, NullableForm) or default not in (None, MISSING):
@@ -318,6 +321,7 @@ class _Collector:
         description, texts = describe_function(function)
         options = field_options(raw)
         check(options.permission)
+        check_costs(options)
         arguments = tuple(
             self._argument(argument, hint, default, scope, where.of_argument(argument), texts)
             for argument, hint, default in signature.parameters
@@ -353,6 +357,7 @@ class _Collector:
                     "a parameter cannot be private by its hint", "Start its name with an underscore"
                 )
             forbid(options.permission)
+            forbid_costs(options)
             description = texts.get(name, "") if options.description is None else options.description
             argument = Argument(name, self._input(form, where), where, options, description, default)
             _check_deprecated(argument)
@@ -377,6 +382,7 @@ class _Collector:
         source = Source("joined" if constant.parent_keys else "rows", constant)
         options = constant.options
         check(options.permission)
+        check_costs(options)
         description = self._doc(options.description, where)
         return Field(name, self._output(form, is_rows=True), where, options, description, source=source)
 

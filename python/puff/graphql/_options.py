@@ -29,6 +29,8 @@ class FieldOptions:
     deprecated: str | None = None
     private: bool = False
     permission: tuple[Any, ...] | None = None
+    cost: int | None = None
+    list_size: int | None = None
 
     def __call__(self, resolver: T) -> T:
         """Mark a resolver: a function, or a class method or static method of one.
@@ -40,7 +42,7 @@ class FieldOptions:
         if not callable(function):
             raise TypeError(
                 f"graphql.field(...) decorates a resolver, not a {builtins.type(resolver).__name__}; "
-                "sql(...) takes name, description, deprecated and permission itself"
+                "sql(...) takes all of its words itself"
             )
         setattr(function, _MARK, self)
         return resolver
@@ -56,6 +58,8 @@ def field(
     deprecated: str | None = None,
     private: bool = False,
     permission: Permission | Sequence[Permission] | None = None,
+    cost: int | None = None,
+    list_size: int | None = None,
 ) -> FieldOptions:
     """Say more about a field, an argument or an input field than its type hint does.
 
@@ -72,6 +76,10 @@ def field(
             may wait; ``guarded`` is a :class:`Guarded`. True grants, False refuses, and so does an
             exception: ``Unauthenticated`` and ``Forbidden`` are for that. It may return a list as well, with
             one of these for each parent (see ``context.parent_values``). What is refused is not asked for.
+        cost: As how many fields of the answer it counts in the estimate of what a request asks for, instead
+            of one; what is selected below it counts by itself.
+        list_size: How long the estimate takes its list to be (of a connection, the list within) if the
+            client does not say so with an argument ``first``, ``last`` or ``limit``.
 
     Example:
         >>> def staff(context, guarded):
@@ -87,7 +95,7 @@ def field(
         ...     def summary(cls, parents, context, /) -> str:
         ...         return [post.text[:40] for post in parents]
     """
-    return FieldOptions(name, description, deprecated, private, given(permission))
+    return FieldOptions(name, description, deprecated, private, given(permission), cost, list_size)
 
 
 Private = Annotated[T, FieldOptions(private=True)]

@@ -36,6 +36,8 @@ class SchemaDefinition:
         scalars: The scalars whose values are not written by the usual rules.
         permissions: What is asked before something is shown.
         guarded: (GraphQL object type, GraphQL field or None for its objects, number among the permissions).
+        costs: (GraphQL object type, GraphQL field, its cost, the size of its list) of each field whose author
+            says one of the two.
         connect: The class method `connect(cls, context, /)`, which is asked about each WebSocket, or None.
     """
 
@@ -48,6 +50,7 @@ class SchemaDefinition:
     scalars: tuple[Scalar, ...]
     permissions: tuple[Guard, ...]
     guarded: tuple[tuple[str, str | None, int], ...]
+    costs: tuple[tuple[str, str, int | None, int | None], ...]
     connect: Callable[..., object] | None
 
 
@@ -103,6 +106,12 @@ def build_schema(schema_class: type, *, camel_case: bool = False) -> SchemaDefin
         or (scalar.encode is not None and not scalar.built_in)
     )
     guards = Guards(classes, names)
+    costs = tuple(
+        (names.output(form), names.member(field), field.options.cost, field.options.list_size)
+        for form, fields in classes.objects.items()
+        for field in fields
+        if field.options.cost is not None or field.options.list_size is not None
+    )
     return SchemaDefinition(
         sdl,
         make_resolvers(classes, names),
@@ -113,6 +122,7 @@ def build_schema(schema_class: type, *, camel_case: bool = False) -> SchemaDefin
         unusual,
         tuple(guards.all),
         tuple(guards.guarded),
+        costs,
         _connect(schema_class),
     )
 

@@ -19,7 +19,7 @@ class ConstantSql:
         statement: The SQL text.
         parent_keys: Columns of the parents; the key set of the n-th one is the array parameter ``$n``.
         child_keys: Columns of the statement's rows that are matched with ``parent_keys``, in the same order.
-        options: The field's name, description, deprecation and permission.
+        options: The field's name, description, deprecation, permission and cost.
     """
 
     returns: Any
@@ -39,6 +39,8 @@ def sql(
     description: str | None = None,
     deprecated: str | None = None,
     permission: Permission | Sequence[Permission] | None = None,
+    cost: int | None = None,
+    list_size: int | None = None,
 ) -> ConstantSql:
     """Declare a field that is one constant SQL statement: at run time Rust answers it without Python.
 
@@ -57,6 +59,8 @@ def sql(
         description: The description, instead of a text below the assignment.
         deprecated: Why the field should not be used any more.
         permission: Who may see the field, as with :func:`field`.
+        cost: As how many fields it counts, as with :func:`field`.
+        list_size: How long its list is by estimate, as with :func:`field`.
 
     Raises:
         ValueError: The statement is empty, or ``parents`` and ``children`` differ in number.
@@ -84,7 +88,9 @@ def sql(
             f"sql(): parents names {len(parent_keys)} column(s) and children {len(child_keys)}; "
             "name as many of one as of the other, in the same order"
         )
-    options = FieldOptions(name, description, deprecated, permission=given(permission))
+    options = FieldOptions(
+        name, description, deprecated, permission=given(permission), cost=cost, list_size=list_size
+    )
     return ConstantSql(returns, statement, parent_keys, child_keys, options)
 
 

@@ -39,8 +39,8 @@ def run(call: SubscriptionCall) -> None:
         raise
     except BaseException as error:
         # Also SystemExit: what a client can bring about must not end the server.
-        call.fail(error)
-        log.warning("subscription %s failed", call, exc_info=error)
+        if call.fail(error):
+            log.warning("subscription %s failed", call, exc_info=error)
     else:
         call.finish()
 
@@ -58,9 +58,10 @@ def _events(call: SubscriptionCall) -> Iterator[Any]:
 def _give(call: SubscriptionCall, events: Iterator[Any]) -> None:
     wait_for = current_hub().wait_for
     for event in events:
-        wrong = call.emit(event)
-        if wrong is not None:
-            log.warning("an event of %s cannot be sent", call, exc_info=wrong)
+        unexpected = call.emit(event)
+        if unexpected is not None:
+            first, count = unexpected
+            log.warning("an event of %s has %d exceptions, the first:", call, count, exc_info=first)
         # A generator that was told to end and goes on is closed here.
         if call.is_full() and not wait_for(call.room):
             raise GreenletExit

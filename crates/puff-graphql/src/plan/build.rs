@@ -395,6 +395,7 @@ impl<'d> Builder<'d> {
                 }
             },
         };
+        let cost = self.schema.cost(&name.type_name, &name.field_name).of_itself;
         Ok(FieldPlan {
             key,
             key_json: key_json.into(),
@@ -402,6 +403,7 @@ impl<'d> Builder<'d> {
             locations: self.locations(occurrences),
             condition,
             permission,
+            cost,
             source,
             shape,
             leaf,
@@ -424,7 +426,8 @@ impl<'d> Builder<'d> {
         above: Place<'_>,
     ) -> Result<Child, RequestError> {
         let type_name = one.type_name;
-        let bound = self.bound(one.field);
+        let cost = self.schema.cost(&one.name.type_name, &one.name.field_name);
+        let bound = self.bound(one.field, cost.list_size);
         let (items, lists) = match &one.shape {
             Shape::List { .. } => (bound.unwrap_or(above.lists), None),
             // The argument of a connection bounds the list within.
@@ -497,9 +500,9 @@ impl<'d> Builder<'d> {
         })
     }
 
-    /// How many items the arguments of a field allow.
-    fn bound(&self, field: &Field) -> Option<Items> {
-        LIST_BOUNDS.iter().find_map(|name| {
+    /// How many items the arguments of a field allow; `usual` is how many there are by what the author says.
+    fn bound(&self, field: &Field, usual: Option<u64>) -> Option<Items> {
+        let by_argument = LIST_BOUNDS.iter().find_map(|name| {
             let number = |value: &Literal| {
                 let number = value.to_i32()?;
                 u64::try_from(number).ok()
@@ -510,12 +513,13 @@ impl<'d> Builder<'d> {
             match given.map(|argument| &*argument.value) {
                 Some(Literal::Variable(variable)) => Some(Items::Variable {
                     slot: *self.collector.variables.get(variable.as_str())?,
-                    otherwise: default.unwrap_or(self.schema.options.list_size as u64),
+                    otherwise: default.or(usual).unwrap_or(self.schema.options.list_size as u64),
                 }),
                 Some(value) => number(value).map(Items::Fixed),
                 None => default.map(Items::Fixed),
             }
-        })
+        });
+        by_argument.or(usual.map(Items::Fixed))
     }
 
     fn leaf(&mut self, type_name: &str) -> Option<Leaf> {

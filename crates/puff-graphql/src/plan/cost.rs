@@ -81,9 +81,10 @@ impl ObjectPlan {
                 }
                 let cost = match &field.source {
                     Source::Child { number, .. } => {
-                        below.get(*number).map_or(1, |cost| cost.saturating_add(1))
+                        let below = below.get(*number).copied().unwrap_or_default();
+                        below.saturating_add(field.cost)
                     }
-                    _ => 1,
+                    _ => field.cost,
                 };
                 sum = sum.saturating_add(cost);
                 if cost > dearest.0 {

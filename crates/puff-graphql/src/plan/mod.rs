@@ -117,6 +117,8 @@ pub(crate) struct FieldPlan {
     pub(crate) condition: Option<usize>,
     /// One of [`ObjectPlan::permissions`].
     pub(crate) permission: Option<usize>,
+    /// As how many fields it counts by estimate, what is below it aside.
+    pub(crate) cost: u64,
     pub(crate) source: Source,
     pub(crate) shape: Shape,
     /// The rules by which a leaf is written; `None` for objects.

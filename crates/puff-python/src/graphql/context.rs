@@ -85,16 +85,18 @@ impl RequestContext {
         self
     }
 
-    /// A connection of a WebSocket, whose client has sent `params`, an object.
+    /// A connection of a WebSocket from `peer`, whose client has sent `params`, an object.
     pub fn of_connection(
         headers: HeaderMap,
         id: Option<HeaderValue>,
+        peer: Option<SocketAddr>,
         params: Option<Value>,
     ) -> RequestContext {
         RequestContext {
             inner: Arc::new(Inner {
                 headers,
                 id,
+                peer,
                 connection_params: params.map(Arc::new),
                 ..Inner::default()
             }),

@@ -178,18 +178,19 @@ impl SubscriptionCall {
         self.call.arguments(py)
     }
 
-    /// Hands an event on: whatever a resolver may return. None, or the exception if it is nothing of the kind: the
-    /// client is told, and the subscription goes on. Then ask `is_full`.
-    fn emit(&self, event: &Bound<'_, PyAny>) -> Option<PyErr> {
+    /// Hands an event on: whatever a resolver may return. If it is nothing of the kind, the client is told, and the
+    /// subscription goes on. Then ask `is_full`.
+    ///
+    /// Gives the exceptions in it that nobody meant for clients: the first, and how many.
+    fn emit(&self, event: &Bound<'_, PyAny>) -> Option<(Py<PyAny>, usize)> {
         let failures = self.call.failures();
-        let (resolved, wrong) = match self.call.interpret(event, &failures) {
-            Ok(resolved) => (Ok(resolved), None),
-            Err(error) => (Err(failures.of_raised(event.py(), &error)), Some(error)),
-        };
+        let resolved = self.call.interpret(event, &failures);
+        let resolved = resolved.map_err(|error| failures.of_raised(event.py(), &error));
+        let unexpected = failures.unexpected();
         let mut state = self.queue.state.lock();
         if state.gone {
             drop(state);
-            return wrong;
+            return unexpected;
         }
         state.events.push_back(resolved);
         state.run = state.run.saturating_add(1);
@@ -198,7 +199,7 @@ impl SubscriptionCall {
         if first {
             self.queue.changed.notify_one();
         }
-        wrong
+        unexpected
     }
 
     /// Whether the generator has to wait for `room` before it goes on.
@@ -225,9 +226,11 @@ impl SubscriptionCall {
         self.over(Ok(()));
     }
 
-    /// The generator raised `error`.
-    fn fail(&self, error: &Bound<'_, PyAny>) {
-        self.over(Err(self.call.failures().of(error)));
+    /// The generator raised `error`; whether that is news for the log.
+    fn fail(&self, error: &Bound<'_, PyAny>) -> bool {
+        let failures = self.call.failures();
+        self.over(Err(failures.of(error)));
+        failures.unexpected().is_some()
     }
 
     /// The greenlet was ended.

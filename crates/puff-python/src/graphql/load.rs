@@ -167,6 +167,15 @@ pub(super) fn build(class: &Bound<'_, PyAny>, options: GraphQlOptions) -> Result
             id: PermissionId(number),
         });
     }
+    for entry in definition.getattr("costs")?.try_iter()? {
+        let (type_name, field_name, cost, list_size) = entry?.extract()?;
+        rules.push(SchemaRule::Cost {
+            type_name,
+            field_name,
+            cost,
+            list_size,
+        });
+    }
     let schema = Schema::with_rules(&sdl, fields, rules, options.schema)?;
     let hook = definition.getattr("connect")?;
     Ok(Loaded {

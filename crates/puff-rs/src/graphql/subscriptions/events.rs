@@ -15,13 +15,14 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use puff_graphql::{Request, RequestError};
 use puff_python::Runtime;
 use puff_python::graphql::RequestContext;
+use puff_python::wsgi::ConnectionInfo;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::super::Endpoint;
 use super::config::SubscriptionConfig;
-use super::operation::{Answer, Operation};
+use super::operation::{Answer, Operation, Tracing};
 use crate::web::{LongLived, RequestId, text_response};
 
 /// The places of event streams; clones are the same places.
@@ -62,7 +63,14 @@ pub(in crate::graphql) fn stream(
         return response;
     };
     let id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
-    let context = RequestContext::with_id(parts.headers.clone(), id);
+    let info = parts.extensions.get::<ConnectionInfo>();
+    let tracing = Tracing::of(endpoint.config.trace, &parts.headers, info);
+    let peer = info.and_then(|info| info.peer);
+    let context = RequestContext::with_id(parts.headers.clone(), id).with_peer(peer);
+    let request = request.map(|request| Request {
+        record: tracing.record(&request),
+        ..request
+    });
     let operation = match request {
         Ok(request) => Operation::begin(&endpoint.graphql, &endpoint.config.documents, request, context),
         Err(error) => Operation::Refused(puff_graphql::Response::refused(&error).into()),

@@ -26,6 +26,7 @@ pub use config::SubscriptionConfig;
 pub(crate) use events::Streams;
 pub(super) use events::stream;
 
+use self::operation::Tracing;
 use self::pipe::Pipe;
 use self::socket::Socket;
 use super::Endpoint;
@@ -44,6 +45,8 @@ pub(super) fn answer(endpoint: &Endpoint, request: Request) -> Response {
         tracing::error!("a WebSocket for subscriptions, but no server of ours: use ServerCommand");
         return text_response::<Body>(StatusCode::INTERNAL_SERVER_ERROR, "internal server error");
     };
+    // Whoever is not known gets no traces.
+    let tracing = Tracing::of(endpoint.config.trace, &parts.headers, info.as_ref());
     let info = info.unwrap_or(ConnectionInfo {
         local: None,
         peer: None,
@@ -72,6 +75,8 @@ pub(super) fn answer(endpoint: &Endpoint, request: Request) -> Response {
         dialect,
         headers: parts.headers,
         id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
+        peer: info.peer,
+        tracing,
         pipe: pipe.clone(),
     };
     let subprotocol = dialect.subprotocol().to_owned();

@@ -1,10 +1,12 @@
 //! One operation: a subscription with its many answers, or a query or mutation with one.
 
 use bytes::Bytes;
-use puff_graphql::{OperationKind, Outcome, Request, Response};
+use http::HeaderMap;
+use puff_graphql::{OperationKind, Outcome, Record, Request, Response};
 use puff_python::graphql::{GraphQl, Next, RequestContext, Subscription};
+use puff_python::wsgi::ConnectionInfo;
 
-use super::super::Documents;
+use super::super::{Documents, TraceFor};
 
 /// An operation that is under way. Dropping it ends it; mutations run on.
 pub(super) enum Operation {
@@ -19,6 +21,31 @@ pub(super) enum Operation {
     /// Nothing began: the answer that says why.
     Refused(Box<Response>),
     Over,
+}
+
+/// What is taken down of the operations of a client.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tracing {
+    allowed: bool,
+    /// Of all its operations, whether each asks for it or not.
+    always: bool,
+}
+
+impl Tracing {
+    /// By the headers of the handshake, or of the request for an event stream.
+    pub(super) fn of(trace: TraceFor, headers: &HeaderMap, info: Option<&ConnectionInfo>) -> Tracing {
+        Tracing {
+            allowed: trace.allows(headers, info),
+            always: headers.get("puff-trace").is_some_and(|value| value == "1"),
+        }
+    }
+
+    pub(super) fn record(self, request: &Request) -> Record {
+        match self.allowed && (self.always || request.wants_trace) {
+            true => Record::Layers,
+            false => Record::Nothing,
+        }
+    }
 }
 
 /// What comes next of an operation.
@@ -61,7 +88,7 @@ impl Operation {
                     let next = subscription.next().await;
                     *self = Operation::Many(subscription);
                     return match next {
-                        Next::Answer(response) => Answer::Some(response.body),
+                        Next::Answer(response) => Answer::Some(response.body_with_trace()),
                         Next::Failed(response) => Answer::Failed(response.body),
                         Next::End => Answer::End,
                     };
@@ -83,7 +110,7 @@ impl Operation {
                 } => {
                     let response = graphql.execute(*request, context).await;
                     return match response.outcome {
-                        Outcome::Executed { .. } => Answer::Some(response.body),
+                        Outcome::Executed { .. } => Answer::Some(response.body_with_trace()),
                         Outcome::Refused(_) => Answer::Failed(response.body),
                     };
                 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::pending;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use tracing::debug;
 
 use super::super::Documents;
 use super::config::SubscriptionConfig;
-use super::operation::{Answer, Operation};
+use super::operation::{Answer, Operation, Tracing};
 use super::pipe::Pipe;
 use crate::web::websocket::Peer;
 
@@ -33,6 +34,9 @@ pub(super) struct Socket {
     pub(super) dialect: Dialect,
     pub(super) headers: HeaderMap,
     pub(super) id: Option<HeaderValue>,
+    /// The client's address, if it came over TCP.
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) tracing: Tracing,
     pub(super) pipe: Arc<Pipe>,
 }
 
@@ -130,7 +134,7 @@ impl Socket {
                 match action {
                     Action::Connect(payload) => {
                         let (headers, id) = (self.headers.clone(), self.id.clone());
-                        context = RequestContext::of_connection(headers, id, payload);
+                        context = RequestContext::of_connection(headers, id, self.peer, payload);
                         asking = Some(self.ask(context.clone()));
                     }
                     Action::Send(message) => self.pipe.push(message),
@@ -161,8 +165,9 @@ impl Socket {
         Box::pin(async move { graphql.connect(&runtime, context).await })
     }
 
-    fn operate(&self, request: Request, context: RequestContext, frame: Frame) -> Boxed<End> {
+    fn operate(&self, mut request: Request, context: RequestContext, frame: Frame) -> Boxed<End> {
         let (graphql, pipe) = (self.graphql.clone(), self.pipe.clone());
+        request.record = self.tracing.record(&request);
         let mut operation = Operation::begin(&graphql, &self.documents, request, context);
         Box::pin(async move {
             loop {
