@@ -344,7 +344,7 @@ def sleep(seconds: float) -> None:
     check_seconds("sleep", seconds)
     hub = current_hub()
     if seconds:
-        hub.wait_for(lambda waiter: hub.native.wake_after(waiter, seconds))
+        hub.sleep(seconds)
     else:
         hub.wait_for(_resume)
 

@@ -263,6 +263,26 @@ class Hub:
             _give_up(waiter, lost)
             raise
 
+    def sleep(self, seconds: float) -> None:
+        """`wait_for` the time, without its function: that and its cells are four objects for Python's collector,
+        which thousands of greenlets that sleep keep busy.
+        """
+        if threading.get_ident() != self.thread:
+            self._block(lambda waiter: self.native.wake_after(waiter, seconds), None)
+            return
+        me = getcurrent()
+        hub = self.greenlet
+        if me is hub or hub is None:
+            raise RuntimeError(_IN_HUB)
+        waiter = self.native.sleeper(me, seconds)
+        try:
+            while hub.switch() is not waiter:
+                pass
+        except BaseException:
+            waiter.cancel()
+            raise
+        waiter.take()
+
     def _block(self, start: Callable[[Waiter], object], timeout: float | None) -> Any:
         """The wait of a whole thread, within the `puff.timeout` blocks around it."""
         waiter = self.native.waiter(None)
@@ -308,22 +328,21 @@ class Hub:
         """
         if not self._stopping and self.native.wait_alone(waiter):
             return waiter.take()
-        assert self.greenlet is not None
-        switch = self.greenlet.switch
-        while switch() is not waiter:
+        hub = self.greenlet
+        assert hub is not None
+        while hub.switch() is not waiter:
             pass
         return waiter.take()
 
     def _park(self, hub: greenlet, waiter: Waiter, timeout: float | None) -> Any:
-        switch = hub.switch
         if timeout is None:
-            while switch() is not waiter:
+            while hub.switch() is not waiter:
                 pass
             return waiter.take()
         alarm = self.native.waiter(getcurrent())
         self.native.wake_after(alarm, timeout)
         try:
-            while (woken := switch()) is not waiter:
+            while (woken := hub.switch()) is not waiter:
                 if woken is alarm and not waiter.ready():
                     raise TimeoutError(f"not finished within {timeout} s")
             return waiter.take()

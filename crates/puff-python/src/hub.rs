@@ -105,6 +105,14 @@ impl NativeHub {
         Waiter::new(self.reactor.clone(), greenlet)
     }
 
+    /// A waiter for `greenlet` that is completed with None after `seconds`.
+    fn sleeper(&self, py: Python<'_>, greenlet: Py<PyAny>, seconds: f64) -> PyResult<Py<Waiter>> {
+        let waiter = Py::new(py, Waiter::new(self.reactor.clone(), Some(greenlet)))?;
+        self.reactor
+            .at(deadline(seconds), Action::Complete(waiter.clone_ref(py)));
+        Ok(waiter)
+    }
+
     /// Completes `waiter` with None after `seconds`.
     fn wake_after(&self, waiter: Py<Waiter>, seconds: f64) {
         self.reactor.at(deadline(seconds), Action::Complete(waiter));

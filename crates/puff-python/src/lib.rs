@@ -26,6 +26,7 @@ mod driver;
 mod errors;
 mod greenlet;
 mod lifeline;
+mod method;
 mod operation;
 mod poller;
 mod quick;

@@ -205,7 +205,8 @@ impl Asked {
         } = self;
         let response = match limit {
             None => receiver.await,
-            Some(limit) => match tokio::time::timeout(limit, receiver).await {
+            // In a box, so that others carry no room for it.
+            Some(limit) => match Box::pin(tokio::time::timeout(limit, receiver)).await {
                 Ok(response) => response,
                 Err(_) => {
                     if let Some(guard) = guard {

@@ -22,6 +22,7 @@ use super::input::{RequestBody, Stream};
 use super::{ConnectionInfo, Inner, client_gone};
 use crate::greenlet::start;
 use crate::lifeline::{Guard, Lifeline};
+use crate::method::bound_method;
 use crate::reactor::Job;
 use crate::waiter::Waiter;
 
@@ -484,14 +485,9 @@ fn send_response(
 /// `write(data)` of PEP 3333, for old applications: `puff._wsgi.write` bound to this request. It is Python
 /// because it waits for a slow client, and a native frame must not be parked.
 fn write_of(request: &Bound<'_, WsgiRequest>) -> PyResult<Py<PyAny>> {
-    static METHOD: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static WRITE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = request.py();
-    let write = WRITE.import(py, "puff._wsgi", "write")?;
-    Ok(METHOD
-        .import(py, "types", "MethodType")?
-        .call1((write, request))?
-        .unbind())
+    let write = WRITE.import(request.py(), "puff._wsgi", "write")?;
+    Ok(bound_method(write, request)?.unbind())
 }
 
 fn no_start_response() -> PyErr {

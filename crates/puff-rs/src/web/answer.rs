@@ -1,22 +1,27 @@
 //! One request: the rules that hold for all of them, its turn, the application, its answer.
 
+use std::any::Any;
 use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use axum::extract::ConnectInfo;
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
 use hyper::ext::Protocol;
 use puff_core::task::panic_message;
-use puff_python::wsgi::ConnectionInfo;
+use puff_python::wsgi::{ConnectionInfo, RequestBody, WsgiApp, WsgiBody};
+use tokio::sync::OwnedSemaphorePermit;
 use tower::Service;
 use tracing::error;
 
 use super::body::{Held, LongLived, ServerBody, Stalling, text_response};
+use super::compression::Plan;
 use super::inspect::{check_http2, ends_with_answer, refusal_of};
 use super::observe::Visit;
 use super::pulse::Pulse;
@@ -26,40 +31,108 @@ use super::websocket::wants_websocket;
 use super::wsgi;
 
 /// Answers one request; a panic in a handler is a 500 and the connection goes on.
-pub(super) async fn answer(
+///
+/// Most requests wait for nothing but the application. What they are until then would be moved with each of the
+/// futures within each other that the general case takes, some 2.7 KB: theirs has the room for what they wait for.
+pub(super) fn answer(
+    shared: Arc<Shared>,
+    working: Working,
+    request: Request<Incoming>,
+    info: ConnectionInfo,
+) -> impl Future<Output = Result<Response<ServerBody>, Infallible>> + Send + use<> {
+    let answering = match plain_turn(&shared, &request) {
+        Some((app, turn)) => ask_plainly(&shared, app, turn, working, request, info),
+        None => Answering::Any(Box::pin(answer_any(shared.clone(), working, request, info))),
+    };
+    async move {
+        Ok(match answering {
+            Answering::Plain(arrival, held, asked) => {
+                let response = asked.await.map(|body| ServerBody::wsgi(body, held));
+                arrival.leave(&shared, response)
+            }
+            Answering::Done(response) => *response,
+            Answering::Any(answer) => answer.await,
+        })
+    }
+}
+
+/// How a request is answered.
+#[allow(clippy::large_enum_variant)] // it is to be stored here
+enum Answering<A> {
+    /// The application has it.
+    Plain(Arrival, Held, A),
+    /// It was refused.
+    Done(Box<Response<ServerBody>>),
+    Any(Pin<Box<dyn Future<Output = Response<ServerBody>> + Send>>),
+}
+
+/// The application and the turn of a request that waits for nothing else.
+fn plain_turn<'a>(
+    shared: &'a Shared,
+    request: &Request<Incoming>,
+) -> Option<(&'a WsgiApp, OwnedSemaphorePermit)> {
+    let Application::Wsgi(app) = &shared.app else {
+        return None;
+    };
+    let path = request.uri().path();
+    let config = &shared.config;
+    let is_plain = request.body().is_end_stream()
+        // On HTTP/2 the task in which this runs is not the stream's.
+        && request.version() != Version::HTTP_2
+        && !ends_with_answer(request)
+        && config.observe.health.as_ref().is_none_or(|health| !health.knows(path))
+        && config.static_files.as_ref().is_none_or(|files| files.find(path).is_none())
+        && !cfg!(feature = "otel");
+    if is_plain {
+        Some((app, shared.turns.free()?))
+    } else {
+        None
+    }
+}
+
+/// Hands a request without a body to the application.
+fn ask_plainly(
+    shared: &Shared,
+    app: &WsgiApp,
+    turn: OwnedSemaphorePermit,
+    working: Working,
+    mut request: Request<Incoming>,
+    info: ConnectionInfo,
+) -> Answering<impl Future<Output = Response<WsgiBody>> + Send + use<>> {
+    let (arrival, info) = match Arrival::of(shared, &mut request, info) {
+        Ok(arrived) => arrived,
+        Err(refused) => return Answering::Done(refused),
+    };
+    let held = Held {
+        turn: Some(turn),
+        working,
+        stall: None,
+    };
+    let request = request.map(|_| RequestBody::whole(Bytes::new()));
+    match catch_unwind(AssertUnwindSafe(|| app.call(request, info))) {
+        Ok(asked) => Answering::Plain(arrival, held, asked),
+        Err(panic) => Answering::Done(Box::new(arrival.leave(shared, panicked(&*panic)))),
+    }
+}
+
+/// Answers whatever request.
+async fn answer_any(
     shared: Arc<Shared>,
     working: Working,
     mut request: Request<Incoming>,
     info: ConnectionInfo,
-) -> Result<Response<ServerBody>, Infallible> {
+) -> Response<ServerBody> {
     let tunnel = is_tunnel(&request).then(|| working.pulse.clone());
-    let mut visit = shared
-        .observe
-        .as_ref()
-        .map(|observe| observe.begin(&request, info));
-    let refused = match request.version() {
-        Version::HTTP_2 => check_http2(&mut request, shared.config.head).err(),
-        _ => refusal_of(&request),
+    let (mut arrival, info) = match Arrival::of(&shared, &mut request, info) {
+        Ok(arrived) => arrived,
+        Err(refused) => return *refused,
     };
-    if let Some(refusal) = refused {
-        let mut response = text_response(refusal.status(), refusal.to_string());
-        if let Some(visit) = &mut visit {
-            visit.refuse();
-        }
-        close_after(&mut response, request.version());
-        return Ok(seen(response, visit));
-    }
-    let proxies = &shared.config.trusted_proxies;
-    let peer = info.peer.map(|peer| peer.ip());
-    let info = proxies.settle(request.headers_mut(), info);
-    if let Some(visit) = &mut visit {
-        visit.identify(&mut request, info, proxies.contains(peer));
-    }
+    arrival.line.tunnel = tunnel;
     if let Some(health) = &shared.config.observe.health {
         // In a box, so that other requests carry no room for it.
         let answer = Box::pin(health.answer(request.method(), request.uri().path()));
         if let Some(response) = answer.await {
-            return Ok(seen(response, visit));
+            return seen(response, arrival.visit);
         }
     }
     let Some((turn, queued)) = shared.turns.next().await else {
@@ -70,52 +143,108 @@ pub(super) async fn answer(
         response
             .headers_mut()
             .insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        return Ok(seen(response, visit));
+        return seen(response, arrival.visit);
     };
-    if let Some(visit) = &mut visit {
+    if let Some(visit) = &mut arrival.visit {
         visit.queued(queued);
     }
-    let line = RequestLine {
-        head: request.method() == Method::HEAD,
-        connect: request.method() == Method::CONNECT,
-        ends: ends_with_answer(&request),
-        tunnel,
-        version: request.version(),
-    };
-    let compression = shared.config.compression.as_ref().map(|all| all.plan(&request));
     let held = Held {
         turn: Some(turn),
         working,
         stall: streams::current(),
     };
     // What a request can become is looked at only if it asks for something.
-    let asks = line.ends || line.connect;
+    let asks = arrival.line.ends || arrival.line.connect;
     #[cfg(feature = "otel")]
     let span = super::span::request_span(&request, info);
     let answering = AssertUnwindSafe(dispatch(&shared, request, info, held, asks)).catch_unwind();
     #[cfg(feature = "otel")]
     let answering = tracing::Instrument::instrument(answering, span.clone());
-    // An answer is a few hundred bytes: it is changed where it is, for each move of it shows in a profile.
-    let mut response = answering.await.unwrap_or_else(|panic| {
-        error!("a handler panicked: {}", panic_message(&*panic));
-        text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
-    });
-    line.settle(&mut response);
-    if response.extensions_mut().remove::<LongLived>().is_some() {
-        response.body_mut().give_up_turn();
-    }
-    if shared.leaving.load(Relaxed) && !line.switches(&response) {
-        close_after(&mut response, line.version);
-    }
-    if let Some(seat) = &shared.seat {
-        seat.count_request();
-    }
-    if let Some(plan) = compression {
-        response = plan.carry_out(response);
-    }
+    let response = answering.await.unwrap_or_else(|panic| panicked(&*panic));
     #[cfg(feature = "otel")]
     super::span::answered(&span, &response);
-    Ok(seen(response, visit))
+    arrival.leave(&shared, response)
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Response<ServerBody> {
+    error!("a handler panicked: {}", panic_message(panic));
+    text_response(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
+}
+
+/// What is kept of a request until it is answered.
+struct Arrival {
+    line: RequestLine,
+    compression: Option<Plan>,
+    visit: Option<Box<Visit>>,
+}
+
+impl Arrival {
+    /// Looks at a request that has come; who its client is. An error is the answer to one that is refused.
+    fn of(
+        shared: &Shared,
+        request: &mut Request<Incoming>,
+        info: ConnectionInfo,
+    ) -> Result<(Arrival, ConnectionInfo), Box<Response<ServerBody>>> {
+        let mut visit = shared
+            .observe
+            .as_ref()
+            .map(|observe| observe.begin(request, info));
+        let refused = match request.version() {
+            Version::HTTP_2 => check_http2(request, shared.config.head).err(),
+            _ => refusal_of(request),
+        };
+        if let Some(refusal) = refused {
+            let mut response = text_response(refusal.status(), refusal.to_string());
+            if let Some(visit) = &mut visit {
+                visit.refuse();
+            }
+            close_after(&mut response, request.version());
+            return Err(Box::new(seen(response, visit)));
+        }
+        let proxies = &shared.config.trusted_proxies;
+        let peer = info.peer.map(|peer| peer.ip());
+        let info = proxies.settle(request.headers_mut(), info);
+        if let Some(visit) = &mut visit {
+            visit.identify(request, info, proxies.contains(peer));
+        }
+        let arrival = Arrival {
+            line: RequestLine {
+                head: request.method() == Method::HEAD,
+                connect: request.method() == Method::CONNECT,
+                ends: ends_with_answer(request),
+                tunnel: None,
+                version: request.version(),
+            },
+            compression: shared.config.compression.as_ref().map(|all| all.plan(request)),
+            visit,
+        };
+        Ok((arrival, info))
+    }
+
+    /// Makes of the application's answer what goes out.
+    ///
+    /// It is a few hundred bytes, and changed where it is: each move of it shows in a profile.
+    fn leave(self, shared: &Shared, mut response: Response<ServerBody>) -> Response<ServerBody> {
+        let Arrival {
+            line,
+            compression,
+            visit,
+        } = self;
+        line.settle(&mut response);
+        if response.extensions_mut().remove::<LongLived>().is_some() {
+            response.body_mut().give_up_turn();
+        }
+        if shared.leaving.load(Relaxed) && !line.switches(&response) {
+            close_after(&mut response, line.version);
+        }
+        if let Some(seat) = &shared.seat {
+            seat.count_request();
+        }
+        if let Some(plan) = compression {
+            response = plan.carry_out(response);
+        }
+        seen(response, visit)
+    }
 }
 
 /// The answer, observed until its body is out.

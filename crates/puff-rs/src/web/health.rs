@@ -11,6 +11,9 @@ use tokio::sync::Mutex;
 
 use super::body::text_response;
 
+const ALIVE: &str = "/healthz";
+const READY: &str = "/readyz";
+
 /// How long the hub may take for a sign of life.
 const HUB_TIME: Duration = Duration::from_secs(5);
 /// How long a service may take for one.
@@ -48,14 +51,19 @@ impl Health {
         }
     }
 
+    /// Whether `path` is one of the two.
+    pub(crate) fn knows(&self, path: &str) -> bool {
+        matches!(path, ALIVE | READY)
+    }
+
     /// The answer to a request for `path`, if that is one of the two.
     pub(crate) async fn answer<B: From<String>>(&self, method: &Method, path: &str) -> Option<Response<B>> {
         if !matches!(*method, Method::GET | Method::HEAD) {
             return None;
         }
         let verdict = match path {
-            "/healthz" => self.alive().await,
-            "/readyz" => self.ready().await,
+            ALIVE => self.alive().await,
+            READY => self.ready().await,
             _ => return None,
         };
         let mut response = match verdict.is_empty() {

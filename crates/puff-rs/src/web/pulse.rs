@@ -131,6 +131,11 @@ impl Pulse {
         }
     }
 
+    /// Whether an answer is not written yet.
+    pub(super) fn is_owing(&self) -> bool {
+        self.owing.load(Relaxed)
+    }
+
     /// Whether an answer is not written yet; `waker` is told when it is.
     pub(super) fn owes(&self, waker: &Waker) -> bool {
         let owes = self.owing.load(Relaxed);

@@ -166,6 +166,8 @@ fn protocols(config: &ServerConfig) -> auto::Builder<Streams> {
         .timer(TokioTimer::new())
         // The connection has time-outs of its own for all phases (`Pulse`).
         .header_read_timeout(None)
+        // While it answers it does not read: `Inspected` does.
+        .half_close(true)
         .max_headers(config.head.fields)
         .max_buf_size((2 * config.head.bytes).max(64 << 10));
     http.http2()

@@ -33,7 +33,7 @@ impl Turns {
     /// Waits for the request's turn, which lasts until the permit is dropped, and says for how long; `None` if
     /// there was none in time, or too many wait for one already.
     pub(super) async fn next(&self) -> Option<(OwnedSemaphorePermit, Duration)> {
-        if let Ok(turn) = self.free.clone().try_acquire_owned() {
+        if let Some(turn) = self.free() {
             return Some((turn, Duration::ZERO));
         }
         let turn = self.wait().await;
@@ -41,6 +41,11 @@ impl Turns {
             metrics.refused();
         }
         turn
+    }
+
+    /// A turn that nobody else wants.
+    pub(super) fn free(&self) -> Option<OwnedSemaphorePermit> {
+        self.free.clone().try_acquire_owned().ok()
     }
 
     async fn wait(&self) -> Option<(OwnedSemaphorePermit, Duration)> {

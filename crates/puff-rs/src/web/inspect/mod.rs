@@ -14,6 +14,7 @@ mod head;
 mod http2;
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -402,10 +403,24 @@ impl<S: AsyncRead + Unpin> Inspected<S> {
         Poll::Ready(Ok(length))
     }
 
+    /// Reads while a client waits for its answer, when hyper does not (`half_close`): it would need a buffer of
+    /// 8 KiB for that, anew for each request. An error: the client has gone.
+    fn read_ahead(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        // What came early is kept for hyper; a client that sends more than that has to wait.
+        let waits = matches!(self.inspector.phase, At::Head) && self.held.is_empty() && self.pulse.is_owing();
+        if waits && let Poll::Ready(length) = self.read_held(context)? {
+            let gone = length == 0 && self.poll_end(context)?.is_ready();
+            if gone {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
     /// Reads more of the head that is held; the number of bytes that came.
     fn read_held(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut space = [0; 4096];
-        let mut buffer = ReadBuf::new(&mut space);
+        let mut space = [MaybeUninit::uninit(); 4096];
+        let mut buffer = ReadBuf::uninit(&mut space);
         ready!(Pin::new(&mut self.inner).poll_read(context, &mut buffer))?;
         let length = buffer.filled().len();
         self.held.extend_from_slice(buffer.filled());
@@ -515,6 +530,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Inspected<S> {
         written
     }
 
+    /// hyper flushes whenever it is woken, so this is where a client is noticed that goes while it waits.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(context);
         if flushed.is_pending() {
@@ -522,6 +538,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Inspected<S> {
         } else {
             self.pulse.flushed();
         }
+        self.read_ahead(context)?;
         flushed
     }
 
