@@ -264,8 +264,8 @@ class Hub:
             raise
 
     def sleep(self, seconds: float) -> None:
-        """`wait_for` the time, without its function: that and its cells are four objects for Python's collector,
-        which thousands of greenlets that sleep keep busy.
+        """`wait_for` the time, without its function: that and its cells are four objects for Python's
+        collector, which thousands of greenlets that sleep keep busy.
         """
         if threading.get_ident() != self.thread:
             self._block(lambda waiter: self.native.wake_after(waiter, seconds), None)
