@@ -13,6 +13,7 @@ __all__ = [
     "AfterCommit",
     "Alarm",
     "Answer",
+    "BlameCall",
     "CellsCall",
     "ChecksCall",
     "ClientGone",
@@ -342,6 +343,13 @@ class PermitCall:
     def asked(self) -> list[tuple[Guard, Context, int | None, dict[str, Any]]]: ...
     def finish(self, answers: list[Any]) -> None: ...
     def fail(self, error: BaseException) -> None: ...
+
+@final
+class BlameCall:
+    @property
+    def messages(self) -> list[str]: ...
+    def place(self) -> str: ...
+    def finish(self, place: str) -> None: ...
 
 @final
 class CellsCall:

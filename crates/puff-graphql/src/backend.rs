@@ -109,6 +109,12 @@ pub trait Backend: Send + Sync + Sized + 'static {
         async { Ok(()) }
     }
 
+    /// Statements of a resolver, or their rows, are not what they have to be: the backend may tell the author, and
+    /// say in the errors where the resolver stands. There is at least one.
+    fn blame(&self, _id: ResolverId, _errors: Vec<&mut FieldError>) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Makes a statement parameter from a value, for statements that are written down in the schema.
     ///
     /// A list becomes an SQL array.

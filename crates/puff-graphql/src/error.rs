@@ -16,6 +16,8 @@ pub struct FieldError {
     pub code: Cow<'static, str>,
     /// Further machine-readable facts.
     pub extensions: Vec<(Cow<'static, str>, Value)>,
+    /// What clients are not told; see [`Backend::blame`](crate::Backend::blame).
+    pub note: Option<Box<str>>,
 }
 
 impl FieldError {
@@ -31,7 +33,21 @@ impl FieldError {
             message: message.into(),
             code: code.into(),
             extensions: Vec::new(),
+            note: None,
         }
+    }
+
+    /// Whether the author of a statement has to mend it: the statement, or what it was to fill.
+    pub(crate) fn is_of_statement(&self) -> bool {
+        const CODES: [&str; 6] = [
+            "SQL_ERROR",
+            "MISSING_COLUMN",
+            "MISSING_RESOLVER",
+            "BAD_JOIN",
+            "BAD_RESULT",
+            "BAD_VALUE",
+        ];
+        CODES.contains(&&*self.code)
     }
 
     /// Adds one fact to `extensions`.

@@ -138,6 +138,8 @@ pub enum CellRule {
 /// A statement written down in the schema.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SqlResolver {
+    /// By which the backend knows it, to say where it stands.
+    pub id: Option<ResolverId>,
     /// The text, with `$1`, `$2`... for the parameters.
     pub sql: Arc<str>,
     /// Where the parameters come from.

@@ -617,6 +617,7 @@ fn bad_schemas_are_explained() {
     );
     let bad = |param: SqlParam, join| {
         let sql = SqlResolver {
+            id: None,
             sql: "select 1".into(),
             params: vec![param],
             join,

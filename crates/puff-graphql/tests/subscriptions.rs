@@ -305,6 +305,7 @@ fn a_subscription_needs_a_resolver() {
     let missing = Schema::build(sdl, vec![call()], SchemaOptions::default()).unwrap_err();
     assert!(matches!(missing, SchemaError::MissingResolver { type_name, .. } if type_name == "Subscription"));
     let statement = puff_graphql::ResolverKind::Sql(puff_graphql::SqlResolver {
+        id: None,
         sql: "SELECT 1".into(),
         params: Vec::new(),
         join: None,

@@ -11,7 +11,7 @@ from greenlet import GreenletExit, getcurrent
 from .errors import GraphQLError
 
 if TYPE_CHECKING:
-    from .._puff import CellsCall, ChecksCall, ResolverCall
+    from .._puff import BlameCall, CellsCall, ChecksCall, ResolverCall
 
 log = logging.getLogger("puff.graphql")
 
@@ -50,6 +50,14 @@ def resolve(call: ResolverCall) -> None:
                 count,
                 exc_info=first,
             )
+
+
+def blame(call: BlameCall) -> None:
+    """Tells the author of a statement what is wrong with it, and where it stands."""
+    place = call.place()
+    for message in call.messages:
+        log.warning("the statement of %s: %s", place, message)
+    call.finish(place)
 
 
 def convert(call: CellsCall) -> None:

@@ -60,8 +60,8 @@ pub(crate) enum Kinds {
     Rows { kinds: Vec<u32>, column: usize },
     /// As [`Table::types`] says.
     Table,
-    /// Rows without a column that tells.
-    Unknown,
+    /// Rows without a column that tells: the error of all of them.
+    Unknown(Box<FieldError>),
 }
 
 /// The kind of a row that names no object type of the field's.
@@ -176,6 +176,31 @@ impl Positions {
     }
 }
 
+impl<B: Backend> BoundObject<B> {
+    /// What is wrong with the rows of one statement: of its own, and of the objects in them.
+    pub(crate) fn errors_of_statement<'b>(&'b mut self, found: &mut Vec<&'b mut FieldError>) {
+        if let Objects::Rows(_) = self.source {
+            if let Kinds::Unknown(error) = &mut self.kinds {
+                found.push(error);
+            }
+            let fields = self.variants.iter_mut().flat_map(|variant| &mut variant.fields);
+            found.extend(fields.filter_map(|field| match field {
+                Bound::Failed(error) if error.is_of_statement() => Some(error),
+                _ => None,
+            }));
+        }
+        for child in &mut self.children {
+            match child {
+                BoundChild::Nested { object, .. } | BoundChild::InColumn { object, .. } => {
+                    object.errors_of_statement(found);
+                }
+                BoundChild::Failed(error) if error.code == "MISSING_RESOLVER" => found.push(error),
+                BoundChild::Failed(_) | BoundChild::Layer(_) | BoundChild::Skipped => {}
+            }
+        }
+    }
+}
+
 impl<B: Backend> Objects<B> {
     pub(crate) fn len(&self) -> usize {
         match self {
@@ -205,7 +230,11 @@ impl Kinds {
             Objects::Rows(rows) => rows,
         };
         let Some(column) = find_column(&**rows, "__typename") else {
-            return Self::Unknown;
+            let message = format!(
+                "`{}` is abstract: the SQL result needs a column `__typename` with each row's object type",
+                plan.type_name
+            );
+            return Self::Unknown(Box::new(FieldError::new("MISSING_COLUMN", message)));
         };
         let number = |name: &[u8]| plan.types.iter().position(|known| known.as_bytes() == name);
         let mut last: Option<(&[u8], u32)> = None;
@@ -270,13 +299,8 @@ impl Kinds {
                 Some(Err(error)) => return (**error).clone(),
                 _ => None,
             },
-            _ => {
-                let message = format!(
-                    "`{}` is abstract: the SQL result needs a column `__typename` with each row's object type",
-                    plan.type_name
-                );
-                return FieldError::new("MISSING_COLUMN", message);
-            }
+            (Self::Unknown(error), _) => return (**error).clone(),
+            _ => None,
         };
         let name = name.map_or("null".into(), String::from_utf8_lossy);
         bad_typename(plan, &name)

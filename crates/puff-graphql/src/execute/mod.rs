@@ -441,7 +441,7 @@ impl<'x, B: Backend> Execution<'x, B> {
     ) -> BoundChild<B> {
         let solved = self.solve(child, resolver, asked).await;
         self.note(&solved);
-        let data = match solved {
+        let mut data = match solved {
             Err(error) => return BoundChild::Failed(error),
             Ok(Solved::Leaves(data)) => data,
             Ok(Solved::Slots {
@@ -465,6 +465,15 @@ impl<'x, B: Backend> Execution<'x, B> {
                 object: self.bind(plan, Objects::Rows(rows), live).await,
             },
         };
+        if let (LayerData::Objects { object, .. } | LayerData::Rows { object, .. }, Some(id)) =
+            (&mut data, resolver.kind.id())
+        {
+            let mut errors = Vec::new();
+            object.errors_of_statement(&mut errors);
+            if !errors.is_empty() {
+                self.backend.blame(id, errors).await;
+            }
+        }
         BoundChild::Layer(Box::new(Layer { positions, data }))
     }
 }

@@ -92,9 +92,10 @@ impl<'x, B: Backend> Execution<'x, B> {
     ) -> Result<Solved<'x, B>, FieldError> {
         let arguments = resolver.arguments.evaluate(&self.variables)?;
         let resolved = match &resolver.kind {
-            PlannedResolver::Sql(sql) => {
-                Resolved::Sql(self.constant(sql, &arguments, asked.parents.as_ref())?)
-            }
+            PlannedResolver::Sql(sql) => match self.constant(sql, &arguments, asked.parents.as_ref()) {
+                Ok(statement) => Resolved::Sql(statement),
+                Err(error) => return Err(self.blamed(resolver, error).await),
+            },
             PlannedResolver::Call(id) => match self.take_event() {
                 Some(event) => event?,
                 None => {
@@ -151,8 +152,19 @@ impl<'x, B: Backend> Execution<'x, B> {
                 count(objects.table.len)?;
                 slots(child, objects, spread, &asked.owners)
             }
-            Resolved::Sql(result) => self.statement(child, result, asked, trace).await,
+            Resolved::Sql(result) => match self.statement(child, result, asked, trace).await {
+                Err(error) => Err(self.blamed(resolver, error).await),
+                solved => solved,
+            },
         }
+    }
+
+    /// The error of a statement, which its author is told of if he has to mend it.
+    async fn blamed(&self, resolver: &ResolverPlan, mut error: FieldError) -> FieldError {
+        if let Some(id) = resolver.kind.id().filter(|_| error.is_of_statement()) {
+            self.backend.blame(id, vec![&mut error]).await;
+        }
+        error
     }
 
     async fn statement(

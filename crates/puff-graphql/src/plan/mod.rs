@@ -203,6 +203,16 @@ pub(crate) enum PlannedResolver {
     Sql(SqlResolver),
 }
 
+impl PlannedResolver {
+    /// By which the backend knows it.
+    pub(crate) fn id(&self) -> Option<ResolverId> {
+        match self {
+            Self::Call(id) => Some(*id),
+            Self::Sql(sql) => sql.id,
+        }
+    }
+}
+
 /// The types of leaves, each with its own rules of writing.
 #[derive(Debug, Clone)]
 pub(crate) enum Leaf {

@@ -244,6 +244,7 @@ impl World {
         self.field(
             field,
             ResolverKind::Sql(SqlResolver {
+                id: None,
                 sql: sql.into(),
                 params,
                 join,

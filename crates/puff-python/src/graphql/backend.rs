@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use tokio::sync::oneshot;
 
 use super::after::CommittedJob;
+use super::blame::BlameJob;
 use super::call::ResolveJob;
 use super::cells::CellsJob;
 use super::checks::ChecksJob;
@@ -49,6 +50,8 @@ pub(super) struct Shared {
     pub(super) types: Types,
     /// By the number that the engine knows them by.
     pub(super) resolvers: Vec<Resolver>,
+    /// `blame(call)` of the Python half.
+    pub(super) blame: Py<PyAny>,
     /// `permit(call)` of the Python half of permissions.
     pub(super) permit: Py<PyAny>,
     /// By the number that the engine knows them by.
@@ -97,6 +100,7 @@ impl PythonBackend {
             shared: Arc::new(Shared {
                 handler: module.getattr("resolve")?.unbind(),
                 convert: module.getattr("convert")?.unbind(),
+                blame: module.getattr("blame")?.unbind(),
                 permit: py.import("puff.graphql._permit")?.getattr("permit")?.unbind(),
                 permissions,
                 check: module.getattr("check")?.unbind(),
@@ -123,6 +127,13 @@ impl PythonBackend {
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// The error of a resolver's statement, with all that its author has to know.
+    fn statement_error(&self, error: &puff_postgres::Error, sql: &str) -> FieldError {
+        let mut field = sql_error(error, self.shared.mask_errors);
+        field.note = Some(format!("{error}\n{}", sql.trim()).into());
+        field
     }
 
     /// A statement's error; all of it in the log where clients are not to see it.
@@ -192,9 +203,10 @@ impl Backend for PythonBackend {
     async fn load(&self, context: &RequestContext, statement: Statement<Self>) -> Result<PgRows, FieldError> {
         if let Some(unit) = context.unit() {
             let rows = unit.query(statement.sql.clone(), statement.params).await;
-            return rows
-                .map(PgRows::new)
-                .map_err(|error| self.unit_error(error, &statement.sql));
+            return rows.map(PgRows::new).map_err(|error| match error {
+                UnitError::Service(error) => unavailable(error),
+                UnitError::Sql(error) => self.statement_error(&error, &statement.sql),
+            });
         }
         let pool = self.services.postgres().await.map_err(unavailable)?;
         let rows = async {
@@ -203,7 +215,34 @@ impl Backend for PythonBackend {
         };
         rows.await
             .map(PgRows::new)
-            .map_err(|error| self.sql_error(&error, &statement.sql))
+            .map_err(|error| self.statement_error(&error, &statement.sql))
+    }
+
+    async fn blame(&self, id: ResolverId, errors: Vec<&mut FieldError>) {
+        let full = |error: &&mut FieldError| match &error.note {
+            Some(note) => note.to_string(),
+            None => error.message.clone(),
+        };
+        let mut messages: Vec<String> = errors.iter().map(full).collect();
+        messages.dedup();
+        let (sender, receiver) = oneshot::channel();
+        self.reactor.push(Event::Job(Box::new(BlameJob {
+            shared: self.shared.clone(),
+            id,
+            messages,
+            sender,
+        })));
+        // Where a program stands is nothing for the public; developers read it in the answer.
+        if self.shared.mask_errors {
+            return;
+        }
+        if let Ok(place) = receiver.await {
+            for error in errors {
+                error
+                    .extensions
+                    .push(("resolver".into(), Value::str(place.as_str())));
+            }
+        }
     }
 
     async fn convert(&self, cells: Cells<Self>) -> Result<Vec<Value>, FieldError> {

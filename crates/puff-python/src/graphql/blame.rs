@@ -8,7 +8,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
 
-use super::backend::Shared;
+use super::backend::{Resolver, Shared};
 use crate::reactor::Job;
 
 /// What is to be said of a resolver, in the hub's queue: only Python knows its place.
@@ -63,5 +63,11 @@ impl BlameCall {
             // An error means that the request has gone.
             let _ = sender.send(place);
         }
+    }
+
+    fn __repr__(&self) -> String {
+        let name = |resolver: &Resolver| format!("the statement of {}", resolver.name);
+        let resolver = self.shared.resolvers.get(self.id.0 as usize);
+        resolver.map_or_else(String::new, name)
     }
 }

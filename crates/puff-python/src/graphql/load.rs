@@ -212,6 +212,7 @@ fn resolver_kind(entry: &Bound<'_, PyAny>, id: ResolverId) -> PyResult<ResolverK
     let child_keys: Vec<String> = entry.getattr("child_keys")?.extract()?;
     let sql: String = entry.getattr("sql")?.extract()?;
     Ok(ResolverKind::Sql(SqlResolver {
+        id: Some(id),
         sql: sql.into(),
         params: parent_keys.iter().cloned().map(SqlParam::ParentValues).collect(),
         join: (!parent_keys.is_empty()).then_some(Join {

@@ -2,6 +2,7 @@
 
 mod after;
 mod backend;
+mod blame;
 mod call;
 mod cells;
 mod checks;
@@ -150,6 +151,7 @@ pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<call::ResolverCall>()?;
     module.add_class::<cells::CellsCall>()?;
     module.add_class::<permission::PermitCall>()?;
+    module.add_class::<blame::BlameCall>()?;
     module.add_class::<checks::ChecksCall>()?;
     module.add_class::<events::SubscriptionCall>()?;
     module.add_class::<after::AfterCommit>()?;

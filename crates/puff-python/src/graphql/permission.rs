@@ -100,6 +100,10 @@ impl PermitCall {
         let error = Failures::new(self.shared.mask_errors).of(error);
         self.send(vec![Permit::Refused(error); self.calls.len()]);
     }
+
+    fn __repr__(&self) -> String {
+        format!("{} permissions of a layer", self.calls.len())
+    }
 }
 
 impl PermitCall {
