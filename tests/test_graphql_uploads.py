@@ -19,7 +19,7 @@ import node_clients
 import pytest
 from gql.transport.aiohttp import AIOHTTPTransport
 from gql.transport.requests import RequestsHTTPTransport
-from stack import Answer, Serve, Server
+from stack import Answer, Serve, Server, peak
 from support import eventually, open_folder
 
 SCHEMA = """
@@ -452,3 +452,17 @@ def test_a_file_that_is_kept_can_be_read_later(server: Server) -> None:
     assert server.graphql("{ kept }")["data"]["kept"] == ["b'01234' False"]
     server.graphql("{ drop }")
     assert eventually(lambda: open_unnamed(server) == 0)
+
+
+def test_a_large_file_stays_out_of_memory(folder: Path, serve: Serve) -> None:
+    """The parts of a body go to disk as they come."""
+    with serve("--graphql-max-file", "100MiB", cwd=folder) as server:
+        operations = {"query": UPLOAD, "variables": {"file": None}}
+        places = {"0": ["variables.file"]}
+        upload(server, operations, places, ("a", LARGE))
+        before = peak(server)
+        data = b"0123456789abcde\n" * (5 << 20)
+        answer = upload(server, operations, places, ("a", data)).json()
+        assert answer["data"]["upload"]["size"] == 80 << 20
+        assert answer["data"]["upload"]["sha256"] == hashlib.sha256(data).hexdigest()
+        assert peak(server) - before < 24 << 20

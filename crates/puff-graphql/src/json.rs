@@ -12,6 +12,9 @@ const MAX_NESTING: usize = 128;
 /// How many significant digits a double holds, whichever they are.
 const SAFE_DIGITS: usize = 15;
 
+/// So many fields of an object are compared one by one.
+const FEW: usize = 8;
+
 /// Why a text is no JSON for us.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
@@ -178,7 +181,12 @@ fn significant(text: &str) -> String {
 
 /// Leaves the last one of the fields that have the same name.
 fn last_of_each(fields: &mut Vec<(Box<str>, Value)>) {
-    let differ = {
+    let differ = if fields.len() <= FEW {
+        let is_new = |(place, (name, _)): (usize, &(Box<str>, _))| {
+            fields[..place].iter().all(|(before, _)| before != name)
+        };
+        fields.iter().enumerate().all(is_new)
+    } else {
         let mut names = HashSet::with_capacity(fields.len());
         fields.iter().all(|(name, _)| names.insert(&**name))
     };
@@ -239,6 +247,16 @@ mod tests {
         };
         assert_eq!(read(r#"{"a": 1, "b": 2, "a": 3}"#), fields(&[("b", 2), ("a", 3)]));
         assert_eq!(read("{ }"), fields(&[]));
+        // Many are not compared one by one.
+        let many: Vec<String> = (0..50)
+            .map(|number| format!("\"{}\": {number}", number % 40))
+            .collect();
+        let read = read(&format!("{{{}}}", many.join(","))).unwrap();
+        assert_eq!(read.as_object().map(<[_]>::len), Some(40));
+        assert_eq!(
+            (read.get("0"), read.get("39")),
+            (Some(&Value::Int(40)), Some(&Value::Int(39)))
+        );
     }
 
     #[test]

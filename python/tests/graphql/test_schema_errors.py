@@ -134,8 +134,8 @@ CASES: dict[str, tuple[str, str, str]] = {
             "@classmethod\ndef f(cls, context, /) -> tuple[list[list[Query] | None], str, list]: ...  # HERE"
         ),
         "Query.f",
-        "the rows of a statement cannot fill lists of lists. Return objects, or one list of a @dataclass that holds "
-        "the inner list",
+        "the rows of a statement cannot fill lists of lists. Return objects, or one list of a @dataclass that has "
+        "the inner list, say as a jsonb column",
     ),
     "tuple in a field": (
         query(THING, "@dataclass\nclass Thing:\n    pair: Tuple[int, str]  # HERE"),

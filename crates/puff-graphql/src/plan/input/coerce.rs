@@ -97,6 +97,12 @@ impl<'c> Coercion<'c> {
                 let Value::List(items) = value else {
                     return Ok(Value::List(vec![self.value(item, value)?]));
                 };
+                // A long list is mostly right, and nothing is to be done with it then.
+                if let Type::Named(name) | Type::NonNullNamed(name) = &**item
+                    && items.iter().all(|value| is_as_is(name, value))
+                {
+                    return Ok(Value::List(items));
+                }
                 let coerce = |(index, value)| self.within(Step::Index(index), item, value);
                 let coerced = items.into_iter().enumerate().map(coerce);
                 return coerced.collect::<Result<_, _>>().map(Value::List);
@@ -222,6 +228,15 @@ impl<'c> Coercion<'c> {
             }
         }
         Ok(Value::Object(fields))
+    }
+}
+
+/// Whether a value is one of a scalar of GraphQL's own as it stands.
+fn is_as_is(type_name: &str, value: &Value) -> bool {
+    match (type_name, value) {
+        ("Int", Value::Int(number)) => i32::try_from(*number).is_ok(),
+        ("Float", Value::Float(_)) | ("String" | "ID", Value::Str(_)) | ("Boolean", Value::Bool(_)) => true,
+        _ => false,
     }
 }
 
