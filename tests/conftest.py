@@ -7,11 +7,15 @@ the worker does.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from stack import ROOT, Run, Serve, Server, end_services, run_puff, serving
+from stack import ROOT, Project, Run, Serve, Server, end_services, run_puff, serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -34,22 +38,36 @@ def stop_services() -> Callable[[Path], None]:
 
 
 @pytest.fixture(scope="module")
-def folder(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    stop_services: Callable[[Path], None],
-) -> Iterator[Path]:
+def new_project(
+    tmp_path_factory: pytest.TempPathFactory, stop_services: Callable[[Path], None]
+) -> Iterator[Project]:
+    """Makes projects of files: `new_project({"app.py": text})` is the folder.
+
+    Private services that they come to have end with the module; `services=False` says that there are none.
+    """
+    served = []
+
+    def make(files: Mapping[str, str], services: bool = True) -> Path:
+        folder = tmp_path_factory.mktemp("project")
+        for name, text in files.items():
+            (folder / name).write_text(text)
+        if services:
+            served.append(folder)
+        return folder
+
+    yield make
+    for folder in served:
+        stop_services(folder)
+
+
+@pytest.fixture(scope="module")
+def folder(request: pytest.FixtureRequest, new_project: Project) -> Path:
     """A project: the module's `APP` as app.py, which puff.toml names; its `SCHEMA`, if any, as schema.py."""
-    folder = tmp_path_factory.mktemp("project")
-    (folder / "app.py").write_text(request.module.APP)
-    (folder / "puff.toml").write_text('wsgi = "app:app"\n')
+    files = {"app.py": request.module.APP, "puff.toml": 'wsgi = "app:app"\n'}
     schema = getattr(request.module, "SCHEMA", None)
     if schema is None:
-        yield folder
-    else:
-        (folder / "schema.py").write_text(schema)
-        yield folder
-        stop_services(folder)
+        return new_project(files, services=False)
+    return new_project({**files, "schema.py": schema})
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +75,15 @@ def server(folder: Path, serve: Serve) -> Iterator[Server]:
     """The project, serving as it does by default."""
     with serve(cwd=folder) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium, the machine's own; skips where there is none."""
+    from browsing import chromium  # Playwright, which most tests do without
+
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

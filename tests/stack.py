@@ -191,6 +191,7 @@ def peak(server: Server) -> int:
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Project = Callable[..., Path]
 Serve = Callable[..., contextlib.AbstractContextManager[Server]]
 
 

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from browsing import Visit, chromium, visiting
+from browsing import Visit, visiting
 from node_clients import TARGET, node
 from playwright.sync_api import Browser
 from stack import Serve
@@ -75,12 +75,6 @@ class Schema:
     mutation: Mutation
     subscription: Subscription
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

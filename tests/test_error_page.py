@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from stack import Serve, Server, serving
 from support import eventually
 
 SCREENSHOTS = Path(__file__).parents[1] / "target" / "screenshots"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DEFAULT = {"PUFF_DEBUG": ""}
 HTML = "text/html,application/xhtml+xml;q=0.9"
 
@@ -188,23 +185,6 @@ def test_nobody_sees_it_in_production(
 def test_debug_shows_it_to_everybody(folder: Path, serve: Serve) -> None:
     with serve("--wsgi", "shop:app", "--debug", "true", cwd=folder) as server:
         assert b"cannot be priced" in server.get("/order", **{"X-Forwarded-For": "192.0.2.1"}).body
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium, the machine's own."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        reason = f"no Chromium on PATH (looked for {', '.join(BROWSERS)})"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found, args=["--disable-gpu", "--no-first-run", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,18 +13,15 @@ from urllib.parse import urlencode
 import pytest
 from feed import APP, closed, subscriptions
 from http2 import http2
-from stack import Line, Serve, Server, serving
+from stack import Line, Project, Serve, Server, serving
 from support import eventually
 
 WAITING = 'subscription { waiting(name: "%s") }'
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, stop_services: Callable[[Path], None]) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("streams")
-    (folder / "feed_app.py").write_text(APP)
-    yield folder
-    stop_services(folder)
+def folder(new_project: Project) -> Path:
+    return new_project({"feed_app.py": APP})
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from oracle.world import World
-from stack import Run
+from stack import Project, Run
 
 FIRST_SEED = int(os.environ.get("PUFF_ORACLE_SEED", "1"))
 SCHEMAS = int(os.environ.get("PUFF_ORACLE_SCHEMAS", "6"))
@@ -28,11 +27,9 @@ FIRST_CASE = int(os.environ.get("PUFF_ORACLE_FIRST", "0"))
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, stop_services: Callable[[Path], None]) -> Iterator[Path]:
+def folder(new_project: Project) -> Path:
     """A project folder with a private PostgreSQL."""
-    folder = tmp_path_factory.mktemp("oracle")
-    yield folder
-    stop_services(folder)
+    return new_project({})
 
 
 @pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + SCHEMAS))

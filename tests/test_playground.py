@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import EDITOR, RUN, SERVER_GONE, Visit, chromium, visiting
+from browsing import EDITOR, RUN, SERVER_GONE, Visit, visiting
 from playwright.sync_api import Browser, expect
 from stack import Serve, Server
 
@@ -64,12 +64,6 @@ class Query:
 class Schema:
     query: Query
 '''
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(params=["light", "dark"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import DESKTOP, LAPTOP, RESULT, Visit, chromium, visiting
+from browsing import DESKTOP, LAPTOP, RESULT, Visit, visiting
 from playwright.sync_api import Browser, expect
 from stack import Serve, Server
 
@@ -36,12 +36,6 @@ class Schema:
 """
 
 BRANCHES = "".join(f"a{number}: airports(limit: {number}) {{ name }} " for number in range(1, 31))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

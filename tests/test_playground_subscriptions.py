@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browsing import RUN, SERVER_GONE, Visit, chromium, visiting
+from browsing import RUN, SERVER_GONE, Visit, visiting
 from playwright.sync_api import Browser, expect
 from stack import ROOT, Serve, Server
 
@@ -58,12 +58,6 @@ class Schema:
     query: Query
     subscription: Subscription
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -15,23 +15,18 @@ import pytest
 from feed import APP, closed, subscriptions
 from gql.transport.websockets import WebsocketsTransport
 from node_clients import NodeClient, subscribing
-from stack import ROOT, Server, serving
+from stack import ROOT, Project, Server, serving
 from support import eventually
 
 WAITING = "subscription($name: String!) { waiting(name: $name) }"
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, stop_services: Callable[[Path], None]
-) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("clients")
-    (folder / "feed_app.py").write_text(APP)
-    with serving("--graphql", "feed_app:Schema", cwd=folder) as server:
+def server(new_project: Project) -> Iterator[Server]:
+    with serving("--graphql", "feed_app:Schema", cwd=new_project({"feed_app.py": APP})) as server:
         # It answers once it has started, which takes long on a busy machine.
         server.graphql("{ hello }")
         yield server
-    stop_services(folder)
 
 
 def _url(server: Server, kind: str) -> str:

@@ -13,14 +13,14 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from feed import APP, CURRENT, subscriptions
 from frames import TEXT, Raw, frame, handshake
-from stack import Line, Server, serving
+from stack import Line, Project, Server, serving
 from support import eventually
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -49,16 +49,12 @@ STORM = APP.replace(
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, stop_services: Callable[[Path], None]
-) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("storm")
-    (folder / "feed_app.py").write_text(STORM)
+def server(new_project: Project) -> Iterator[Server]:
+    folder = new_project({"feed_app.py": STORM})
     with serving("--graphql", "feed_app:Schema", "--websocket-grace", "1s", cwd=folder) as server:
         # It answers once it has started, which takes long on a busy machine.
         server.graphql("{ hello }")
         yield server
-    stop_services(folder)
 
 
 def ask(server: Server, query: str) -> Any:

@@ -7,14 +7,14 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from feed import APP, CURRENT, LEGACY, client, closed, opened, subscriptions
 from frames import TEXT, frame, handshake, raw
-from stack import Serve, Server, serving
+from stack import Project, Serve, Server, serving
 from support import eventually
 from websockets.exceptions import InvalidStatus
 
@@ -22,11 +22,8 @@ WAITING = "subscription($name: String!) { waiting(name: $name) }"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, stop_services: Callable[[Path], None]) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("feed")
-    (folder / "feed_app.py").write_text(APP)
-    yield folder
-    stop_services(folder)
+def folder(new_project: Project) -> Path:
+    return new_project({"feed_app.py": APP})
 
 
 @pytest.fixture(scope="module")
