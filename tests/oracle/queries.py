@@ -185,6 +185,8 @@ class Writer:
             # A variable that may be null fits where a default comes between; but then it must not be null.
             initial = self._literal(kind, 0, constant=True)
             declared = kind.of_type if not is_boolean else kind
+            if not is_boolean and pick.random() < 0.02:
+                initial = "null"
         elif not isinstance(kind, GraphQLNonNull):
             if pick.random() < 0.3:
                 initial = self._literal(kind, 0, constant=True)

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
+use apollo_compiler::ast::{Definition, Document, VariableDefinition};
 use apollo_compiler::collections::HashMap;
 use apollo_compiler::executable::Operation;
 use apollo_compiler::parser::{Parser, SourceMap, SourceSpan};
 use apollo_compiler::response::{GraphQLError, JsonMap};
 use apollo_compiler::schema::{ExtendedType, Implementers};
 use apollo_compiler::validation::{DiagnosticList, Valid};
-use apollo_compiler::{ExecutableDocument, Name, Schema as Parsed, introspection};
+use apollo_compiler::{ExecutableDocument, Name, Node, Schema as Parsed, introspection};
 
 use crate::error::{Location, RequestError, RequestErrorCode, RequestProblem, SchemaError};
 use crate::limits;
@@ -199,9 +200,21 @@ impl TypeSystem {
             request_error(code, &invalid.errors)
         })?;
         limits::tree::check(&syntax, options)?;
-        syntax
-            .to_executable_validate(&self.schema)
-            .map_err(|invalid| request_error(RequestErrorCode::ValidationFailed, &invalid.errors))
+        self.validated(&syntax)
+            .map_err(|errors| request_error(RequestErrorCode::ValidationFailed, &errors))
+    }
+
+    /// Validates a document.
+    pub(crate) fn validated(&self, syntax: &Document) -> Result<Valid<ExecutableDocument>, DiagnosticList> {
+        let validated = |syntax: &Document| {
+            let document = syntax.to_executable_validate(&self.schema);
+            document.map_err(|invalid| invalid.errors)
+        };
+        let document = validated(syntax)?;
+        if let Some(syntax) = without_null_defaults(syntax) {
+            validated(&syntax)?;
+        }
+        Ok(document)
     }
 
     /// Refuses introspection that would grow without bounds.
@@ -266,6 +279,36 @@ impl TypeSystem {
     pub(crate) fn type_named(&self, name: &str) -> Option<&ExtendedType> {
         self.schema.types.get(name)
     }
+}
+
+/// The document without the defaults of variables that are null, if there are such.
+///
+/// A variable with such a default may not stand where null is not allowed, but for apollo-compiler a default is a
+/// default.
+fn without_null_defaults(document: &Document) -> Option<Document> {
+    let is_null = |variable: &Node<VariableDefinition>| {
+        variable
+            .default_value
+            .as_ref()
+            .is_some_and(|value| value.is_null())
+    };
+    let mut without = None;
+    for (number, definition) in document.definitions.iter().enumerate() {
+        let Definition::OperationDefinition(operation) = definition else {
+            continue;
+        };
+        if !operation.variables.iter().any(is_null) {
+            continue;
+        }
+        let without = without.get_or_insert_with(|| document.clone());
+        if let Some(Definition::OperationDefinition(operation)) = without.definitions.get_mut(number) {
+            let variables = operation.make_mut().variables.iter_mut();
+            for variable in variables.filter(|variable| is_null(variable)) {
+                variable.make_mut().default_value = None;
+            }
+        }
+    }
+    without
 }
 
 fn request_error(code: RequestErrorCode, list: &DiagnosticList) -> RequestError {

@@ -289,8 +289,8 @@ impl Files {
         if document.definitions.is_empty() {
             return;
         }
-        match document.to_executable_validate(&schema.inner.types.schema) {
-            Err(invalid) => self.take_down(number, &invalid.errors, problems),
+        match schema.inner.types.validated(&document) {
+            Err(errors) => self.take_down(number, &errors, problems),
             Ok(valid) => {
                 for operation in file.operations() {
                     if let Err(error) = self.plan(schema, number, operation, &valid) {

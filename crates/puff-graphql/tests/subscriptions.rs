@@ -215,6 +215,21 @@ async fn a_source_that_fails_ends_with_its_error() {
 }
 
 #[tokio::test]
+async fn a_source_may_fail_before_its_first_event_or_have_none() {
+    let engine = engine();
+    let steps: [Step; 1] = [|_| Event::Failed(FieldError::new("FORBIDDEN", "not you"))];
+    let answers = all(&engine, "subscription { ticks }", "first", &steps).await;
+    assert_eq!(answers.len(), 1);
+    assert_eq!(answers[0].get("data"), None);
+    assert_eq!(answers[0]["errors"][0]["extensions"]["code"], "FORBIDDEN");
+    assert!(
+        all(&engine, "subscription { ticks }", "none", &[])
+            .await
+            .is_empty()
+    );
+}
+
+#[tokio::test]
 async fn a_subscription_has_one_root_field() {
     let engine = engine();
     for query in [

@@ -163,3 +163,27 @@ async fn fields_that_are_no_part_of_the_schema_are_not_valid() {
         );
     }
 }
+
+#[tokio::test]
+async fn fragments_beside_each_other_merge_at_every_depth() {
+    let (answer, _) = run(
+        "{ a ...One ...Two }
+         fragment One on Query { b deep { b inner: deeper { b } } }
+         fragment Two on Query { deep { c inner: deeper { c } } pic }",
+        None,
+    )
+    .await;
+    let inner = json!([{"b": "Boring", "c": ["x", null]}, null]);
+    let deep = json!({"b": "B", "inner": inner, "c": ["Contrived", null, "Confusing"]});
+    assert_eq!(
+        answer,
+        json!({"data": {"a": "Apple", "b": "Banana", "deep": deep, "pic": "{}"}})
+    );
+}
+
+#[tokio::test]
+async fn definitions_of_types_are_no_part_of_a_request() {
+    let (answer, outcome) = run("{ a } type Query { bar: String }", None).await;
+    assert!(answer.get("data").is_none(), "{answer}");
+    assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+}

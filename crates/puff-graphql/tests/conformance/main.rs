@@ -1,8 +1,8 @@
 //! The behaviours that the reference implementation, graphql-js, tests of its executor, one for one.
 //!
 //! Each module stands for one of its test files: `nonnull`, `lists`, `mutations`, `variables`, `abstract` and
-//! `union-interface` (`abstract_types`), `directives`, `oneof`, `executor`. Abstract types have more tests in
-//! `tests/abstract_types.rs`.
+//! `union-interface` (`abstract_types`), `directives`, `oneof`, `executor`, `resolve`, `schema`. Abstract types have
+//! more tests in `tests/abstract_types.rs`; `subscribe` is `tests/subscriptions.rs`, which needs sources of events.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 #[path = "../support/mod.rs"]
@@ -15,6 +15,8 @@ mod lists;
 mod mutations;
 mod nonnull;
 mod one_of;
+mod resolve;
+mod schema;
 mod variables;
 
 use puff_graphql::{Call, FieldError, Resolved, Value};

@@ -111,3 +111,11 @@ async fn a_null_that_stays_below_does_not_keep_the_rest_from_running() {
     assert_eq!(answer["data"], json!({"a": null, "b": {"number": 3}}));
     assert_eq!(paths(&answer), [json!(["a", "strict"])]);
 }
+
+#[tokio::test]
+async fn a_field_that_is_no_mutation_is_not_valid_and_nothing_runs() {
+    let engine = engine();
+    let answer = ask(&engine, "mutation { a: change(to: 1) { number } thisIsIllegal }").await;
+    assert!(answer.get("data").is_none(), "{answer}");
+    assert!(log(&engine).is_empty());
+}

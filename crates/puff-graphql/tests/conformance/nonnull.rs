@@ -139,7 +139,12 @@ async fn an_argument_that_must_not_be_null_is_given() {
 #[tokio::test]
 async fn an_argument_that_must_not_be_null_is_missing_or_null() {
     // Without a variable between, the document is not valid.
-    for query in ["{ withArg }", "{ withArg(cannotBeNull: null) }"] {
+    for query in [
+        "{ withArg }",
+        "{ withArg(cannotBeNull: null) }",
+        "query($cannotBeNull: String) { withArg(cannotBeNull: $cannotBeNull) }",
+        "query($cannotBeNull: String = null) { withArg(cannotBeNull: $cannotBeNull) }",
+    ] {
         let answer = ask(&engine(false), query).await;
         assert!(answer.get("data").is_none(), "{query}");
         assert!(message(&answer).contains("cannotBeNull"), "{query}: {answer}");
@@ -160,4 +165,28 @@ async fn an_argument_that_must_not_be_null_is_missing_or_null() {
     let answer = ask_with(&engine(false), query, json!({"v": null})).await;
     assert_eq!(answer["data"], json!({"withDefault": null}));
     assert_eq!(paths(&answer), [json!(["withDefault"])]);
+}
+
+#[tokio::test]
+async fn the_path_of_an_error_goes_down_to_its_field_by_the_names_of_the_answer() {
+    let place = [json!(["n", "a", "b", "c"])];
+    both(
+        "{ n: nest { a: nestMust { b: nestMust { c: must } } } }",
+        json!({"n": null}),
+        &place,
+        &place,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn each_object_beside_another_has_its_error() {
+    let places = [json!(["nest", "x", "must"]), json!(["nest", "y", "must"])];
+    both(
+        "{ nest { x: nest { must } other y: nest { nest { other } must } } }",
+        json!({"nest": {"x": null, "other": "fine", "y": null}}),
+        &places,
+        &places,
+    )
+    .await;
 }

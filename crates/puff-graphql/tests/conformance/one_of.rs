@@ -94,3 +94,30 @@ async fn variables_with_more_less_or_null_are_refused() {
             .contains("`$in[1]`")
     );
 }
+
+/// As everywhere where null is not allowed: a variable that may be null needs a default, and must not be null.
+#[tokio::test]
+async fn a_variable_for_the_field_must_have_a_value() {
+    let query = "query($b: Int = 1) { test(input: {b: $b}) }";
+    accepted(query, json!({}), r#"{"input":{"b":1}}"#).await;
+    accepted(query, json!({"b": 4}), r#"{"input":{"b":4}}"#).await;
+    let answer = ask_with(&engine(), query, json!({"b": null})).await;
+    assert_eq!(answer["data"], json!({"test": null}));
+    assert_eq!(super::paths(&answer), [json!(["test"])]);
+    for query in [
+        "query($b: Int) { list(input: [{b: $b}]) }",
+        "query($b: Int) { list(input: {b: $b}) }",
+        "query($b: Int = null) { test(input: {b: $b}) }",
+    ] {
+        refused(query, json!({"b": 1})).await;
+    }
+}
+
+#[tokio::test]
+async fn one_alone_is_a_list_of_one() {
+    let told = r#"{"input":[{"b":1}]}"#;
+    accepted("{ list(input: {b: 1}) }", json!({}), told).await;
+    let query = "query($in: [One!]) { list(input: $in) }";
+    accepted(query, json!({"in": {"b": 1}}), told).await;
+    accepted("query($b: Int!) { list(input: {b: $b}) }", json!({"b": 1}), told).await;
+}
