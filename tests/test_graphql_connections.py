@@ -525,7 +525,7 @@ def test_a_cursor_of_another_order_or_with_other_values(server: Server) -> None:
         assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT", wrong
     # What PostgreSQL refuses for another reason is what it is.
     answer = server.graphql(query, rows=SOME, order="nope", after=None)
-    assert answer["errors"][0]["extensions"] == {"code": "SQL_ERROR", "sqlstate": "42703"}
+    assert answer["errors"][0]["extensions"]["sqlstate"] == "42703"
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,8 @@ class Query:
 
     constant = graphql.sql("int | None", "SELECT 1 AS constant", permission=signed_in)
 
+    entries = graphql.sql("int", "SELECT count(*)::int AS entries FROM entry")
+
     @classmethod
     def log(cls, context, /) -> list[list[str]]:
         log = [ASKED[:], DONE[:]]
@@ -221,9 +223,19 @@ class Query:
         return log
 
 
+@dataclass
+class Entry:
+    id: int
+    hidden: Annotated[int | None, graphql.field(permission=staff)]
+
+
 @graphql.type(permission=signed_in)
 @dataclass
 class Mutation:
+    @classmethod
+    def enter(cls, context, /) -> tuple[Entry | None, str, list]:
+        return ..., "INSERT INTO entry VALUES (1) RETURNING id, id AS hidden", []
+
     @classmethod
     def write(cls, context, /, text: str) -> str | None:
         DONE.append(f"write {text}")
@@ -284,7 +296,8 @@ def folder(puff: Run) -> Iterator[Path]:
                 "email: Annotated[str | None, graphql.field(permission=few)]",
             )
         )
-        result = puff("python", "-c", "import puff; puff.global_postgres().query('SELECT 1')", cwd=folder)
+        table = "import puff; puff.global_postgres().script('CREATE TABLE entry (id int)')"
+        result = puff("python", "-c", table, cwd=folder)
         assert result.returncode == 0, result.stderr
         yield folder
 
@@ -432,6 +445,23 @@ def test_a_refused_mutation_does_nothing(server: Server) -> None:
         ["write a"],
     )
     assert ask(server, query, "staff")["data"] == {"write": "a", "erase": True, "pay": {"amount": 1}}
+
+
+def test_an_atomic_mutation_whose_answer_is_refused_is_undone(folder: Path, serve: Serve) -> None:
+    with serve(
+        "--graphql", "app:Schema", cwd=folder, env={"PUFF_GRAPHQL_ATOMIC_MUTATIONS": "true"}
+    ) as server:
+        answer = ask(server, 'mutation { enter { id hidden } write(text: "b") erase(id: 1) }', "7")
+        assert answer["data"] == {"enter": None, "write": "b", "erase": None}
+        found = {error["path"][0]: error["extensions"] for error in answer["errors"]}
+        # What is refused at the root had nothing to undo, and undoes nothing of the others.
+        assert found == {
+            "enter": {"code": "FORBIDDEN", "rolled_back": True},
+            "erase": {"code": "FORBIDDEN"},
+        }
+        assert ask(server, "{ entries }") == {"data": {"entries": 0}}
+        assert ask(server, "mutation { enter { id } erase(id: 1) }", "7")["data"]["enter"] == {"id": 1}
+        assert ask(server, "{ entries }") == {"data": {"entries": 1}}
 
 
 def test_a_refused_subscription_does_not_begin(server: Server) -> None:
