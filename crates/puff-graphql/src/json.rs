@@ -164,12 +164,17 @@ pub(crate) fn number(text: &str) -> Value {
     let digits = significant(text);
     match text.parse::<f64>() {
         Ok(number) if number.is_normal() && digits.len() <= SAFE_DIGITS => Value::Float(number),
-        // The shortest text that stands for this double: if its digits are others, some would be lost.
-        Ok(number) if number.is_finite() && significant(&format!("{number:e}")) == digits => {
+        // What would be written for this double: if its digits are others, some would be lost.
+        Ok(number) if written(number).is_some_and(|text| significant(&text) == digits) => {
             Value::Float(number)
         }
         _ => big(),
     }
+}
+
+/// A double as answers have it; of two texts that are equally short, `format!` may take the other.
+fn written(number: f64) -> Option<String> {
+    Some(serde_json::Number::from_f64(number)?.to_string())
 }
 
 /// The digits of a number without zeros at either end.
@@ -207,6 +212,13 @@ mod tests {
 
     fn read(text: &str) -> Result<Value, JsonError> {
         Value::from_json(text.as_bytes())
+    }
+
+    #[test]
+    fn of_two_shortest_texts_the_written_one_is_the_double() {
+        assert_eq!(read("-1723336425445441.2"), Ok(Value::Float(-1723336425445441.2)));
+        let other = "-1723336425445441.3";
+        assert_eq!(read(other), Ok(Value::Big(other.into())));
     }
 
     #[test]
