@@ -27,6 +27,7 @@ _SHORT_WORKLOADS = ("wsgi_hello", "sleep", "pgsleep", "gql_nested", "gql_hello")
 _SHORT_PEERS = (
     "puff",
     "puff-native",
+    "puff-constant",
     "granian",
     "granian-256t",
     "gunicorn-gevent",

@@ -19,18 +19,19 @@ class Bar:
     find: Callable[[Results], float | None]
 
 
-def _beside(workload: str, peer: str, most: float, what: str, measure: Measure) -> Bar:
-    """A figure of Puff's under load at most `most` times the peer's."""
+def _beside(workload: str, peer: str, most: float, what: str, measure: Measure, ours: str = "puff") -> Bar:
+    """A figure of Puff's under load at most `most` times the peer's; `ours` is one of Puff's entries."""
 
     def find(results: Results) -> float | None:
-        puff, other = _measured(results, workload, "puff"), _measured(results, workload, peer)
+        puff, other = _measured(results, workload, ours), _measured(results, workload, peer)
         return puff.ratio(other, measure) if puff is not None and other is not None else None
 
-    return Bar(f"{workload}: {what} x {peer}", most, find)
+    entry = "" if ours == "puff" else f", {ours}"
+    return Bar(f"{workload}{entry}: {what} x {peer}", most, find)
 
 
-def _cpu(workload: str, peer: str, most: float) -> Bar:
-    return _beside(workload, peer, most, "CPU per request", lambda round: round.cpu_us)
+def _cpu(workload: str, peer: str, most: float, ours: str = "puff") -> Bar:
+    return _beside(workload, peer, most, "CPU per request", lambda round: round.cpu_us, ours)
 
 
 def _cpu_with_database(workload: str, peer: str, most: float) -> Bar:
@@ -94,6 +95,7 @@ BARS = (
     _cpu("gql_flat", "axum-layers", 1.15),
     _cpu_with_database("gql_flat", "axum-onesql", 1.0),
     _cpu("gql_hello", "async-graphql", 1.1),
+    _cpu("gql_hello", "async-graphql", 0.75, ours="puff-constant"),
 )
 
 

@@ -52,6 +52,15 @@ GRAPHQL = (
         PUFF_ENVIRONMENT,
     ),
     Peer(
+        "puff-constant",
+        "gql",
+        f"{PUFF} --graphql blog_constant:Schema",
+        {"gql_hello": "/graphql"},
+        "puff",
+        "the same, the field as a constant that never enters Python",
+        PUFF_ENVIRONMENT,
+    ),
+    Peer(
         "axum-onesql",
         "gql",
         FLOOR,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use apollo_compiler::ast::{Definition, Document, VariableDefinition};
+use apollo_compiler::ast::{Definition, Document, Type, VariableDefinition};
 use apollo_compiler::collections::HashMap;
 use apollo_compiler::executable::Operation;
 use apollo_compiler::parser::{Parser, SourceMap, SourceSpan};
@@ -117,11 +117,7 @@ impl TypeSystem {
             .schema_definition
             .iter_root_operations()
             .any(|(_, root)| root.as_str() == type_name);
-        let subscription = &self.schema.schema_definition.subscription;
-        if subscription
-            .as_ref()
-            .is_some_and(|root| root.as_str() == type_name)
-        {
+        if self.is_subscription(type_name) {
             return Err(problem(
                 "a statement has no events: a subscription needs a resolver".into(),
             ));
@@ -155,6 +151,18 @@ impl TypeSystem {
             }
         }
         Ok(())
+    }
+
+    /// Whether the type is the root of subscriptions.
+    pub(crate) fn is_subscription(&self, type_name: &str) -> bool {
+        let root = &self.schema.schema_definition.subscription;
+        root.as_ref().is_some_and(|root| root.as_str() == type_name)
+    }
+
+    /// The declared type of a field of an object type or interface.
+    pub(crate) fn field_type(&self, type_name: &str, field_name: &str) -> Option<&Type> {
+        let field = self.schema.type_field(type_name, field_name).ok()?;
+        Some(&field.ty)
     }
 
     /// Type and field names of the query, mutation and subscription types.

@@ -41,6 +41,7 @@ mod array;
 mod backend;
 mod cache;
 mod cell;
+mod constant;
 mod document;
 mod engine;
 mod error;

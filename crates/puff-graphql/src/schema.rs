@@ -5,10 +5,12 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::backend::{Join, ResolverId};
+use crate::constant::Constants;
 use crate::document::TypeSystem;
 use crate::error::SchemaError;
 use crate::options::SchemaOptions;
 use crate::permission::PermissionId;
+use crate::plan::Leaf;
 use crate::value::Value;
 
 /// A schema with its resolvers and limits: immutable, shared, cheap to clone.
@@ -35,6 +37,7 @@ pub(crate) struct SchemaInner {
     pub(crate) options: SchemaOptions,
     sdl: String,
     resolvers: HashMap<String, HashMap<String, ResolverKind>>,
+    pub(crate) constants: Constants,
     /// The value of each enum that a text means.
     enums: Enums,
     cells: Cells,
@@ -74,6 +77,8 @@ pub enum ResolverKind {
     Column(String),
     /// An object that is the row which has the field, seen as another type; of host objects the attribute.
     Itself,
+    /// Always this value: a leaf, or a list of leaves.
+    Constant(Value),
 }
 
 /// What a schema says beyond its SDL and its resolvers.
@@ -181,8 +186,8 @@ impl Schema {
     /// Builds a schema from SDL and the resolvers of its fields.
     ///
     /// # Errors
-    /// When the SDL does not parse or validate, when a resolver does not fit it, or when a field of a root
-    /// type has no resolver, or one of the subscription type a statement.
+    /// When the SDL does not parse or validate, when a resolver or a constant does not fit it, or when a field of a
+    /// root type has no resolver, or one of the subscription type a statement or a constant.
     pub fn build(
         sdl: &str,
         resolvers: Vec<FieldResolver>,
@@ -217,7 +222,10 @@ impl Schema {
             match &kind {
                 ResolverKind::Sql(sql) => types.check_sql(&type_name, &field_name, sql)?,
                 ResolverKind::Itself => types.check_itself(&type_name, &field_name)?,
-                ResolverKind::Call(_) | ResolverKind::Attribute(_) | ResolverKind::Column(_) => {}
+                ResolverKind::Call(_)
+                | ResolverKind::Attribute(_)
+                | ResolverKind::Column(_)
+                | ResolverKind::Constant(_) => {}
             }
             let fields = by_type.entry(type_name.clone()).or_default();
             if fields.insert(field_name.clone(), kind).is_some() {
@@ -229,7 +237,11 @@ impl Schema {
         }
         for (type_name, field_name) in types.root_fields() {
             let kind = by_type.get(type_name).and_then(|fields| fields.get(field_name));
-            if !matches!(kind, Some(ResolverKind::Call(_) | ResolverKind::Sql(_))) {
+            let gives = matches!(
+                kind,
+                Some(ResolverKind::Call(_) | ResolverKind::Sql(_) | ResolverKind::Constant(_))
+            );
+            if !gives {
                 let (type_name, field_name) = (type_name.to_owned(), field_name.to_owned());
                 return Err(SchemaError::MissingResolver {
                     type_name,
@@ -238,17 +250,28 @@ impl Schema {
             }
         }
         let sdl = types.to_sdl();
+        let mut inner = SchemaInner {
+            types,
+            options,
+            sdl,
+            resolvers: by_type,
+            constants: Constants::default(),
+            enums,
+            cells,
+            permissions,
+            costs,
+        };
+        let mut constants = Constants::default();
+        for (type_name, fields) in &inner.resolvers {
+            for (field_name, kind) in fields {
+                if let ResolverKind::Constant(value) = kind {
+                    constants.add(&inner, type_name, field_name, value)?;
+                }
+            }
+        }
+        inner.constants = constants;
         Ok(Self {
-            inner: Arc::new(SchemaInner {
-                types,
-                options,
-                sdl,
-                resolvers: by_type,
-                enums,
-                cells,
-                permissions,
-                costs,
-            }),
+            inner: Arc::new(inner),
         })
     }
 
@@ -286,12 +309,34 @@ impl SchemaInner {
             .unwrap_or_default()
     }
 
+    /// The rules by which values of a scalar or enum are written; `None` for other types. `name` keeps a name.
+    pub(crate) fn leaf(&self, type_name: &str, name: &mut impl FnMut(&str) -> Arc<str>) -> Option<Leaf> {
+        let found = self.types.type_named(type_name)?;
+        if found.is_enum() {
+            return Some(Leaf::Enum {
+                name: name(type_name),
+                texts: self.enum_texts(type_name),
+            });
+        }
+        found.is_scalar().then(|| match type_name {
+            "Int" => Leaf::Int,
+            "Float" => Leaf::Float,
+            "String" => Leaf::String,
+            "Boolean" => Leaf::Boolean,
+            "ID" => Leaf::Id,
+            _ => Leaf::Custom {
+                name: name(type_name),
+                cells: self.cell_rule(type_name),
+            },
+        })
+    }
+
     /// The texts that mean values of an enum.
-    pub(crate) fn enum_texts(&self, type_name: &str) -> Arc<HashMap<Box<str>, Box<str>>> {
+    fn enum_texts(&self, type_name: &str) -> Arc<HashMap<Box<str>, Box<str>>> {
         self.enums.get(type_name).cloned().unwrap_or_default()
     }
 
-    pub(crate) fn cell_rule(&self, type_name: &str) -> CellRule {
+    fn cell_rule(&self, type_name: &str) -> CellRule {
         self.cells.get(type_name).copied().unwrap_or_default()
     }
 }

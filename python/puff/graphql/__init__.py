@@ -8,6 +8,7 @@ from __future__ import annotations
 from . import scalars
 from ._borrow import borrow_db_context
 from ._connections import Connection, Edge, PageInfo, connection
+from ._constants import Constant, constant
 from ._load import load_schema
 from ._objects import JSON, BigInt, EmptyObject
 from ._options import Private, enum, field, input, interface, type, union
@@ -33,6 +34,7 @@ __all__ = [
     "BigInt",
     "Connection",
     "ConnectionRejected",
+    "Constant",
     "ConstantSql",
     "Edge",
     "EmptyObject",
@@ -50,6 +52,7 @@ __all__ = [
     "borrow_db_context",
     "build_schema",
     "connection",
+    "constant",
     "enum",
     "field",
     "input",

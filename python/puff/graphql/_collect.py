@@ -26,6 +26,7 @@ from ._annotations import (
     parse_stream,
 )
 from ._connections import Connection, PageOptions, check_pages, page_options
+from ._constants import Constant
 from ._costs import check_costs, forbid_costs
 from ._docs import describe_class, describe_function
 from ._enums import read_enum
@@ -171,7 +172,7 @@ class _Collector:
         is_root = form in self._classes.roots.values()
         for name, field in data_fields(cls).items():
             where = place_of(cls, name)
-            if isinstance(field.default, (types.FunctionType, types.MethodType, ConstantSql)):
+            if isinstance(field.default, (types.FunctionType, types.MethodType, ConstantSql, Constant)):
                 raise where.error(declared_twice(name, field.default))
             self._job(slots, where, self._data_field(form, name, field, where, is_root))
         for name in resolver_names(cls):
@@ -244,7 +245,8 @@ class _Collector:
             if is_root:
                 raise Problem(
                     "a data field needs a parent to be read from, and a root class has none",
-                    "Turn it into a resolver: a @classmethod that returns the value, or sql(...)",
+                    "Turn it into a resolver: a @classmethod that returns the value, constant(...), "
+                    "or sql(...)",
                 )
             return Field(name, self._output(parsed), where, options, self._doc(options.description, where))
 
@@ -293,6 +295,8 @@ class _Collector:
             found = self._resolvers.get((owner, name))
             if found is None:
                 if isinstance(raw, ConstantSql):
+                    found = self._statement(owner, name, raw, root, where)
+                elif isinstance(raw, Constant):
                     found = self._constant(owner, name, raw, root, where)
                 else:
                     found = self._resolver(owner, name, raw, root, where)
@@ -367,6 +371,18 @@ class _Collector:
         return argument
 
     def _constant(
+        self, owner: ClassForm, name: str, constant: Constant, root: str | None, where: Where
+    ) -> Field:
+        if root == "subscription":
+            raise Problem("a subscription cannot be a constant", "Write a generator that yields its events")
+        form = parse(constant.returns, self._scope(owner, where))
+        options = constant.options
+        check(options.permission)
+        description = self._doc(options.description, where)
+        source = Source("value", constant)
+        return Field(name, self._output(form), where, options, description, source=source)
+
+    def _statement(
         self, owner: ClassForm, name: str, constant: ConstantSql, root: str | None, where: Where
     ) -> Field:
         if root == "subscription":
@@ -387,7 +403,7 @@ class _Collector:
         return Field(name, self._output(form, is_rows=True), where, options, description, source=source)
 
     def _doc(self, given: str | None, where: Where) -> str:
-        """Return the description of a data field or SQL constant, from the class if none is given."""
+        """Return the description of a data field or constant, from the class if none is given."""
         if given is not None:
             return given
         if where.cls not in self._docs:

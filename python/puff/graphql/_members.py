@@ -7,6 +7,7 @@ import inspect
 import types
 from typing import Any
 
+from ._constants import Constant
 from ._model import MISSING
 from ._options import field_options
 from ._sql import ConstantSql
@@ -22,14 +23,14 @@ def data_fields(cls: type, *, private: bool = False) -> dict[str, dataclasses.Fi
 
 
 def resolver_names(cls: type) -> list[str]:
-    """Return the public methods and SQL constants of a class, those of its bases first."""
+    """Return the public methods, SQL constants and constants of a class, those of its bases first."""
     fields = data_fields(cls)
     names: dict[str, None] = {}
     for base in reversed(cls.__mro__[:-1]):
         for name in vars(base):
             if not name.startswith("_") and name not in fields:
                 names.setdefault(name)
-    kinds = (ConstantSql, classmethod, staticmethod, types.FunctionType, property)
+    kinds = (ConstantSql, Constant, classmethod, staticmethod, types.FunctionType, property)
     found = ((name, inspect.getattr_static(cls, name)) for name in names)
     return [name for name, raw in found if isinstance(raw, kinds) and not field_options(raw).private]
 
@@ -47,9 +48,10 @@ def place_of(cls: type, name: str) -> Where:
 
 
 def declared_twice(name: str, default: object) -> Problem:
-    if isinstance(default, ConstantSql):
+    if isinstance(default, (ConstantSql, Constant)):
+        call = "sql(...)" if isinstance(default, ConstantSql) else "constant(...)"
         return Problem(
-            "sql(...) is the default value of a data field here", f"Remove the type hint: `{name} = sql(...)`"
+            f"{call} is the default value of a data field here", f"Remove the type hint: `{name} = {call}`"
         )
     return Problem(
         f"{name!r} is declared twice, as a data field and as a resolver", "Remove one of them or rename it"

@@ -11,6 +11,7 @@ from typing import Any
 from . import scalars
 from ._annotations import ClassForm, Form, Returns, UnionForm
 from ._connections import PageOptions
+from ._constants import Constant
 from ._options import NO_OPTIONS, FieldOptions
 from ._sql import ConstantSql
 from ._where import Where
@@ -40,7 +41,7 @@ class Argument(Member):
 
 @dataclass(frozen=True)
 class Source:
-    """How a field with a resolver gets its data: a bound function, or constant SQL.
+    """How a field with a resolver gets its data: a bound function, constant SQL, or a constant.
 
     Types that inherit a resolver from an interface have the same one, and so the same ``Source``.
     ``method_of`` is the class of an instance method, which is called for each parent. ``pages`` says how the
@@ -48,7 +49,7 @@ class Source:
     """
 
     returns: Returns
-    behind: Callable[..., Any] | ConstantSql
+    behind: Callable[..., Any] | ConstantSql | Constant
     takes_parents: bool = False
     method_of: type | None = None
     pages: PageOptions | None = None

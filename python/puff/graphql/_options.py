@@ -42,7 +42,7 @@ class FieldOptions:
         if not callable(function):
             raise TypeError(
                 f"graphql.field(...) decorates a resolver, not a {builtins.type(resolver).__name__}; "
-                "sql(...) takes all of its words itself"
+                "sql(...) and constant(...) take all of their words themselves"
             )
         setattr(function, _MARK, self)
         return resolver

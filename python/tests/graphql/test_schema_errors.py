@@ -267,7 +267,7 @@ CASES: dict[str, tuple[str, str, str]] = {
         query("version: str = '1'  # HERE"),
         "Query.version",
         "a data field needs a parent to be read from, and a root class has none. Turn it into a resolver: a "
-        "@classmethod that returns the value, or sql(...)",
+        "@classmethod that returns the value, constant(...), or sql(...)",
     ),
     "declared twice": (
         query(

@@ -74,6 +74,8 @@ pub(crate) enum Bound {
     Typename,
     /// The answer to an introspection field.
     Introspected,
+    /// The JSON is in the plan.
+    Constant,
     Cell {
         column: usize,
         writer: CellWriter,

@@ -318,6 +318,7 @@ impl<'x, B: Backend> Execution<'x, B> {
         match (&field.source, source) {
             (Source::Typename, _) => Bound::Typename,
             (Source::Introspection, _) => Bound::Introspected,
+            (Source::Constant(_), _) => Bound::Constant,
             (Source::Child { .. }, _) => Bound::Child,
             (Source::Attribute { name, .. }, Objects::Rows(rows)) => {
                 bind_to_rows::<B>(field, name, &**rows, conversions)

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use apollo_compiler::ast::{FieldDefinition, OperationType, Type, Value as Literal};
 use apollo_compiler::executable::{Field, Operation};
 use apollo_compiler::parser::SourceMap;
-use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Node};
 use hashbrown::{HashMap, HashSet};
@@ -184,6 +183,8 @@ enum FieldSource {
         column: Arc<str>,
     },
     Itself(Arc<str>),
+    /// Always this JSON.
+    Constant(Arc<[u8]>),
 }
 
 impl<'d> Builder<'d> {
@@ -330,70 +331,69 @@ impl<'d> Builder<'d> {
         let source = match &*first.name {
             "__typename" => Source::Typename,
             "__schema" | "__type" => Source::Introspection,
-            _ => match (self.source(&name, layer, type_number), &leaf) {
-                (
-                    FieldSource::Attribute {
-                        attribute,
-                        column: name,
+            _ => 'source: {
+                let below = match (self.source(&name, layer, type_number), &leaf) {
+                    (FieldSource::Constant(json), _) => break 'source Source::Constant(json),
+                    (
+                        FieldSource::Attribute {
+                            attribute,
+                            column: name,
+                        },
+                        Some(_),
+                    ) => {
+                        let value = Wanted {
+                            shape: shape.clone(),
+                            kind: WantedKind::Leaf {
+                                type_name: self.name(definition.ty.inner_named_type()),
+                            },
+                        };
+                        let column = leaf_column(
+                            &mut layer.wanted,
+                            attribute.clone(),
+                            type_number,
+                            value,
+                            Some(condition),
+                        );
+                        break 'source Source::Attribute { name, column };
+                    }
+                    (FieldSource::Attribute { column: name, .. }, None) => ChildSource::Attribute {
+                        name,
+                        or_itself: false,
                     },
-                    Some(_),
-                ) => {
-                    let value = Wanted {
-                        shape: shape.clone(),
-                        kind: WantedKind::Leaf {
-                            type_name: self.name(definition.ty.inner_named_type()),
-                        },
-                    };
-                    let column = leaf_column(
-                        &mut layer.wanted,
-                        attribute.clone(),
-                        type_number,
-                        value,
-                        Some(condition),
-                    );
-                    Source::Attribute { name, column }
-                }
-                (source, _) => {
-                    let source = match source {
-                        FieldSource::Attribute { column: name, .. } => ChildSource::Attribute {
-                            name,
-                            or_itself: false,
-                        },
-                        FieldSource::Itself(name) => ChildSource::Attribute {
-                            name,
-                            or_itself: true,
-                        },
-                        FieldSource::Resolver(kind) => {
-                            let variables = &self.collector.variables;
-                            let arguments = compile_arguments(
-                                &self.schema.types,
-                                definition,
-                                first,
-                                variables,
-                                self.literals,
-                            )?;
-                            ChildSource::Resolver(kind, arguments)
-                        }
-                    };
-                    let one = Unplanned {
-                        name: name.clone(),
-                        field: first,
-                        type_name: definition.ty.inner_named_type(),
-                        shape: shape.clone(),
-                        source,
-                        users: Vec::new(),
-                        views: Vec::new(),
-                        path: String::new(),
-                    };
-                    let user = User {
-                        variant,
-                        condition,
-                        view: 0,
-                        permission,
-                    };
-                    layer.add(&key, one, user, occurrences)
-                }
-            },
+                    (FieldSource::Itself(name), _) => ChildSource::Attribute {
+                        name,
+                        or_itself: true,
+                    },
+                    (FieldSource::Resolver(kind), _) => {
+                        let variables = &self.collector.variables;
+                        let arguments = compile_arguments(
+                            &self.schema.types,
+                            definition,
+                            first,
+                            variables,
+                            self.literals,
+                        )?;
+                        ChildSource::Resolver(kind, arguments)
+                    }
+                };
+                let one = Unplanned {
+                    name: name.clone(),
+                    field: first,
+                    type_name: definition.ty.inner_named_type(),
+                    shape: shape.clone(),
+                    source: below,
+                    users: Vec::new(),
+                    views: Vec::new(),
+                    path: String::new(),
+                };
+                let user = User {
+                    variant,
+                    condition,
+                    view: 0,
+                    permission,
+                };
+                layer.add(&key, one, user, occurrences)
+            }
         };
         let cost = self.schema.cost(&name.type_name, &name.field_name).of_itself;
         Ok(FieldPlan {
@@ -523,24 +523,8 @@ impl<'d> Builder<'d> {
     }
 
     fn leaf(&mut self, type_name: &str) -> Option<Leaf> {
-        Some(match self.schema.types.type_named(type_name)? {
-            ExtendedType::Scalar(_) => match type_name {
-                "Int" => Leaf::Int,
-                "Float" => Leaf::Float,
-                "String" => Leaf::String,
-                "Boolean" => Leaf::Boolean,
-                "ID" => Leaf::Id,
-                _ => Leaf::Custom {
-                    name: self.name(type_name),
-                    cells: self.schema.cell_rule(type_name),
-                },
-            },
-            ExtendedType::Enum(_) => Leaf::Enum {
-                name: self.name(type_name),
-                texts: self.schema.enum_texts(type_name),
-            },
-            _ => return None,
-        })
+        let schema = self.schema;
+        schema.leaf(type_name, &mut |name| self.name(name))
     }
 
     /// Where the schema says that a field's value is; what a statement of its own needs is wanted then.
@@ -568,6 +552,11 @@ impl<'d> Builder<'d> {
                 attribute: field.field_name.clone(),
                 column: self.name(column),
             },
+            Some(ResolverKind::Constant(_)) => {
+                let json = self.schema.constants.get(&field.type_name, &field.field_name);
+                // Each constant has been written when the schema was built.
+                FieldSource::Constant(json.cloned().unwrap_or_else(|| b"null"[..].into()))
+            }
             None => attribute(field.field_name.clone()),
         }
     }
@@ -615,7 +604,7 @@ impl<'d> Builder<'d> {
 }
 
 /// The lists and nulls of a declared type.
-fn shape(declared: &Type) -> Shape {
+pub(crate) fn shape(declared: &Type) -> Shape {
     match declared {
         Type::Named(_) => Shape::One { nullable: true },
         Type::NonNullNamed(_) => Shape::One { nullable: false },

@@ -17,6 +17,7 @@ use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Node};
 use hashbrown::HashMap;
 
+pub(crate) use self::build::shape;
 pub(crate) use self::cost::Items;
 pub(crate) use self::input::{ArgumentsPlan, Check, VariablePlan};
 use crate::backend::{FieldName, ResolverId};
@@ -129,6 +130,8 @@ pub(crate) struct FieldPlan {
 pub(crate) enum Source {
     Typename,
     Introspection,
+    /// Always this JSON.
+    Constant(Arc<[u8]>),
     /// A column of the rows or an attribute of the objects that the field belongs to, with a leaf in it.
     Attribute {
         name: Arc<str>,

@@ -254,6 +254,12 @@ impl<'w, B: Backend> Writer<'w, B> {
                     .extend_from_slice(found.map_or(b"null", |(_, json)| json));
                 Ok(())
             }
+            (Bound::Constant, _) => {
+                if let Source::Constant(json) = &field.source {
+                    self.out.extend_from_slice(json);
+                }
+                Ok(())
+            }
             (Bound::Values { column }, Objects::Table(table)) => {
                 let value = table
                     .values(*column)

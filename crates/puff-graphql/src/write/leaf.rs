@@ -30,7 +30,7 @@ pub(super) fn bad_value(leaf: &Leaf, shown: &str) -> FieldError {
 }
 
 /// Appends a value that is not null and not a list as `leaf`. Nothing is appended on an error.
-pub(super) fn leaf_value(out: &mut Vec<u8>, leaf: &Leaf, value: &Value) -> Result<(), FieldError> {
+pub(crate) fn leaf_value(out: &mut Vec<u8>, leaf: &Leaf, value: &Value) -> Result<(), FieldError> {
     if let Value::Error(error) = value {
         return Err((**error).clone());
     }

@@ -252,6 +252,11 @@ impl World {
         )
     }
 
+    /// A field that always has this value.
+    pub fn always(self, field: &str, value: Value) -> Self {
+        self.field(field, ResolverKind::Constant(value))
+    }
+
     pub fn attribute(self, field: &str, name: &str) -> Self {
         self.field(field, ResolverKind::Attribute(name.into()))
     }

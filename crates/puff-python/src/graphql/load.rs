@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::backend::Resolver;
 use super::types::Types;
 use crate::call::PythonFunction;
+use crate::convert::object_to_value;
 
 /// How a schema is built and served.
 #[derive(Debug, Clone)]
@@ -203,10 +204,12 @@ fn qualified_name(function: &Bound<'_, PyAny>) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(".")
 }
 
-/// A Python function, or a statement that is written down in the schema.
+/// A Python function, or a statement or a value that is written down in the schema.
 fn resolver_kind(entry: &Bound<'_, PyAny>, id: ResolverId) -> PyResult<ResolverKind> {
-    if entry.getattr("kind")?.extract::<&str>()? != "sql" {
-        return Ok(ResolverKind::Call(id));
+    match entry.getattr("kind")?.extract::<&str>()? {
+        "sql" => {}
+        "constant" => return Ok(ResolverKind::Constant(object_to_value(&entry.getattr("value")?)?)),
+        _ => return Ok(ResolverKind::Call(id)),
     }
     let parent_keys: Vec<String> = entry.getattr("parent_keys")?.extract()?;
     let child_keys: Vec<String> = entry.getattr("child_keys")?.extract()?;
