@@ -118,6 +118,14 @@ impl<S: Poolable> PoolOf<S> {
         &self.0.config
     }
 
+    /// Waits until the server answers over one of the connections, idle or new: a sign of life.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and what the connection says of its end.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.get().await?.ask().await
+    }
+
     /// A connection, idle or new, as soon as it is this caller's turn. Must run on a Tokio runtime.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ pub use call::{CallError, PythonCall, PythonFunction};
 pub use greenlet::{BoxError, greenlet_async};
 pub use hub::{run_background, run_main};
 pub use runtime::Runtime;
-pub use services::{Opener, ServiceError, Services};
+pub use services::{OpenedPool, Opener, ServiceError, Services};
 pub use status::{HubLoad, HubStatus};
 pub use tasks::Unfinished;
 pub use waiter::Waiter;

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use puff_postgres::{Pool, PoolConfig, SessionPool};
+use puff_postgres::{Pool, PoolConfig, PoolMetrics, PoolStatus, SessionPool};
 use puff_redis::{PubSub, RedisPool};
 use thiserror::Error;
 use tokio::sync::OnceCell;
@@ -60,8 +60,48 @@ struct Inner {
     postgres: Service<Pool>,
     named_pools: BTreeMap<String, Lazy<Pool>>,
     sessions: OnceCell<SessionPool>,
+    /// Most of them; as many as the pool has connections if nobody says.
+    max_sessions: Option<usize>,
     redis: Service<RedisPool>,
     pubsub: Service<PubSub>,
+}
+
+/// A pool of either kind, for those who look after it.
+#[derive(Debug, Clone, Copy)]
+pub enum OpenedPool<'s> {
+    /// Connections that statements share.
+    Shared(&'s Pool),
+    /// Sessions that one has alone.
+    Sessions(&'s SessionPool),
+}
+
+impl OpenedPool<'_> {
+    /// What the pool is doing.
+    pub fn status(self) -> PoolStatus {
+        match self {
+            OpenedPool::Shared(pool) => pool.status(),
+            OpenedPool::Sessions(pool) => pool.status(),
+        }
+    }
+
+    /// What it has done so far.
+    pub fn metrics(self) -> PoolMetrics {
+        match self {
+            OpenedPool::Shared(pool) => pool.metrics(),
+            OpenedPool::Sessions(pool) => pool.metrics(),
+        }
+    }
+
+    /// Waits until the server answers over one of the connections.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn ping(self) -> Result<(), puff_postgres::Error> {
+        match self {
+            OpenedPool::Shared(pool) => pool.ping().await,
+            OpenedPool::Sessions(pool) => pool.ping().await,
+        }
+    }
 }
 
 /// A service that a program may have.
@@ -115,6 +155,7 @@ impl<T: Clone> Service<T> {
 pub struct ServicesBuilder {
     postgres: Option<Opener<Pool>>,
     named_pools: BTreeMap<String, Lazy<Pool>>,
+    max_sessions: Option<usize>,
     redis: Option<Opener<RedisPool>>,
     pubsub: Option<Opener<PubSub>>,
 }
@@ -129,6 +170,12 @@ impl ServicesBuilder {
     /// Opens the PostgreSQL pool called `name` by `opener`.
     pub fn postgres_named(mut self, name: impl Into<String>, opener: Opener<Pool>) -> Self {
         self.named_pools.insert(name.into(), Lazy::new(opener));
+        self
+    }
+
+    /// Most connections for requests that have one of their own; as many as the pool has if nobody says.
+    pub fn max_sessions(mut self, most: Option<usize>) -> Self {
+        self.max_sessions = most;
         self
     }
 
@@ -151,6 +198,7 @@ impl ServicesBuilder {
                 postgres: Service::new("PostgreSQL", "RuntimeConfig::set_postgres(true)", self.postgres),
                 named_pools: self.named_pools,
                 sessions: OnceCell::new(),
+                max_sessions: self.max_sessions,
                 redis: Service::new("Redis", "RuntimeConfig::set_redis(true)", self.redis),
                 pubsub: Service::new("pub-sub", "RuntimeConfig::set_pubsub(true)", self.pubsub),
             }),
@@ -172,16 +220,18 @@ impl Services {
         self.inner.postgres.get().await
     }
 
-    /// Sessions of the same server, with the same limits, for requests that need one of their own.
+    /// Sessions of the same server, with limits of the same kind, for requests that need one of their own.
     ///
     /// # Errors
     /// As [`Services::postgres`].
     pub(crate) async fn sessions(&self) -> Result<SessionPool, ServiceError> {
         let pool = self.postgres().await?;
         let make = async || {
+            let config = pool.config();
             let config = PoolConfig {
                 min_size: 0,
-                ..pool.config().clone()
+                max_size: self.inner.max_sessions.unwrap_or(config.max_size),
+                ..config.clone()
             };
             SessionPool::new(pool.server().clone(), config)
         };
@@ -227,8 +277,10 @@ impl Services {
             .filter_map(|lazy| lazy.cell.get())
     }
 
-    /// Likewise, each with a name: `default` for the one without, and `postgres.default` for one that is called so.
-    pub fn opened_pools(&self) -> impl Iterator<Item = (&str, &Pool)> {
+    /// All pools of PostgreSQL connections that are open already, each with a name: `default` for the one without,
+    /// `postgres.default` for one that is called so, and `default.borrowed` for the connections of requests that have
+    /// one of their own.
+    pub fn opened_pools(&self) -> impl Iterator<Item = (&str, OpenedPool<'_>)> {
         let unnamed = self.inner.postgres.lazy.iter().map(|lazy| ("default", lazy));
         let named = self
             .inner
@@ -238,9 +290,11 @@ impl Services {
                 "default" => ("postgres.default", lazy),
                 name => (name, lazy),
             });
-        unnamed
+        let shared = unnamed
             .chain(named)
-            .filter_map(|(name, lazy)| Some((name, lazy.cell.get()?)))
+            .filter_map(|(name, lazy)| Some((name, OpenedPool::Shared(lazy.cell.get()?))));
+        let sessions = self.inner.sessions.get().into_iter();
+        shared.chain(sessions.map(|pool| ("default.borrowed", OpenedPool::Sessions(pool))))
     }
 
     /// The Redis pool, if it is open already.

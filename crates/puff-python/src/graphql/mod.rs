@@ -7,6 +7,7 @@ mod call;
 mod cells;
 mod checks;
 mod context;
+mod counts;
 mod events;
 mod extract;
 mod failure;
@@ -31,6 +32,8 @@ use pyo3::prelude::*;
 use backend::PythonBackend;
 use context::Context;
 pub use context::RequestContext;
+use counts::Counts;
+pub use counts::{Counted, GraphQlStatus};
 pub use load::{GraphQlLoadError, GraphQlOptions, GraphQlSource};
 pub use schemas::{NoSchema, Schemas};
 pub use subscription::{Next, Subscription};
@@ -47,6 +50,7 @@ pub struct GraphQl {
     timeout: Duration,
     /// What the schema wants asked about each WebSocket.
     connect: Option<PythonFunction>,
+    counts: Counts,
 }
 
 /// What a schema says to a client that wants to connect by a WebSocket.
@@ -90,6 +94,7 @@ impl GraphQl {
             engine: Engine::new(loaded.schema, Arc::new(backend)),
             timeout,
             connect: loaded.connect,
+            counts: Counts::default(),
         })
     }
 
@@ -121,6 +126,16 @@ impl GraphQl {
     /// When the document does not fit the schema.
     pub fn kind(&self, request: &Request) -> Result<OperationKind, RequestError> {
         self.engine.kind(request)
+    }
+
+    /// What the schema's clients do.
+    pub fn status(&self) -> GraphQlStatus {
+        self.counts.status()
+    }
+
+    /// Counts a WebSocket of a client that subscribes, until what is returned is dropped.
+    pub fn count_socket(&self) -> Counted {
+        self.counts.sockets.begin()
     }
 
     /// The layers of an operation, without running it.

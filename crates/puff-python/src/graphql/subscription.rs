@@ -5,7 +5,7 @@ use std::time::Duration;
 use puff_graphql::{Event, FieldError, Request, Response};
 
 use super::backend::PythonBackend;
-use super::{Connection, Context, GraphQl, RequestContext};
+use super::{Connection, Context, Counted, GraphQl, RequestContext};
 use crate::call::CallError;
 use crate::runtime::Runtime;
 
@@ -13,6 +13,7 @@ use crate::runtime::Runtime;
 pub struct Subscription {
     inner: puff_graphql::Subscription<PythonBackend>,
     timeout: Duration,
+    _counted: Counted,
 }
 
 /// What comes next of a subscription.
@@ -63,6 +64,7 @@ impl GraphQl {
             Ok(subscribed) => Ok(Subscription {
                 inner: subscribed?,
                 timeout: self.timeout,
+                _counted: self.counts.subscriptions.begin(),
             }),
             Err(_) => Err(Box::new(self.timed_out())),
         }

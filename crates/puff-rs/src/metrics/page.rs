@@ -10,6 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use puff_postgres::{PoolMetrics, PoolStatus};
+use puff_python::graphql::GraphQlStatus;
 use puff_python::{HubLoad, HubStatus, Runtime};
 use puff_redis::RedisStatus;
 
@@ -41,6 +42,12 @@ impl Sources {
                 .opened_pools()
                 .map(|(name, pool)| (name.to_owned(), pool.status(), pool.metrics()))
                 .collect(),
+            schemas: self
+                .runtime
+                .schemas()
+                .loaded()
+                .map(|(name, graphql)| (name.unwrap_or("default").to_owned(), graphql.status()))
+                .collect(),
             redis: services.opened_redis().map(|pool| pool.status()),
             dropped: self.access_log.as_ref().map(AccessLog::dropped),
             process: Process::look(),
@@ -61,6 +68,7 @@ struct Moment {
     load: HubLoad,
     hub: Option<HubStatus>,
     pools: Vec<(String, PoolStatus, PoolMetrics)>,
+    schemas: Vec<(String, GraphQlStatus)>,
     redis: Option<RedisStatus>,
     dropped: Option<u64>,
     process: Option<Process>,
@@ -73,6 +81,7 @@ impl Collector for Moment {
         self.requests(&mut writer)?;
         self.hub(&mut writer)?;
         self.postgres(&mut writer)?;
+        self.graphql(&mut writer)?;
         if let Some(redis) = &self.redis {
             let states = [("open", redis.open as u64), ("max", redis.max_size as u64)];
             writer.gauges("puff_redis_connections", "Connections to Redis", "state", states)?;
@@ -166,12 +175,12 @@ impl Moment {
         )?;
         writer.gauge(
             "puff_websockets",
-            "Open WebSockets to Python functions",
+            "Open WebSockets, of Python functions and of subscriptions",
             under_way(&numbers.websockets_closed, &numbers.websockets_opened),
         )?;
         writer.counter(
             "puff_websockets_opened",
-            "WebSockets to Python functions that were opened",
+            "WebSockets that were opened, of Python functions and of subscriptions",
             load(&numbers.websockets_opened),
         )?;
         writer.counter(
@@ -259,6 +268,26 @@ impl Moment {
         Ok(())
     }
 
+    fn graphql(&self, writer: &mut Writer<'_, '_>) -> Result<(), fmt::Error> {
+        if self.schemas.is_empty() {
+            return Ok(());
+        }
+        for (kind, name, help, value) in SCHEMA_NUMBERS {
+            let mut family = writer.0.encode_descriptor(name, help, None, kind)?;
+            for (schema, status) in &self.schemas {
+                let labels = [("schema", schema.as_str())];
+                let mut metric = family.encode_family(&labels)?;
+                match kind {
+                    MetricType::Counter => {
+                        metric.encode_counter::<NoLabelSet, _, u64>(&value(status), None)?
+                    }
+                    _ => metric.encode_gauge(&value(status))?,
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn each_pool(
         &self,
         writer: &mut Writer<'_, '_>,
@@ -313,6 +342,35 @@ const POOL_COUNTERS: [PoolCounter; 7] = [
     ("puff_postgres_broken", "Connections that were lost", |pool| {
         pool.closed.broken as f64
     }),
+];
+
+type SchemaNumber = (MetricType, &'static str, &'static str, fn(&GraphQlStatus) -> u64);
+
+const SCHEMA_NUMBERS: [SchemaNumber; 4] = [
+    (
+        MetricType::Gauge,
+        "puff_graphql_subscriptions",
+        "Subscriptions that are under way: over WebSockets, as event streams, in process",
+        |schema| schema.subscriptions,
+    ),
+    (
+        MetricType::Counter,
+        "puff_graphql_subscriptions_started",
+        "Subscriptions that have begun",
+        |schema| schema.subscriptions_started,
+    ),
+    (
+        MetricType::Gauge,
+        "puff_graphql_websockets",
+        "Open WebSockets of clients that subscribe",
+        |schema| schema.sockets,
+    ),
+    (
+        MetricType::Counter,
+        "puff_graphql_websockets_opened",
+        "WebSockets of clients that subscribe that were opened",
+        |schema| schema.sockets_opened,
+    ),
 ];
 
 /// Single values, as they are written.

@@ -23,6 +23,8 @@ pub(crate) struct ServicePlan {
     pubsub: ServiceUse,
     pool: PoolPlan,
     named_pools: BTreeMap<String, PoolPlan>,
+    /// Most connections for GraphQL requests that have one of their own.
+    max_borrowed: Option<usize>,
     redis_url: Option<RedisConfig>,
     pubsub_url: Option<RedisConfig>,
 }
@@ -61,6 +63,7 @@ impl ServicePlan {
             pubsub: config.pubsub,
             pool: PoolPlan::new("postgres_", settings)?,
             named_pools,
+            max_borrowed: settings.get("graphql_borrow_pool_size")?,
             pubsub_url: pubsub_url.or_else(|| redis_url.clone()),
             redis_url,
         })
@@ -84,7 +87,9 @@ impl ServicePlan {
             leases: leases.clone(),
         };
         if self.postgres != ServiceUse::Off {
-            builder = builder.postgres(self.pool.opener(&private));
+            builder = builder
+                .postgres(self.pool.opener(&private))
+                .max_sessions(self.max_borrowed);
         }
         for (name, pool) in &self.named_pools {
             builder = builder.postgres_named(name, pool.opener(&private));

@@ -162,6 +162,12 @@ pub static RUNTIME_KEYS: &[Key] = &[
     )
     .default("10m"),
     key(
+        "graphql_borrow_pool_size",
+        "N",
+        "Most connections for GraphQL requests that have one of their own: borrowers, atomic mutations",
+    )
+    .default("as postgres_pool_size"),
+    key(
         "psycopg2",
         "BOOL",
         "Makes Python's import of psycopg2 give puff.postgres instead",

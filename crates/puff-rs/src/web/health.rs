@@ -104,11 +104,9 @@ impl Health {
     /// The services that are open and do not answer.
     async fn services(&self) -> Vec<String> {
         let services = self.inner.runtime.services();
-        let postgres = services.opened_pools().map(|(name, pool)| async move {
-            // An acquired connection has answered, or was opened just now.
-            let look = async { pool.get().await?.query("SELECT 1", &[]).await.map(drop) };
-            judge(format!("PostgreSQL pool {name}"), look).await
-        });
+        let postgres = services
+            .opened_pools()
+            .map(|(name, pool)| async move { judge(format!("PostgreSQL pool {name}"), pool.ping()).await });
         let redis = services
             .opened_redis()
             .map(|pool| judge("Redis".to_owned(), pool.ping()));

@@ -148,7 +148,9 @@ impl Values {
         Values(vec![
             (
                 "imports",
-                schema("use puff_rs::graphql::handlers::{handle_graphql, playground};\n"),
+                schema(
+                    "use puff_rs::graphql::handlers::{handle_graphql, handle_subscriptions, playground};\n",
+                ),
             ),
             (
                 "config",
@@ -159,8 +161,8 @@ impl Values {
             (
                 "routes",
                 schema(
-                    "\n        .get(\"/playground\", playground(\"/graphql\", \"\"))\n        .post(\"/graphql\", \
-                     handle_graphql())",
+                    "\n        .get(\"/playground\", playground(\"/graphql\", \"/subscriptions\"))\n        \
+                     .post(\"/graphql\", handle_graphql())\n        .get(\"/subscriptions\", handle_subscriptions())",
                 ),
             ),
             // rustfmt's way with chains: in one line while they fit.

@@ -89,6 +89,7 @@ impl Socket {
     /// Runs until the connection or the session ends. Dropping it ends all operations.
     pub(super) async fn run(self) {
         let pipe = self.pipe.clone();
+        let _counted = self.graphql.count_socket();
         self.talk().await;
         pipe.finish();
     }
