@@ -86,7 +86,7 @@ test-compat: $(VENV)/.package
 	@tests/compat/run core
 	@tests/compat/run --host python --engine stock backends.postgresql transactions
 
-lint: $(VENV)/.package ## formatters, clippy, rustdoc, ruff, mypy, stubs, floors
+lint: $(VENV)/.package ## formatters, clippy, rustdoc, ruff, mypy, stubs, floors, the playground's scripts
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
@@ -97,6 +97,7 @@ lint: $(VENV)/.package ## formatters, clippy, rustdoc, ruff, mypy, stubs, floors
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml puff._puff
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/floors.py
+	$(BIN)/python frontend/build.py --venv-python $(BIN)/python --lint
 
 format: $(VENV)/.tools ## formats Rust and Python
 	cargo fmt --all

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Builds the playground of Puff's server: `frontend/playground` becomes `python/puff/playground/dist`.
 
+With `--lint` it looks the sources over instead: Biome's rules, and TypeScript's strict check of their JSDoc.
+
 A machine needs no Node for this. Where none of at least version 20 is on PATH, the script installs one from
 PyPI into the virtual environment that `--venv-python` names. It does nothing when the sources are the ones
 that the present bundle was made from.
@@ -54,8 +56,12 @@ def main() -> int:
         help="Python of the environment that may get Node by pip when this machine has none",
     )
     parser.add_argument("--force", action="store_true", help="build even if nothing changed")
+    parser.add_argument("--lint", action="store_true", help="look the sources over and build nothing")
     arguments = parser.parse_args()
     try:
+        if arguments.lint:
+            lint(arguments.venv_python)
+            return 0
         build(arguments.out.resolve(), arguments.venv_python, force=arguments.force)
     except BuildError as error:
         print(f"frontend/build.py: error: {error}", file=sys.stderr)
@@ -79,7 +85,7 @@ def build(out: Path, venv_python: Path | None, *, force: bool = False) -> None:
     fresh = out.with_name(f"{out.name}.{os.getpid()}")
     try:
         print("Playground: installing its packages", flush=True)
-        run([str(node), str(npm_cli), "ci", "--loglevel=error"], cwd=SOURCE)
+        run([str(node), str(npm_cli), "ci", "--omit=dev", "--loglevel=error"], cwd=SOURCE)
         print("Playground: bundling", flush=True)
         run([str(node), "build.mjs", str(fresh)], cwd=SOURCE)
         (fresh / STAMP).write_text(digest)
@@ -88,6 +94,23 @@ def build(out: Path, venv_python: Path | None, *, force: bool = False) -> None:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     print(f"Playground: {summary(out)}")
+
+
+def lint(venv_python: Path | None) -> None:
+    """Looks the sources over.
+
+    Raises:
+        BuildError: no Node can be had, the packages cannot be installed, or something is wrong with the
+            sources; the text says what.
+    """
+    node, npm_cli = find_node(venv_python)
+    # npm writes its own list of what is there: it has all packages if it is as new as the lock file.
+    installed, locked = SOURCE / "node_modules" / ".package-lock.json", SOURCE / "package-lock.json"
+    fresh = installed.is_file() and installed.stat().st_mtime >= locked.stat().st_mtime
+    if not fresh or not (SOURCE / "node_modules" / "typescript").is_dir():
+        print("Playground: installing its packages", flush=True)
+        run([str(node), str(npm_cli), "ci", "--loglevel=error"], cwd=SOURCE)
+    run([str(node), str(npm_cli), "run", "--silent", "lint"], cwd=SOURCE)
 
 
 def source_digest() -> str:

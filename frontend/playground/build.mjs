@@ -16,13 +16,14 @@ import { build } from 'esbuild';
 /** The address under which the server offers these files. Scripts find each other relatively; only the page needs it. */
 const BASE = '/_puff/playground/';
 
-const out = process.argv[2];
+const out = process.argv[2] ?? '';
 if (!out) {
   console.error('usage: node build.mjs DIRECTORY');
   process.exit(2);
 }
 
-const common = {
+/** @satisfies {import('esbuild').BuildOptions} */
+const common = /** @type {const} */ ({
   bundle: true,
   minify: true,
   metafile: true,
@@ -30,11 +31,11 @@ const common = {
   entryNames: '[name]-[hash]',
   chunkNames: 'chunk-[hash]',
   assetNames: '[name]-[hash]',
-  target: ['es2022'],
+  target: 'es2022',
   define: { 'process.env.NODE_ENV': '"production"' },
   legalComments: 'none', // licenses.txt holds them all, in full
   logLevel: 'warning',
-};
+});
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
@@ -49,6 +50,7 @@ const workers = await build({
     'graphql-worker': 'monaco-graphql/esm/graphql.worker.js',
   },
 });
+/** @param {string} name */
 const worker = (name) => outputs(workers).find((file) => file.startsWith(`${name}-worker-`));
 
 const page = await build({
@@ -64,19 +66,40 @@ const page = await build({
   },
 });
 
-const style = outputs(page).find((file) => /^style-.*\.css$/.test(file));
-const script = outputs(page).find((file) => /^main-.*\.js$/.test(file));
+const style = output(/^style-.*\.css$/);
+const script = output(/^main-.*\.js$/);
 splitFonts(join(out, style));
 writePage(style, script);
 writeLicenses([workers, page]);
 compress();
 
-/** Names of the files that a build wrote. */
+/**
+ * The name of the page's one file that matches.
+ *
+ * @param {RegExp} pattern
+ */
+function output(pattern) {
+  const found = outputs(page).find((file) => pattern.test(file));
+  if (!found) {
+    throw new Error(`the bundler wrote no file like ${pattern}`);
+  }
+  return found;
+}
+
+/**
+ * Names of the files that a build wrote.
+ *
+ * @param {{metafile: import('esbuild').Metafile}} result
+ */
 function outputs(result) {
   return Object.keys(result.metafile.outputs).map((path) => basename(path));
 }
 
-/** Drops the style sheets that Monaco's scripts import one by one: GraphiQL's sheet already holds them all. */
+/**
+ * Drops the style sheets that Monaco's scripts import one by one: GraphiQL's sheet already holds them all.
+ *
+ * @param {import('esbuild').PluginBuild} bundler
+ */
 function leaveOutStyleOfScripts(bundler) {
   bundler.onLoad({ filter: /monaco-editor.*\.css$/ }, () => ({ contents: '', loader: 'empty' }));
 }
@@ -86,6 +109,8 @@ function leaveOutStyleOfScripts(bundler) {
  *
  * GraphiQL carries them inside its CSS, for every script of the world. As files, a browser fetches only the ones whose
  * `unicode-range` it meets, and a Content-Security-Policy need not allow `data:` fonts.
+ *
+ * @param {string} path
  */
 function splitFonts(path) {
   const css = readFileSync(path, 'utf8').replace(
@@ -101,7 +126,12 @@ function splitFonts(path) {
   writeFileSync(path, css);
 }
 
-/** Writes `index.html` with the addresses of the script and the style sheet. */
+/**
+ * Writes `index.html` with the addresses of the script and the style sheet.
+ *
+ * @param {string} styleName
+ * @param {string} scriptName
+ */
 function writePage(styleName, scriptName) {
   const html = readFileSync('index.html', 'utf8')
     .replace('<!-- styles -->', `<link rel="stylesheet" href="${BASE}${styleName}" />`)
@@ -109,7 +139,11 @@ function writePage(styleName, scriptName) {
   writeFileSync(join(out, 'index.html'), html);
 }
 
-/** Writes the licence of each package that went into the bundle: their authors ask for nothing more. */
+/**
+ * Writes the licence of each package that went into the bundle: their authors ask for nothing more.
+ *
+ * @param {{metafile: import('esbuild').Metafile}[]} results
+ */
 function writeLicenses(results) {
   const inputs = results.flatMap((result) => Object.keys(result.metafile.inputs));
   const folders = new Set(

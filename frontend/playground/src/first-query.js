@@ -21,7 +21,12 @@ const SCALARS = 4;
 const LEVELS = 2;
 
 /** Arguments that keep a list short, by the names that people give them. */
-const SHORT = { first: 5, limit: 5 };
+const SHORT = new Map([
+  ['first', 5],
+  ['limit', 5],
+]);
+
+/** @typedef {import('graphql').GraphQLField<unknown, unknown>} Field */
 
 /** Puts the query into the editor when the schema comes, if nothing else is there. Renders nothing. */
 export function FirstQuery() {
@@ -49,7 +54,14 @@ export function firstQuery(schema) {
   return root && `{\n  ${selected(root, LEVELS, '  ')}\n}`;
 }
 
-/** A field with what is chosen below it. */
+/**
+ * A field with what is chosen below it.
+ *
+ * @param {Field} field
+ * @param {number} levels
+ * @param {string} indent
+ * @returns {string}
+ */
 function selected(field, levels, indent) {
   const type = getNamedType(field.type);
   if (isLeafType(type)) {
@@ -63,23 +75,33 @@ function selected(field, levels, indent) {
   return `${field.name}${shortly(field)} {\n${lines.map((line) => `${indent}  ${line}\n`).join('')}${indent}}`;
 }
 
-/** The argument that keeps a field's list short, if it has one. */
+/**
+ * The argument that keeps a field's list short, if it has one.
+ *
+ * @param {Field} field
+ */
 function shortly(field) {
-  const limit = field.args.find(({ name, type }) => SHORT[name] && getNullableType(type) === GraphQLInt);
-  return limit ? `(${limit.name}: ${SHORT[limit.name]})` : '';
+  const limit = field.args.find(({ name, type }) => SHORT.has(name) && getNullableType(type) === GraphQLInt);
+  return limit ? `(${limit.name}: ${SHORT.get(limit.name)})` : '';
 }
 
-/** The fields that can be asked for without knowing more. */
+/**
+ * The fields that can be asked for without knowing more.
+ *
+ * @param {import('graphql').GraphQLObjectType | null | undefined} type
+ */
 function callable(type) {
   return Object.values(type?.getFields() ?? {}).filter(
     (field) => !field.args.some(isRequiredArgument) && !field.deprecationReason,
   );
 }
 
+/** @param {Field} field */
 function isList(field) {
   return isListType(getNullableType(field.type));
 }
 
+/** @param {Field} field */
 function isObject(field) {
   return isObjectType(getNamedType(field.type));
 }

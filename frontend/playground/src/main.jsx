@@ -11,6 +11,7 @@ import { Runs } from './runs.js';
 import { readSettings } from './settings.js';
 import { createFetcher } from './transport.js';
 
+/** @param {HTMLElement} place */
 function start(place) {
   const settings = readSettings();
   const runs = new Runs();
@@ -36,10 +37,12 @@ function start(place) {
   );
 }
 
-const place = document.getElementById('playground');
+const place = document.getElementById('playground') ?? document.body;
 try {
   start(place);
 } catch (error) {
-  place.innerHTML = '<p class="notice"></p>';
-  place.firstChild.textContent = `The playground cannot start: ${error.message}`;
+  const notice = document.createElement('p');
+  notice.className = 'notice';
+  notice.textContent = `The playground cannot start: ${error instanceof Error ? error.message : error}`;
+  place.replaceChildren(notice);
 }

@@ -15,15 +15,27 @@ const LONGEST_SQL = 20_000;
 const LONGEST_PARAMETER = 400;
 
 /**
+ * @typedef {import('./runs.js').Runs} Runs
+ * @typedef {import('./runs.js').Run} Run
+ * @typedef {import('./runs.js').Trace} Trace
+ * @typedef {import('./runs.js').Layer} Layer
+ * @typedef {Layer & {depth: number, key: string, label: string}} Row  a layer in its place in the tree
+ */
+
+/**
  * The panel as a plugin of GraphiQL.
  *
- * @param {import('./runs.js').Runs} runs
+ * @param {Runs} runs
  */
 export function planPlugin(runs) {
   return { title: TITLE, icon: PlanIcon, content: () => <Panel run={useLastRun(runs)} /> };
 }
 
-/** One line below the answer that sums the plan up and opens the panel. */
+/**
+ * One line below the answer that sums the plan up and opens the panel.
+ *
+ * @param {{runs: Runs}} props
+ */
 export function PlanLine({ runs }) {
   const run = useLastRun(runs);
   const { setVisiblePlugin } = useGraphiQLActions();
@@ -40,7 +52,11 @@ export function PlanLine({ runs }) {
   );
 }
 
-/** The last run of the tab in front. */
+/**
+ * The last run of the tab in front.
+ *
+ * @param {Runs} runs
+ */
 function useLastRun(runs) {
   const tab = useGraphiQL((state) => state.tabs[state.activeTabIndex]?.id);
   return useSyncExternalStore(
@@ -61,6 +77,7 @@ function PlanIcon() {
   );
 }
 
+/** @param {{run: Run | undefined}} props */
 function Panel({ run }) {
   return (
     <section className="puff-plan" aria-label="Plan" aria-busy={run?.running ?? false}>
@@ -76,12 +93,17 @@ function Panel({ run }) {
   );
 }
 
+/** @param {Run} run */
 function eventsSoFar({ answers, running, trace }) {
   const events = count(answers, 'event');
   return `${events}${running ? ' so far' : ''}${trace && answers > 1 ? ', this is the plan of the last' : ''}`;
 }
 
-/** What stands where there is no plan to show. */
+/**
+ * What stands where there is no plan to show.
+ *
+ * @param {{run: Run | undefined}} props
+ */
 function Nothing({ run }) {
   if (!run) {
     return (
@@ -117,13 +139,18 @@ function Nothing({ run }) {
   );
 }
 
-/** @param {{trace: import('./runs.js').Trace}} props */
+/** @param {{trace: Trace}} props */
 function Plan({ trace }) {
   const layers = inReadingOrder(trace.layers);
   // Which layers are open beside the rule for few and many; kept while the panel is, over runs.
-  const [choices, setChoices] = useState({});
+  const [choices, setChoices] = useState(/** @type {Record<string, boolean>} */ ({}));
+  /** @param {Row} layer */
   const isOpen = (layer) => choices[layer.key] ?? layers.length <= FEW;
   const allOpen = layers.every(isOpen);
+  /**
+   * @param {Row[]} chosen
+   * @param {boolean} open
+   */
   const choose = (chosen, open) =>
     setChoices((before) => ({ ...before, ...Object.fromEntries(chosen.map(({ key }) => [key, open])) }));
   return (
@@ -141,7 +168,7 @@ function Plan({ trace }) {
       )}
       <ol className="puff-plan-layers">
         {layers.map((layer) => (
-          <Layer
+          <LayerItem
             key={layer.key}
             layer={layer}
             total={trace.total_us}
@@ -155,8 +182,11 @@ function Plan({ trace }) {
   );
 }
 
+/** @param {{trace: Trace, layers: Row[]}} props */
 function Totals({ trace, layers }) {
+  /** @param {'python_us' | 'sql_us' | 'rows'} name */
   const sum = (name) => layers.reduce((all, layer) => all + layer[name], 0);
+  /** @type {[name: string, value: string | number, title?: string][]} */
   const facts = [
     ['Total', time(trace.total_us), 'From the first byte of the operation to the last of the answer'],
     ['Python', time(sum('python_us')), 'All layers together, turns in the queue included; layers may run side by side'],
@@ -179,9 +209,10 @@ function Totals({ trace, layers }) {
   );
 }
 
-function Layer({ layer, total, open, onToggle }) {
+/** @param {{layer: Row, total: number, open: boolean, onToggle: (open: boolean) => void}} props */
+function LayerItem({ layer, total, open, onToggle }) {
   return (
-    <li style={{ '--depth': layer.depth }} className={layer.error ? 'failed' : undefined}>
+    <li style={/** @type {import('react').CSSProperties} */ ({ '--depth': layer.depth })} className={layer.error ? 'failed' : undefined}>
       <details open={open} onToggle={(event) => onToggle(event.currentTarget.open)}>
         <summary>
           <span className="name">
@@ -198,9 +229,15 @@ function Layer({ layer, total, open, onToggle }) {
   );
 }
 
-/** When a layer ran, against the whole: first its resolver, then its statement. */
+/**
+ * When a layer ran, against the whole: first its resolver, then its statement.
+ *
+ * @param {{layer: Row, total: number}} props
+ */
 function Bars({ layer, total }) {
+  /** @param {number} us */
   const percent = (us) => `${Math.min(100, (100 * us) / Math.max(total, 1))}%`;
+  /** @type {[kind: string, start: number, us: number][]} */
   const bars = [
     ['python', layer.started_us, layer.python_us],
     ['sql', layer.started_us + layer.python_us, layer.sql_us],
@@ -212,6 +249,7 @@ function Bars({ layer, total }) {
   );
 }
 
+/** @param {{layer: Row}} props */
 function Details({ layer }) {
   const { kind, resolver, parents, rows, started_us, python_us, sql_us, sql, parameters, error } = layer;
   const facts = [
@@ -229,7 +267,7 @@ function Details({ layer }) {
       <p className="facts">{facts.filter(Boolean).join(' · ')}</p>
       {error && <p className="puff-plan-error">{error}</p>}
       {sql && <Sql text={sql} />}
-      {parameters?.length > 0 && (
+      {parameters && parameters.length > 0 && (
         <dl className="puff-plan-parameters" aria-label="Parameters">
           {parameters.map((value, index) => (
             <div key={index}>
@@ -243,6 +281,7 @@ function Details({ layer }) {
   );
 }
 
+/** @param {{text: string}} props */
 function Sql({ text }) {
   const [copied, setCopied] = useState(false);
   const copy = async () => {
@@ -252,7 +291,9 @@ function Sql({ text }) {
   };
   return (
     <div className="puff-plan-sql">
-      <pre tabIndex={0} aria-label="SQL">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: keys scroll a long statement */}
+      {/* biome-ignore lint/a11y/useSemanticElements: a section would not keep the lines */}
+      <pre role="region" tabIndex={0} aria-label="SQL">
         {tokens(shortened(text, LONGEST_SQL)).map(({ kind, text: word }, index) =>
           ['space', 'name', 'other'].includes(kind) ? word : <span key={index} className={kind}>{word}</span>,
         )}
@@ -271,7 +312,8 @@ function Sql({ text }) {
  * All layers in the order in which one reads a tree, each with its depth, and a label that goes on where the one above
  * ends.
  *
- * @param {import('./runs.js').Layer[]} layers
+ * @param {Layer[]} layers
+ * @returns {Row[]}
  */
 function inReadingOrder(layers, depth = 0, above = 0) {
   return layers.flatMap((layer) => [
@@ -280,33 +322,54 @@ function inReadingOrder(layers, depth = 0, above = 0) {
   ]);
 }
 
-/** A parameter as PostgreSQL gets it: as text, for most types. */
+/**
+ * A parameter as PostgreSQL gets it: as text, for most types.
+ *
+ * @param {unknown} value
+ */
 function asText(value) {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** A dotted name that may go on in the next line after each dot. */
+/**
+ * A dotted name that may go on in the next line after each dot.
+ *
+ * @param {string} name
+ */
 function breakable(name) {
   return name.split(/(?<=\.)/).map((part, index) => [index > 0 && <wbr key={index} />, part]);
 }
 
-/** A number of microseconds in the unit that reads best; a line does not break before it. */
+/**
+ * A number of microseconds in the unit that reads best; a line does not break before it.
+ *
+ * @param {number} us
+ */
 function time(us) {
   if (us < 1000) {
     return `${Math.round(us)}\u00a0µs`;
   }
-  const [value, unit] = us < 1e6 ? [us / 1e3, 'ms'] : [us / 1e6, 's'];
+  const [value, unit] = /** @type {[number, string]} */ (us < 1e6 ? [us / 1e3, 'ms'] : [us / 1e6, 's']);
   return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)}\u00a0${unit}`;
 }
 
+/** @param {number} value */
 function number(value) {
   return value.toLocaleString('en');
 }
 
+/**
+ * @param {number} value
+ * @param {string} noun
+ */
 function count(value, noun) {
   return `${number(value)} ${noun}${value === 1 ? '' : 's'}`;
 }
 
+/**
+ * @param {string} text
+ * @param {number} most
+ */
 function shortened(text, most) {
   return text.length <= most ? text : `${text.slice(0, most)}… (${number(text.length - most)} characters more)`;
 }

@@ -33,6 +33,11 @@
  * @property {Trace} [trace]      of the last answer; until the first one comes, of the run before
  * @property {string} [message]   the first error of the last answer
  * @property {boolean} [refused]  the last answer has no data at all
+ *
+ * @typedef {object} Answer       of the server, as far as it is looked at
+ * @property {unknown} [data]
+ * @property {readonly {message: string}[]} [errors]
+ * @property {{puff?: Trace, [name: string]: unknown}} [extensions]
  */
 
 /** The traces that this page can read. */
@@ -45,7 +50,11 @@ export class Runs {
   /** @type {Set<() => void>} */
   #listeners = new Set();
 
-  /** Says which tab is in front: what begins belongs to it. Runs of tabs that are gone are forgotten. */
+  /**
+   * Says which tab is in front: what begins belongs to it. Runs of tabs that are gone are forgotten.
+   *
+   * @param {{tabs: {id: string}[], activeTabIndex: number}} state
+   */
   follow({ tabs, activeTabIndex }) {
     this.#tab = tabs[activeTabIndex]?.id ?? '';
     const open = new Set(tabs.map((tab) => tab.id));
@@ -56,11 +65,17 @@ export class Runs {
     }
   }
 
-  /** Begins a run in the tab in front. */
+  /**
+   * Begins a run in the tab in front.
+   *
+   * @param {string} kind
+   * @param {string} name
+   */
   begin(kind, name) {
     const tab = this.#tab;
     /** @type {Run} */
     let run = { kind, name, running: true, answers: 0, trace: this.#last.get(tab)?.trace };
+    /** @param {Partial<Run>} changes */
     const become = (changes) => {
       const current = this.#last.get(tab) === run;
       run = { ...run, ...changes };
@@ -70,7 +85,11 @@ export class Runs {
     };
     this.#set(tab, run);
     return {
-      /** Takes the trace out of an answer; returns what is left to show. */
+      /**
+       * Takes the trace out of an answer; returns what is left to show.
+       *
+       * @param {Answer} answer
+       */
       answered(answer) {
         const [shown, trace] = withoutTrace(answer);
         become({
@@ -85,24 +104,43 @@ export class Runs {
     };
   }
 
-  /** The last run of a tab. @returns {Run | undefined} */
+  /**
+   * The last run of a tab.
+   *
+   * @param {string | undefined} tab
+   */
   of(tab) {
-    return this.#last.get(tab);
+    return this.#last.get(tab ?? '');
   }
 
-  /** Calls `listener` after each change; returns what ends that. */
+  /**
+   * Calls `listener` after each change; returns what ends that.
+   *
+   * @param {() => void} listener
+   */
   listen(listener) {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
+  /**
+   * @param {string} tab
+   * @param {Run} run
+   */
   #set(tab, run) {
     this.#last.set(tab, run);
-    this.#listeners.forEach((listener) => listener());
+    for (const listener of this.#listeners) {
+      listener();
+    }
   }
 }
 
-/** Splits an answer into what the user asked for and our trace. */
+/**
+ * Splits an answer into what the user asked for and our trace.
+ *
+ * @param {Answer} answer
+ * @returns {[Answer, Trace | undefined]}
+ */
 function withoutTrace(answer) {
   const { puff, ...others } = answer?.extensions ?? {};
   if (puff?.version !== VERSION) {

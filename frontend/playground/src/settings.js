@@ -16,7 +16,7 @@
  * @throws {SyntaxError} when the page came from something that did not fill its placeholders
  */
 export function readSettings() {
-  const served = JSON.parse(document.getElementById('puff-settings').textContent);
+  const served = JSON.parse(document.getElementById('puff-settings')?.textContent ?? '');
   const link = new URLSearchParams(window.location.search);
   return {
     endpoint: new URL(served.endpoint, window.location.href).href,
@@ -27,7 +27,11 @@ export function readSettings() {
   };
 }
 
-/** Makes a path or address absolute, with the WebSocket scheme that matches the page's own. */
+/**
+ * Makes a path or address absolute, with the WebSocket scheme that matches the page's own.
+ *
+ * @param {string} address
+ */
 function webSocketAddress(address) {
   const url = new URL(address, window.location.href);
   url.protocol = url.protocol.replace(/^http/, 'ws');

@@ -46,27 +46,38 @@ const LONG = 60;
  */
 export function tokens(sql) {
   const text = dedent(sql);
-  const all = [...text.matchAll(TOKEN)].map(({ 0: found, groups }) => {
-    const kind = Object.keys(groups).find((group) => group !== 'tag' && groups[group] !== undefined);
-    return { kind: kind === 'name' && KEYWORDS.has(found.toUpperCase()) ? 'keyword' : kind, text: found };
+  const all = [...text.matchAll(TOKEN)].map(({ 0: found, groups = {} }) => {
+    const group = Object.keys(groups).find((name) => name !== 'tag' && groups[name] !== undefined);
+    const kind = group === 'name' && KEYWORDS.has(found.toUpperCase()) ? 'keyword' : group;
+    return /** @type {Token} */ ({ kind, text: found });
   });
   return text.length >= LONG && !text.includes('\n') ? withLines(all) : all;
 }
 
-/** Takes away the indentation that all lines share, and empty lines around. */
+/**
+ * Takes away the indentation that all lines share, and empty lines around.
+ *
+ * @param {string} sql
+ */
 function dedent(sql) {
   const lines = sql.replace(/^\s*\n/, '').trimEnd().split('\n');
   // The first line of a Python string often begins beside its quotes and so has no indentation of its own.
-  const measured = /^\s/.test(lines[0]) ? lines : lines.slice(1);
+  const measured = /^\s/.test(lines[0] ?? '') ? lines : lines.slice(1);
   const margins = measured.filter((line) => line.trim()).map((line) => line.search(/\S/));
   const margin = Math.min(...margins, Infinity);
   return lines.map((line) => line.slice(Math.min(margin, Math.max(line.search(/\S/), 0)))).join('\n');
 }
 
-/** Breaks the line before each clause that stands outside all parentheses. */
+/**
+ * Breaks the line before each clause that stands outside all parentheses.
+ *
+ * @param {Token[]} all
+ * @returns {Token[]}
+ */
 function withLines(all) {
   let depth = 0;
-  const word = (index) => all[index]?.text.toUpperCase();
+  /** @param {number} index */
+  const word = (index) => all[index]?.text.toUpperCase() ?? '';
   return all.map((token, index) => {
     depth += token.text === '(' ? 1 : token.text === ')' ? -1 : 0;
     if (token.kind !== 'space' || depth > 0 || BINDS.has(word(index - 1))) {

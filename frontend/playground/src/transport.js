@@ -21,6 +21,14 @@ const GLIMPSE = 500;
  * What went wrong on the way, in the form of an answer: the result pane shows it like any other.
  *
  * @typedef {{errors: {message: string, body?: string}[]}} Failure
+ *
+ * @typedef {import('@graphiql/toolkit').FetcherParams} Params
+ * @typedef {Record<string, unknown>} Headers  of a request, or the init payload of a WebSocket
+ * @typedef {import('./runs.js').Answer} Answer
+ *
+ * @typedef {object} Sink
+ * @property {(answer: Answer) => void} next
+ * @property {() => void} complete
  */
 
 /**
@@ -28,18 +36,23 @@ const GLIMPSE = 500;
  *
  * @param {import('./settings.js').Settings} settings
  * @param {import('./runs.js').Runs} runs  told of what the user runs; not of GraphiQL's question for the schema
+ * @returns {import('@graphiql/toolkit').Fetcher}
  */
 export function createFetcher(settings, runs) {
   return (params, { headers, documentAST } = {}) => {
     if (!documentAST && params.operationName === 'IntrospectionQuery') {
-      return ask(settings.endpoint, params, headers);
+      // GraphiQL asks for errors as graphql-js makes them; those of servers are plain.
+      // GraphiQL asks for errors as graphql-js makes them, here and below; those of servers are plain.
+      return /** @type {Promise<any>} */ (ask(settings.endpoint, params, headers));
     }
     const operation = documentAST && getOperationAST(documentAST, params.operationName);
     const kind = operation?.operation ?? 'query';
     const name = operation?.name?.value ?? '';
-    return {
+    return /** @type {any} */ ({
+      /** @param {Sink} sink */
       subscribe(sink) {
         const run = runs.begin(kind, name);
+        /** @type {Sink} */
         const seen = {
           next: (answer) => sink.next(run.answered(answer)),
           complete() {
@@ -56,11 +69,18 @@ export function createFetcher(settings, runs) {
           },
         };
       },
-    };
+    });
   };
 }
 
-/** Runs an operation by HTTP; returns what stops it. The server ends the work of a client that is gone. */
+/**
+ * Runs an operation by HTTP; returns what stops it. The server ends the work of a client that is gone.
+ *
+ * @param {import('./settings.js').Settings} settings
+ * @param {Params} params
+ * @param {Headers | undefined} headers
+ * @param {Sink} sink
+ */
 function askOnce(settings, params, headers, sink) {
   const abort = new AbortController();
   ask(settings.endpoint, params, { ...TRACE_HEADER, ...headers }, abort.signal).then((answer) => {
@@ -75,7 +95,11 @@ function askOnce(settings, params, headers, sink) {
 /**
  * Posts an operation. Never rejects: what went wrong is the answer.
  *
- * @returns {Promise<object | Failure>}
+ * @param {string} url
+ * @param {Params} params
+ * @param {Headers | undefined} [headers]
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Answer>}
  */
 async function ask(url, params, headers, signal) {
   let response;
@@ -89,7 +113,8 @@ async function ask(url, params, headers, signal) {
     });
     text = await response.text();
   } catch (error) {
-    return failure(`No answer from ${url}: ${error.message}. Is the server running?`);
+    const reason = error instanceof Error ? error.message : error;
+    return failure(`No answer from ${url}: ${reason}. Is the server running?`);
   }
   try {
     return parse(text);
@@ -100,7 +125,14 @@ async function ask(url, params, headers, signal) {
   }
 }
 
-/** Subscribes over a WebSocket of its own; the headers are its init payload. Returns what ends the subscription. */
+/**
+ * Subscribes over a WebSocket of its own; the headers are its init payload. Returns what ends the subscription.
+ *
+ * @param {import('./settings.js').Settings} settings
+ * @param {Params} params
+ * @param {Headers | undefined} headers
+ * @param {Sink} sink
+ */
 function listen(settings, params, headers, sink) {
   if (!settings.subscriptions) {
     sink.next(failure('This page was given no address for subscriptions.'));
@@ -128,19 +160,29 @@ function listen(settings, params, headers, sink) {
   };
 }
 
+/**
+ * @param {unknown} error
+ * @param {string} url
+ */
 function whyClosed(error, url) {
   // 1006 is the browser's own word for a connection that broke; of one that never came about it says nothing at all.
   if (error instanceof CloseEvent && error.code !== 1006) {
     return `The server closed the connection: ${error.code} ${error.reason}`.trim();
   }
-  return `No connection to ${url}${error?.message ? `: ${error.message}` : ''}. Is the server running?`;
+  const reason = error instanceof Error && error.message ? `: ${error.message}` : '';
+  return `No connection to ${url}${reason}. Is the server running?`;
 }
 
-/** @returns {Failure} */
+/**
+ * @param {string} message
+ * @param {string} [body]
+ * @returns {Failure}
+ */
 function failure(message, body) {
   return { errors: [body ? { message, body } : { message }] };
 }
 
+/** @param {string} text */
 function parse(text) {
   return JSON.parse(text, exactly);
 }
@@ -148,8 +190,12 @@ function parse(text) {
 /**
  * Keeps a number that JavaScript cannot hold as the server wrote it: long decimals, integers beyond 2 to the 53rd.
  * Browsers without `JSON.rawJSON` round them, as they always did.
+ *
+ * @param {string} _key
+ * @param {unknown} value
+ * @param {{source?: string}} [context]
  */
 function exactly(_key, value, context) {
-  const source = typeof value === 'number' && JSON.rawJSON ? context?.source : undefined;
-  return source === undefined || source === String(value) ? value : JSON.rawJSON(source);
+  const source = typeof value === 'number' ? context?.source : undefined;
+  return source === undefined || source === String(value) || !JSON.rawJSON ? value : JSON.rawJSON(source);
 }

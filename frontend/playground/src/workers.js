@@ -4,11 +4,15 @@
  * The bundler cannot find them by itself, because Monaco asks for a worker by a label at run time.
  */
 
-/* global PUFF_WORKERS -- { editor, json, graphql }: file names, put in by build.mjs */
-
-globalThis.MonacoEnvironment = {
-  getWorker(_moduleId, label) {
-    const file = PUFF_WORKERS[label] ?? PUFF_WORKERS.editor;
-    return new Worker(new URL(file, import.meta.url), { name: `monaco-${label}` });
+Object.assign(globalThis, {
+  MonacoEnvironment: {
+    /**
+     * @param {string} _moduleId
+     * @param {string} label
+     */
+    getWorker(_moduleId, label) {
+      const file = PUFF_WORKERS[label] ?? PUFF_WORKERS.editor;
+      return new Worker(new URL(file, import.meta.url), { name: `monaco-${label}` });
+    },
   },
-};
+});
