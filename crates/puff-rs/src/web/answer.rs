@@ -41,7 +41,14 @@ pub(super) fn answer(
     info: ConnectionInfo,
 ) -> impl Future<Output = Result<Response<ServerBody>, Infallible>> + Send + use<> {
     let answering = match plain_turn(&shared, &request) {
-        Some((app, turn)) => ask_plainly(&shared, app, turn, working, request, info),
+        Some((app, turn)) => {
+            let held = Held {
+                turn: Some(turn),
+                working,
+                stall: None,
+            };
+            ask_plainly(&shared, app, held, request, info)
+        }
         None => Answering::Any(Box::pin(answer_any(shared.clone(), working, request, info))),
     };
     async move {
@@ -94,19 +101,13 @@ fn plain_turn<'a>(
 fn ask_plainly(
     shared: &Shared,
     app: &WsgiApp,
-    turn: OwnedSemaphorePermit,
-    working: Working,
+    held: Held,
     mut request: Request<Incoming>,
     info: ConnectionInfo,
 ) -> Answering<impl Future<Output = Response<WsgiBody>> + Send + use<>> {
     let (arrival, info) = match Arrival::of(shared, &mut request, info) {
         Ok(arrived) => arrived,
         Err(refused) => return Answering::Done(refused),
-    };
-    let held = Held {
-        turn: Some(turn),
-        working,
-        stall: None,
     };
     let request = request.map(|_| RequestBody::whole(Bytes::new()));
     match catch_unwind(AssertUnwindSafe(|| app.call(request, info))) {
