@@ -1,5 +1,6 @@
 //! The engine: requests in, answers out.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -12,11 +13,12 @@ use crate::cache::{PlanCache, Planned};
 use crate::error::{RequestError, RequestErrorCode};
 use crate::execute::Execution;
 use crate::explain::PlanDescription;
-use crate::plan::input::{check_deciding, coerce_variables, refusals, variables_json};
+use crate::plan::input::{Variables, check_deciding, coerce_variables, refusals, variables_json};
 use crate::plan::{Check, Plan};
 use crate::request::{Outcome, Request, Response};
 use crate::schema::Schema;
 use crate::trace::{Record, Recorder, Times, Trace};
+use crate::value::Value;
 use crate::write::answer::write_answer;
 
 /// The kinds of operations.
@@ -165,8 +167,25 @@ impl<B: Backend> Engine<B> {
         self.plans.get(query, operation_name, build)
     }
 
+    /// What a request's variables come to for its plan: their values, and which conditions hold.
+    pub(crate) async fn bind(
+        &self,
+        plan: &Plan,
+        given: HashMap<Box<str>, Value>,
+    ) -> Result<(Variables, Arc<[bool]>), RequestError> {
+        let (variables, checks) = coerce_variables(&self.schema.inner.types, &plan.variables, given)?;
+        check_deciding(&plan.variables, &plan.deciding, &variables)?;
+        let flags = plan.flags(&variables);
+        if plan.has_variable_cost {
+            let most = self.schema.options().max_complexity;
+            plan.check_cost(&variables, Some(&flags), most)?;
+        }
+        self.check(plan, &checks).await?;
+        Ok((variables, flags))
+    }
+
     /// Has the backend check the values of scalars in a document that is new, and in the variables.
-    pub(crate) async fn check(&self, plan: &Plan, checks: &[Check]) -> Result<(), RequestError> {
+    async fn check(&self, plan: &Plan, checks: &[Check]) -> Result<(), RequestError> {
         let is_known = plan.checked.load(Ordering::Relaxed);
         let literals = plan.checks.iter().filter(|_| !is_known);
         let all: Vec<&Check> = literals.chain(checks).collect();
@@ -202,20 +221,15 @@ impl<B: Backend> Engine<B> {
             let message = "a mutation is not allowed in a read-only request";
             return Err(RequestError::new(RequestErrorCode::OperationNotAllowed, message));
         }
-        let types = &self.schema.inner.types;
-        let (variables, checks) = coerce_variables(types, &plan.variables, request.variables)?;
-        check_deciding(&plan.variables, &plan.deciding, &variables)?;
-        let flags = plan.flags(&variables);
-        if plan.has_variable_cost {
-            let most = self.schema.options().max_complexity;
-            plan.check_cost(&variables, Some(&flags), most)?;
-        }
-        self.check(&plan, &checks).await?;
+        let (variables, flags) = self.bind(&plan, request.variables).await?;
         let introspected = match &plan.introspection {
             Some(kept) => {
                 let given = variables_json(&plan.variables, &variables)
                     .map_err(|error| RequestError::new(RequestErrorCode::BadVariables, error.message))?;
-                types.introspect(&kept.document, &kept.operation, &given)?
+                self.schema
+                    .inner
+                    .types
+                    .introspect(&kept.document, &kept.operation, &given)?
             }
             None => Vec::new(),
         };

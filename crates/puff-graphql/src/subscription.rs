@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::error::{FieldError, RequestError, RequestErrorCode};
 use crate::execute::Execution;
 use crate::execute::permit::Permits;
-use crate::plan::input::{Variables, check_deciding, coerce_variables};
+use crate::plan::input::Variables;
 use crate::plan::{FieldPlan, Origin, Plan, PlannedResolver, ResolverPlan, Source};
 use crate::request::{Outcome, Request, Response};
 use crate::table::Selection;
@@ -80,15 +80,7 @@ impl<B: EventSource> Engine<B> {
             let message = format!("{} has no source of events", field.name);
             return Err(RequestError::new(RequestErrorCode::OperationNotAllowed, message));
         };
-        let types = &self.schema.inner.types;
-        let (variables, checks) = coerce_variables(types, &plan.variables, request.variables)?;
-        check_deciding(&plan.variables, &plan.deciding, &variables)?;
-        let flags = plan.flags(&variables);
-        if plan.has_variable_cost {
-            let most = self.schema.options().max_complexity;
-            plan.check_cost(&variables, Some(&flags), most)?;
-        }
-        self.check(&plan, &checks).await?;
+        let (variables, flags) = self.bind(&plan, request.variables).await?;
         let arguments = match resolver.arguments.evaluate(&variables) {
             Ok(arguments) => arguments,
             Err(error) => return Ok(Err(failed(field, &error).into())),

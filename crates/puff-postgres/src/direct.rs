@@ -102,6 +102,7 @@ pub enum Step {
 }
 
 /// What has arrived of an answer.
+#[derive(Default)]
 struct Exchange {
     rows: Option<RowsBuilder>,
     last: Option<Rows>,
@@ -117,7 +118,9 @@ struct Exchange {
     synced: bool,
 }
 
+#[derive(Default)]
 enum Copy {
+    #[default]
     No,
     /// What has come of a copy out.
     Out(BytesMut),
@@ -173,14 +176,8 @@ impl DirectConnection {
         out.put_slice(sql);
         out.put_u8(0);
         self.exchange = Some(Exchange {
-            rows: None,
-            last: None,
-            error: None,
-            copy: Copy::No,
-            fed: false,
-            abandoned: false,
             beginning: begin.is_some(),
-            synced: false,
+            ..Exchange::default()
         });
         Ok(())
     }

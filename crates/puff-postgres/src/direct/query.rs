@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::OnceLock;
 
-use super::{Copy, DirectConnection, Exchange};
+use super::{DirectConnection, Exchange};
 use crate::error::Error;
 use crate::param::Param;
 use crate::request::Query;
@@ -32,14 +32,9 @@ impl DirectConnection {
         let invalid = |error: io::Error| Error::InvalidInput(error.to_string());
         query.encode(&unnamed, true, out).map_err(invalid)?;
         self.exchange = Some(Exchange {
-            rows: None,
-            last: None,
-            error: None,
-            copy: Copy::No,
-            fed: false,
-            abandoned: false,
             beginning: ahead.is_some(),
             synced: true,
+            ..Exchange::default()
         });
         Ok(())
     }
