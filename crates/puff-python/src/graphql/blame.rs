@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use puff_graphql::ResolverId;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
 
 use super::backend::{Resolver, Shared};
+use super::reply::Reply;
 use crate::reactor::Job;
 
 /// What is to be said of a resolver, in the hub's queue: only Python knows its place.
@@ -26,7 +26,7 @@ impl Job for BlameJob {
             shared: self.shared,
             id: self.id,
             messages: self.messages,
-            sender: Mutex::new(Some(self.sender)),
+            reply: Reply::new(self.sender),
         };
         Ok((handler, Py::new(py, call)?.into_any()))
     }
@@ -38,7 +38,7 @@ pub(crate) struct BlameCall {
     shared: Arc<Shared>,
     id: ResolverId,
     messages: Vec<String>,
-    sender: Mutex<Option<oneshot::Sender<String>>>,
+    reply: Reply<String>,
 }
 
 #[pymethods]
@@ -59,10 +59,7 @@ impl BlameCall {
 
     /// It has been said, and this is the place.
     fn finish(&self, place: String) {
-        if let Some(sender) = self.sender.lock().take() {
-            // An error means that the request has gone.
-            let _ = sender.send(place);
-        }
+        self.reply.send(place);
     }
 
     fn __repr__(&self) -> String {

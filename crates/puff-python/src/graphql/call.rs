@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use puff_graphql::{
     Arguments, Call, FieldError, Join, Page, ParentSource, Resolved, Spread, SqlResult, Statement, Value,
 };
@@ -15,6 +14,7 @@ use super::backend::{PythonBackend, Resolver, Shared};
 use super::context::{Context, parent_objects};
 use super::extract::{Reading, attribute, resolved};
 use super::failure::{Failures, wrong};
+use super::reply::Reply;
 use crate::convert::{object_to_value, objects_to_params, value_to_object};
 use crate::lifeline::Lifeline;
 use crate::reactor::Job;
@@ -36,7 +36,7 @@ impl Job for ResolveJob {
         let call = ResolverCall {
             shared: self.shared,
             call: self.call,
-            sender: Mutex::new(Some(self.sender)),
+            reply: Reply::new(self.sender),
             life: self.life,
         };
         Ok((handler, Py::new(py, call)?.into_any()))
@@ -48,7 +48,7 @@ impl Job for ResolveJob {
 pub(crate) struct ResolverCall {
     shared: Arc<Shared>,
     call: Call<PythonBackend>,
-    sender: Mutex<Option<oneshot::Sender<Outcome>>>,
+    reply: Reply<Outcome>,
     life: Option<Arc<Lifeline>>,
 }
 
@@ -138,7 +138,7 @@ impl ResolverCall {
         ResolverCall {
             shared,
             call,
-            sender: Mutex::new(None),
+            reply: Reply::to_nobody(),
             life: None,
         }
     }
@@ -163,10 +163,7 @@ impl ResolverCall {
         if let Some(life) = &self.life {
             life.end();
         }
-        if let Some(sender) = self.sender.lock().take() {
-            // An error means that the request has gone; nobody waits for the value.
-            let _ = sender.send(outcome);
-        }
+        self.reply.send(outcome);
     }
 
     /// The four forms of a resolver's result.

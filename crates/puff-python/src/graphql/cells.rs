@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use puff_graphql::{Cells, FieldError, Value};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -11,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::backend::{PythonBackend, Shared};
 use super::failure::{Failures, is_exception};
+use super::reply::Reply;
 use crate::convert::{cell_to_object, object_to_value};
 use crate::reactor::Job;
 
@@ -29,7 +29,7 @@ impl Job for CellsJob {
         let call = CellsCall {
             shared: self.shared,
             cells: self.cells,
-            sender: Mutex::new(Some(self.sender)),
+            reply: Reply::new(self.sender),
         };
         Ok((handler, Py::new(py, call)?.into_any()))
     }
@@ -40,7 +40,7 @@ impl Job for CellsJob {
 pub(crate) struct CellsCall {
     shared: Arc<Shared>,
     cells: Cells<PythonBackend>,
-    sender: Mutex<Option<oneshot::Sender<Outcome>>>,
+    reply: Reply<Outcome>,
 }
 
 #[pymethods]
@@ -112,9 +112,6 @@ impl CellsCall {
     }
 
     fn send(&self, outcome: Outcome) {
-        if let Some(sender) = self.sender.lock().take() {
-            // An error means that the request has gone; nobody waits for the values.
-            let _ = sender.send(outcome);
-        }
+        self.reply.send(outcome);
     }
 }

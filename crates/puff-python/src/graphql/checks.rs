@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use puff_graphql::{FieldError, Given};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -10,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::backend::Shared;
 use super::failure::Failures;
+use super::reply::Reply;
 use crate::convert::value_to_object;
 use crate::reactor::Job;
 
@@ -28,7 +28,7 @@ impl Job for ChecksJob {
         let call = ChecksCall {
             shared: self.shared,
             given: self.given,
-            sender: Mutex::new(Some(self.sender)),
+            reply: Reply::new(self.sender),
         };
         Ok((handler, Py::new(py, call)?.into_any()))
     }
@@ -39,7 +39,7 @@ impl Job for ChecksJob {
 pub(crate) struct ChecksCall {
     shared: Arc<Shared>,
     given: Vec<Given>,
-    sender: Mutex<Option<oneshot::Sender<Outcome>>>,
+    reply: Reply<Outcome>,
 }
 
 #[pymethods]
@@ -68,9 +68,6 @@ impl ChecksCall {
 
 impl ChecksCall {
     fn send(&self, outcome: Outcome) {
-        if let Some(sender) = self.sender.lock().take() {
-            // An error means that the request has gone; nobody waits for the answer.
-            let _ = sender.send(outcome);
-        }
+        self.reply.send(outcome);
     }
 }

@@ -13,6 +13,7 @@ mod extract;
 mod failure;
 mod load;
 mod permission;
+mod reply;
 mod rows;
 mod schemas;
 mod subscription;

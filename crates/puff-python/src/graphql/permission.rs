@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use puff_graphql::{FieldError, PermissionCall, PermissionId, Permit};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -13,6 +12,7 @@ use super::backend::{PythonBackend, Shared};
 use super::call::arguments_dict;
 use super::context::{Context, RequestContext};
 use super::failure::{Failures, is_exception};
+use super::reply::Reply;
 use crate::lifeline::Lifeline;
 use crate::reactor::Job;
 
@@ -32,7 +32,7 @@ impl Job for PermitJob {
             shared: self.shared,
             context: self.context,
             calls: self.calls,
-            sender: Mutex::new(Some(self.sender)),
+            reply: Reply::new(self.sender),
             life: self.life,
         };
         Ok((handler, Py::new(py, call)?.into_any()))
@@ -45,7 +45,7 @@ pub(crate) struct PermitCall {
     shared: Arc<Shared>,
     context: RequestContext,
     calls: Vec<PermissionCall<PythonBackend>>,
-    sender: Mutex<Option<oneshot::Sender<Vec<Permit>>>>,
+    reply: Reply<Vec<Permit>>,
     life: Arc<Lifeline>,
 }
 
@@ -114,10 +114,7 @@ impl PermitCall {
 
     fn send(&self, permits: Vec<Permit>) {
         self.life.end();
-        if let Some(sender) = self.sender.lock().take() {
-            // An error means that the request has gone; nobody waits for the answers.
-            let _ = sender.send(permits);
-        }
+        self.reply.send(permits);
     }
 }
 
