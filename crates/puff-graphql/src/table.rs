@@ -38,6 +38,14 @@ impl Shape {
             Self::One { nullable } | Self::List { nullable, .. } => *nullable,
         }
     }
+
+    /// What is in the outermost list; itself if there is none.
+    pub(crate) fn item(&self) -> &Self {
+        match self {
+            Self::One { .. } => self,
+            Self::List { item, .. } => item,
+        }
+    }
 }
 
 /// What a query needs of a field's value: an adapter reads exactly this from host objects, in one visit.

@@ -1,37 +1,27 @@
-//! From a valid document to a plan.
+//! From the selections of an operation to what is read and written for them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::time::{Duration, Instant};
 
-use apollo_compiler::ast::{FieldDefinition, OperationType, Type, Value as Literal};
-use apollo_compiler::executable::{Field, Operation};
+use apollo_compiler::Node;
+use apollo_compiler::ast::{FieldDefinition, Type, Value as Literal};
+use apollo_compiler::executable::Field;
 use apollo_compiler::parser::SourceMap;
-use apollo_compiler::validation::Valid;
-use apollo_compiler::{ExecutableDocument, Node};
 use hashbrown::{HashMap, HashSet};
 
-use super::collect::{Collector, Guard, Occurrence, too_large};
+use super::collect::{Collector, Occurrence, too_large};
 use super::conditions::Conditions;
-use super::input::{Literals, Variables, compile_arguments, compile_variables};
+use super::input::{Literals, compile_arguments};
 use super::layer::{ChildSource, Layer, Place, Sets, Unplanned, leaf_column};
 use super::{
-    Child, FieldPlan, Introspection, Items, Leaf, ObjectPlan, Origin, Output, Plan, PlannedResolver,
-    ResolverPlan, Source, User, Variant,
+    ArgumentsPlan, Child, FieldPlan, Items, Leaf, ObjectPlan, Origin, Output, PlannedResolver, ResolverPlan,
+    Source, User, Variant,
 };
 use crate::backend::FieldName;
-use crate::document::{TypeSystem, location};
+use crate::document::location;
 use crate::error::{Location, RequestError, RequestErrorCode};
 use crate::schema::{ResolverKind, SchemaInner, SqlParam};
 use crate::table::{Shape, Wanted, WantedField, WantedKind, WantedObjects};
 use crate::write::string::json_string;
-
-/// Most `__schema` and `__type` fields of an operation: each may list the whole schema.
-const MAX_INTROSPECTION_FIELDS: usize = 20;
-
-/// How many selections may be visited for each field that is allowed: the same fragment may be spread often.
-const VISITS_PER_FIELD: usize = 8;
 
 /// Arguments that say how many items a list has at most.
 const LIST_BOUNDS: [&str; 3] = ["first", "last", "limit"];
@@ -39,139 +29,19 @@ const LIST_BOUNDS: [&str; 3] = ["first", "last", "limit"];
 /// Most places of one field that its errors name.
 const MAX_LOCATIONS: usize = 10;
 
-impl Plan {
-    /// Plans one operation of a document.
-    pub(crate) fn build(schema: &SchemaInner, query: &str, name: Option<&str>) -> Result<Self, RequestError> {
-        let start = Instant::now();
-        let document = schema.types.document(query, &schema.options)?;
-        let parsed_in = start.elapsed();
-        let operation = document.operations.get(name).map_err(|error| {
-            RequestError::new(RequestErrorCode::OperationUnknown, error.message().to_string())
-        })?;
-        Self::of(schema, &document, operation, parsed_in)
-    }
-
-    /// Plans an operation of a document that is valid.
-    pub(crate) fn of(
-        schema: &SchemaInner,
-        document: &Valid<ExecutableDocument>,
-        operation: &Node<Operation>,
-        parsed_in: Duration,
-    ) -> Result<Self, RequestError> {
-        let literals = Literals::new(&document.sources);
-        let variables = compile_variables(&schema.types, &operation.variables, &literals)?;
-        let slots = variables.iter().enumerate();
-        let collector = Collector {
-            types: &schema.types,
-            fragments: &document.fragments,
-            variables: operation
-                .variables
-                .iter()
-                .map(|v| v.name.as_str())
-                .zip(slots.map(|(slot, _)| slot))
-                .collect(),
-            budget: schema.options.max_fields.saturating_mul(VISITS_PER_FIELD),
-            deciding: BTreeSet::new(),
-        };
-        let mut builder = Builder {
-            schema,
-            collector,
-            sources: &document.sources,
-            literals: &literals,
-            conditions: Conditions::default(),
-            names: HashMap::default(),
-            fields: 0,
-            planned: 0,
-        };
-        let set = &operation.selection_set;
-        let place = Place {
-            depth: 0,
-            path: "",
-            lists: Items::Fixed(schema.options.list_size as u64),
-        };
-        let planned = builder.objects(&set.ty, &[vec![(set, Guard::new())]], place);
-        let (mut root, _) = planned.map_err(|mut error| {
-            // Limits on the whole of an operation are exceeded nowhere in particular.
-            for problem in error.problems.iter_mut().filter(|one| one.locations.is_empty()) {
-                problem
-                    .locations
-                    .extend(location(operation.location(), &document.sources));
-            }
-            error
-        })?;
-        let roots = root.variants.first().map_or(&[][..], |variant| &variant.fields);
-        let most = schema.options.max_root_fields;
-        if let Some(field) = roots.get(most) {
-            let message = format!(
-                "the operation has {} root fields; {most} are allowed",
-                roots.len()
-            );
-            let place = field.locations.first().map(|(_, place)| *place);
-            return Err(RequestError::at(RequestErrorCode::LimitExceeded, message, place));
-        }
-        let introspected: Vec<Option<Location>> = roots
-            .iter()
-            .filter(|field| matches!(field.source, Source::Introspection))
-            .map(|field| field.locations.first().map(|(_, place)| *place))
-            .collect();
-        root.number_layers(None, &mut 0);
-        let (conditions, deciding) = (builder.conditions.list, builder.collector.deciding);
-        let planned_fields = builder.planned;
-        let introspection = if let Some(first) = introspected.first() {
-            if !schema.options.introspection {
-                return Err(RequestError::at(
-                    RequestErrorCode::ValidationFailed,
-                    "introspection is switched off",
-                    *first,
-                ));
-            }
-            if let Some(place) = introspected.get(MAX_INTROSPECTION_FIELDS) {
-                let message = format!("more than {MAX_INTROSPECTION_FIELDS} introspection fields");
-                return Err(RequestError::at(RequestErrorCode::LimitExceeded, message, *place));
-            }
-            TypeSystem::check_introspection(document, operation)?;
-            Some(Introspection {
-                operation: operation.clone(),
-                document: document.clone(),
-            })
-        } else {
-            None
-        };
-        let mut plan = Self {
-            is_mutation: operation.operation_type == OperationType::Mutation,
-            is_subscription: operation.operation_type == OperationType::Subscription,
-            root,
-            variables,
-            conditions,
-            deciding: deciding.into_iter().collect(),
-            introspection,
-            has_variable_cost: false,
-            checks: literals.take(),
-            checked: AtomicBool::new(false),
-            parsed_in,
-            planned_fields,
-            answer_bytes: AtomicUsize::new(256),
-        };
-        plan.has_variable_cost = plan.has_variable_cost();
-        if !plan.has_variable_cost {
-            plan.check_cost(&Variables::default(), None, schema.options.max_complexity)?;
-        }
-        Ok(plan)
-    }
-}
-
-struct Builder<'d> {
+/// Plans the selections of one operation.
+pub(super) struct Builder<'d> {
     schema: &'d SchemaInner,
-    collector: Collector<'d>,
+    pub(super) collector: Collector<'d>,
     sources: &'d SourceMap,
     literals: &'d Literals<'d>,
-    conditions: Conditions,
+    pub(super) conditions: Conditions,
     /// Names that occur often, shared.
     names: HashMap<String, Arc<str>>,
     /// How many fields the operation selects.
     fields: usize,
     /// How many fields are planned: more where objects have several types.
-    planned: usize,
+    pub(super) planned: usize,
 }
 
 /// What the schema says about a field's value.
@@ -188,8 +58,26 @@ enum FieldSource {
 }
 
 impl<'d> Builder<'d> {
+    pub(super) fn new(
+        schema: &'d SchemaInner,
+        collector: Collector<'d>,
+        sources: &'d SourceMap,
+        literals: &'d Literals<'d>,
+    ) -> Self {
+        Builder {
+            schema,
+            collector,
+            sources,
+            literals,
+            conditions: Conditions::default(),
+            names: HashMap::default(),
+            fields: 0,
+            planned: 0,
+        }
+    }
+
     /// Plans the selections on objects of one declared type, and says what to read from host objects.
-    fn objects(
+    pub(super) fn objects(
         &mut self,
         type_name: &str,
         views: &[Sets<'d>],
@@ -319,12 +207,7 @@ impl<'d> Builder<'d> {
         let shape = shape(&definition.ty);
         let condition = self.condition(occurrences);
         let permission = match self.schema.field_permission(&name.type_name, &name.field_name) {
-            Some(id) => {
-                let variables = &self.collector.variables;
-                let arguments =
-                    compile_arguments(&self.schema.types, definition, first, variables, self.literals)?;
-                Some(layer.guard(id, arguments, variant, condition))
-            }
+            Some(id) => Some(layer.guard(id, self.arguments(definition, first)?, variant, condition)),
             None => None,
         };
         let leaf = self.leaf(definition.ty.inner_named_type());
@@ -365,15 +248,7 @@ impl<'d> Builder<'d> {
                         or_itself: true,
                     },
                     (FieldSource::Resolver(kind), _) => {
-                        let variables = &self.collector.variables;
-                        let arguments = compile_arguments(
-                            &self.schema.types,
-                            definition,
-                            first,
-                            variables,
-                            self.literals,
-                        )?;
-                        ChildSource::Resolver(kind, arguments)
+                        ChildSource::Resolver(kind, self.arguments(definition, first)?)
                     }
                 };
                 let one = Unplanned {
@@ -408,6 +283,15 @@ impl<'d> Builder<'d> {
             shape,
             leaf,
         })
+    }
+
+    fn arguments(
+        &self,
+        definition: &FieldDefinition,
+        field: &Node<Field>,
+    ) -> Result<ArgumentsPlan, RequestError> {
+        let variables = &self.collector.variables;
+        compile_arguments(&self.schema.types, definition, field, variables, self.literals)
     }
 
     /// The definition of a field on an object type. That of an interface, through which a document may select

@@ -7,6 +7,7 @@ mod cost;
 mod describe;
 pub(crate) mod input;
 mod layer;
+mod operation;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,30 +1,25 @@
 //! The answer in one pass, depth first: values, nulls where something failed, errors beside them.
 
-use super::cell::{CellWriter, ScalarWriter};
 use super::errors::{FieldErrors, Path, Step};
-use super::leaf::leaf_value;
 use super::string::json_string;
-use crate::array::{ArrayEvent, ArrayReader, BadArray};
 use crate::backend::{Backend, Spread};
 use crate::error::{FieldError, Location};
 use crate::execute::Execution;
 use crate::execute::bound::{Bound, BoundChild, BoundObject, Layer, LayerData, Objects};
 use crate::execute::join::RowSet;
-use crate::plan::{FieldPlan, Leaf, ObjectPlan, Source};
+use crate::plan::{FieldPlan, ObjectPlan, Source};
 use crate::rows::Rows;
 use crate::table::{Column, Shape, Slot};
 use crate::value::Value;
 
 /// Something that must not be null is null, and its error is reported: the nearest place around it that may
 /// be null becomes null.
-struct Null;
+pub(super) struct Null;
 
-type Written = Result<(), Null>;
+pub(super) type Written = Result<(), Null>;
 
 /// Most bytes that are reserved because the last answer had so many: the next may be small.
 const MAX_RESERVED: usize = 1 << 20;
-
-const ONE: &Shape = &Shape::One { nullable: true };
 
 /// Writes the whole answer; returns it with the number of errors.
 pub(crate) fn write_answer<B: Backend>(
@@ -113,10 +108,11 @@ impl<B: Backend> Clone for Set<'_, B> {
 
 impl<B: Backend> Copy for Set<'_, B> {}
 
-struct Writer<'w, B: Backend> {
+/// Writes one answer.
+pub(super) struct Writer<'w, B: Backend> {
     execution: &'w Execution<'w, B>,
     introspected: &'w [(String, Vec<u8>)],
-    out: Vec<u8>,
+    pub(super) out: Vec<u8>,
     errors: FieldErrors,
     /// The answer has outgrown its limit: everything ends.
     is_full: bool,
@@ -134,7 +130,7 @@ impl<'w, B: Backend> Writer<'w, B> {
     }
 
     /// Runs `write`; if it ends in null and null is allowed here, takes back what it wrote.
-    fn guarded(&mut self, nullable: bool, write: impl FnOnce(&mut Self) -> Written) -> Written {
+    pub(super) fn guarded(&mut self, nullable: bool, write: impl FnOnce(&mut Self) -> Written) -> Written {
         let start = self.out.len();
         match write(self) {
             Err(Null) if nullable && !self.is_full => {
@@ -146,7 +142,7 @@ impl<'w, B: Backend> Writer<'w, B> {
         }
     }
 
-    fn null(&mut self, nullable: bool, field: &FieldPlan, path: &Path<'_>) -> Written {
+    pub(super) fn null(&mut self, nullable: bool, field: &FieldPlan, path: &Path<'_>) -> Written {
         if nullable {
             self.out.extend_from_slice(b"null");
             return Ok(());
@@ -156,7 +152,13 @@ impl<'w, B: Backend> Writer<'w, B> {
     }
 
     #[cold]
-    fn fail(&mut self, error: &FieldError, nullable: bool, field: &FieldPlan, path: &Path<'_>) -> Written {
+    pub(super) fn fail(
+        &mut self,
+        error: &FieldError,
+        nullable: bool,
+        field: &FieldPlan,
+        path: &Path<'_>,
+    ) -> Written {
         let locations = self.locations(field);
         self.errors.add(error, &locations, Some(path));
         if nullable {
@@ -174,6 +176,15 @@ impl<'w, B: Backend> Writer<'w, B> {
         counts.map(|(_, place)| *place).collect()
     }
 
+    /// Says why there is no object where one is to be; at the root there is no place to name.
+    #[cold]
+    fn no_object(&mut self, error: &FieldError, place: Option<(&FieldPlan, &Path<'_>)>) -> Written {
+        let locations = place.map(|(field, _)| self.locations(field));
+        let path = place.map(|(_, path)| path);
+        self.errors.add(error, &locations.unwrap_or_default(), path);
+        Err(Null)
+    }
+
     fn object(&mut self, set: Set<'_, B>, index: usize, place: Option<(&FieldPlan, &Path<'_>)>) -> Written {
         if self.out.len() > self.execution.options.max_response_bytes {
             self.is_full = true;
@@ -181,20 +192,10 @@ impl<'w, B: Backend> Writer<'w, B> {
         }
         let Set { plan, bound, view } = set;
         let Some(kind) = bound.kinds.of(&bound.source, index) else {
-            let error = bound.kinds.unknown(plan, &bound.source, index);
-            let locations = place.map(|(field, _)| self.locations(field));
-            self.errors.add(
-                &error,
-                &locations.unwrap_or_default(),
-                place.map(|(_, path)| path),
-            );
-            return Err(Null);
+            return self.no_object(&bound.kinds.unknown(plan, &bound.source, index), place);
         };
         if let Some(error) = bound.permits.as_ref().and_then(|permits| permits.kind(kind)) {
-            let locations = place.map(|(field, _)| self.locations(field));
-            let path = place.map(|(_, path)| path);
-            self.errors.add(error, &locations.unwrap_or_default(), path);
-            return Err(Null);
+            return self.no_object(error, place);
         }
         let variant = plan.variant(view, kind);
         let (Some(variant), Some(bounds)) = (plan.variants.get(variant), bound.variants.get(variant)) else {
@@ -296,23 +297,21 @@ impl<'w, B: Backend> Writer<'w, B> {
             (BoundChild::Nested { column, object }, Objects::Table(table)) => {
                 let slots = table.columns.get(*column).and_then(Column::slots);
                 let slot = slots.and_then(|slots| slots.get(index)).unwrap_or(&Slot::Null);
-                match plan {
-                    Some(plan) => {
-                        let bound = &**object;
-                        self.slot(slot, Set { plan, bound, view }, &field.shape, field, path)
-                    }
-                    None => Err(Null),
-                }
+                let set = plan.map(|plan| Set {
+                    plan,
+                    bound: &**object,
+                    view,
+                });
+                set.map_or(Err(Null), |set| self.slot(slot, set, &field.shape, field, path))
             }
             (BoundChild::InColumn { slots, object }, _) => {
                 let slot = slots.get(index).unwrap_or(&Slot::Null);
-                match plan {
-                    Some(plan) => {
-                        let bound = &**object;
-                        self.slot(slot, Set { plan, bound, view }, &field.shape, field, path)
-                    }
-                    None => Err(Null),
-                }
+                let set = plan.map(|plan| Set {
+                    plan,
+                    bound: &**object,
+                    view,
+                });
+                set.map_or(Err(Null), |set| self.slot(slot, set, &field.shape, field, path))
             }
             (BoundChild::Failed(error), _) => self.fail(error, nullable, field, path),
             _ => self.null(nullable, field, path),
@@ -367,19 +366,13 @@ impl<'w, B: Backend> Writer<'w, B> {
                 },
                 _,
             ) => {
-                let shape = match &field.shape {
-                    Shape::List { item, .. } => item,
-                    one => one,
-                };
+                let shape = field.shape.item();
                 self.rows(grouping.rows(position), field, path, |writer, row, path| {
                     writer.cell(rows.cell(row, *column), cells, shape, field, path)
                 })
             }
             (LayerData::Converted { grouping, values }, _) => {
-                let shape = match &field.shape {
-                    Shape::List { item, .. } => item,
-                    one => one,
-                };
+                let shape = field.shape.item();
                 self.rows(grouping.rows(position), field, path, |writer, row, path| {
                     writer.value(values.get(row).unwrap_or(&Value::Null), shape, field, path)
                 })
@@ -410,7 +403,7 @@ impl<'w, B: Backend> Writer<'w, B> {
         }
     }
 
-    fn list(
+    pub(super) fn list(
         &mut self,
         len: usize,
         path: &Path<'_>,
@@ -474,7 +467,7 @@ impl<'w, B: Backend> Writer<'w, B> {
     }
 
     #[cold]
-    fn mismatch(
+    pub(super) fn mismatch(
         &mut self,
         field: &FieldPlan,
         wanted: &str,
@@ -489,150 +482,5 @@ impl<'w, B: Backend> Writer<'w, B> {
             field,
             path,
         )
-    }
-
-    fn value(&mut self, value: &Value, shape: &Shape, field: &FieldPlan, path: &Path<'_>) -> Written {
-        let nullable = shape.nullable();
-        match (value, shape) {
-            (Value::Null, _) => self.null(nullable, field, path),
-            (Value::Error(error), _) => self.fail(error, nullable, field, path),
-            (Value::List(items), Shape::List { item, .. }) => self.guarded(nullable, |writer| {
-                writer.list(items.len(), path, |writer, place, path| {
-                    writer.value(&items[place], item, field, path)
-                })
-            }),
-            (Value::Json(text), Shape::List { .. }) => self.parsed(text.as_bytes(), shape, field, path),
-            (_, Shape::List { .. }) => self.mismatch(field, "a list", "a single value", shape, path),
-            (_, Shape::One { .. }) => {
-                let Some(leaf) = &field.leaf else {
-                    return Err(Null);
-                };
-                match leaf_value(&mut self.out, leaf, value) {
-                    Ok(()) => Ok(()),
-                    Err(error) => self.fail(&error, nullable, field, path),
-                }
-            }
-        }
-    }
-
-    #[inline]
-    fn cell(
-        &mut self,
-        text: Option<&[u8]>,
-        writer: &CellWriter,
-        shape: &Shape,
-        field: &FieldPlan,
-        path: &Path<'_>,
-    ) -> Written {
-        let nullable = shape.nullable();
-        let Some(text) = text else {
-            return self.null(nullable, field, path);
-        };
-        let Some(leaf) = &field.leaf else {
-            return Err(Null);
-        };
-        match writer {
-            CellWriter::One(writer) => match writer.write(&mut self.out, text, leaf) {
-                Ok(()) => Ok(()),
-                Err(error) => self.fail(&error, nullable, field, path),
-            },
-            CellWriter::Array(writer) => self.array(text, *writer, leaf, shape, field, path),
-            CellWriter::Parsed => self.parsed(text, shape, field, path),
-        }
-    }
-
-    fn parsed(&mut self, text: &[u8], shape: &Shape, field: &FieldPlan, path: &Path<'_>) -> Written {
-        match serde_json::from_slice::<serde_json::Value>(text) {
-            Ok(json) => self.value(&Value::from(json), shape, field, path),
-            Err(error) => {
-                let error = FieldError::new("BAD_VALUE", format!("{}: not valid JSON: {error}", field.name));
-                self.fail(&error, shape.nullable(), field, path)
-            }
-        }
-    }
-
-    fn array(
-        &mut self,
-        text: &[u8],
-        writer: ScalarWriter,
-        leaf: &Leaf,
-        shape: &Shape,
-        field: &FieldPlan,
-        path: &Path<'_>,
-    ) -> Written {
-        let nullable = shape.nullable();
-        let start = self.out.len();
-        let written = ArrayReader::new(text).and_then(|mut reader| {
-            reader.next()?;
-            self.items(&mut reader, writer, leaf, shape, field, path)
-        });
-        match written {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(Null)) => {
-                self.out.truncate(start);
-                self.guarded(nullable, |_| Err(Null))
-            }
-            Err(BadArray) => {
-                self.out.truncate(start);
-                let message = format!("{}: the array does not fit the field's type", field.name);
-                self.fail(&FieldError::new("BAD_VALUE", message), nullable, field, path)
-            }
-        }
-    }
-
-    /// The elements up to the end of one level. The inner result is that of the spec's nulls.
-    fn items(
-        &mut self,
-        reader: &mut ArrayReader<'_>,
-        writer: ScalarWriter,
-        leaf: &Leaf,
-        shape: &Shape,
-        field: &FieldPlan,
-        path: &Path<'_>,
-    ) -> Result<Written, BadArray> {
-        // An array under a custom scalar that is not a list has no declared elements: any depth, any null.
-        let (item, is_free) = match shape {
-            Shape::List { item, .. } => (&**item, false),
-            Shape::One { .. } => (ONE, true),
-        };
-        self.out.push(b'[');
-        for place in 0.. {
-            let start = self.out.len();
-            let path = Path {
-                parent: Some(path),
-                step: Step::Index(place),
-            };
-            let event = reader.next()?.ok_or(BadArray)?;
-            if event == ArrayEvent::Close {
-                break;
-            }
-            if place > 0 {
-                self.out.push(b',');
-            }
-            let one = match event {
-                ArrayEvent::Null => self.null(item.nullable(), field, &path),
-                ArrayEvent::Item(text) if item.list_depth() == 0 => {
-                    match writer.write(&mut self.out, &text, leaf) {
-                        Ok(()) => Ok(()),
-                        Err(error) => self.fail(&error, item.nullable(), field, &path),
-                    }
-                }
-                ArrayEvent::Open if item.list_depth() > 0 || is_free => {
-                    let inner = self.items(reader, writer, leaf, item, field, &path)?;
-                    if inner.is_err() {
-                        self.out.truncate(start + usize::from(place > 0));
-                    }
-                    self.guarded(item.nullable(), |_| inner)
-                }
-                _ => return Err(BadArray),
-            };
-            if one.is_err() {
-                // What follows in this list is not looked at any more, but another list may come after it.
-                reader.skip_level()?;
-                return Ok(one);
-            }
-        }
-        self.out.push(b']');
-        Ok(Ok(()))
     }
 }

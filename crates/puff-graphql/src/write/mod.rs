@@ -6,3 +6,4 @@ pub(crate) mod errors;
 pub(crate) mod leaf;
 mod moment;
 pub(crate) mod string;
+mod values;
