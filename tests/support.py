@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from stack import PUFF, ROOT, clean_environment
+from stack import PUFF, ROOT, clean_environment, run_puff
 
 NOBODY = 65534
 
@@ -42,6 +42,21 @@ def open_folder(owner: int | None = None) -> Iterator[Path]:
             check=False,
         )
         shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def open_database_project(app: str) -> Iterator[Path]:
+    """A folder with `app` as app.py, whose private PostgreSQL runs.
+
+    So its start is not the first request's time.
+    """
+    with open_folder() as folder:
+        (folder / "app.py").write_text(app)
+        started = run_puff(
+            "python", "-c", "import puff; puff.global_postgres().query('SELECT 1')", cwd=folder
+        )
+        assert started.returncode == 0, started.stderr
+        yield folder
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 15) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from feed import client
-from stack import Run, Serve, Server
-from support import eventually, open_folder
+from stack import Serve, Server
+from support import eventually, open_database_project
 
 APP = """
 from __future__ import annotations
@@ -107,11 +107,8 @@ class Schema:
 
 
 @pytest.fixture(scope="module")
-def folder(puff: Run) -> Iterator[Path]:
-    with open_folder() as folder:
-        (folder / "app.py").write_text(APP)
-        result = puff("python", "-c", "import puff; puff.global_postgres().query('SELECT 1')", cwd=folder)
-        assert result.returncode == 0, result.stderr
+def folder() -> Iterator[Path]:
+    with open_database_project(APP) as folder:
         yield folder
 
 

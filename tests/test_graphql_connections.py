@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stack import Run, Serve, Server
-from support import open_folder
+from stack import Serve, Server
+from support import open_database_project
 
 APP = '''
 from __future__ import annotations
@@ -176,11 +176,8 @@ NESTED = f"""query($rows: JSON!, $order: String!, $first: Int, $after: String, $
 
 
 @pytest.fixture(scope="module")
-def folder(puff: Run) -> Iterator[Path]:
-    with open_folder() as folder:
-        (folder / "app.py").write_text(APP)
-        result = puff("python", "-c", "import puff; puff.global_postgres().query('SELECT 1')", cwd=folder)
-        assert result.returncode == 0, result.stderr
+def folder() -> Iterator[Path]:
+    with open_database_project(APP) as folder:
         yield folder
 
 

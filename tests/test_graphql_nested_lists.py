@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from stack import Run, Serve, Server
-from support import open_folder
+from stack import Serve, Server
+from support import open_database_project
 
 APP = '''
 from __future__ import annotations
@@ -139,13 +139,9 @@ class Schema:
 
 
 @pytest.fixture(scope="module")
-def server(puff: Run, serve: Serve) -> Iterator[Server]:
-    with open_folder() as folder:
-        (folder / "app.py").write_text(APP)
-        result = puff("python", "-c", "import puff; puff.global_postgres().query('SELECT 1')", cwd=folder)
-        assert result.returncode == 0, result.stderr
-        with serve("--graphql", "app:Schema", cwd=folder) as server:
-            yield server
+def server(serve: Serve) -> Iterator[Server]:
+    with open_database_project(APP) as folder, serve("--graphql", "app:Schema", cwd=folder) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from stack import Run, Serve, Server
-from support import eventually, open_folder
+from support import eventually, open_database_project
 
 APP = r'''
 from __future__ import annotations
@@ -197,12 +197,8 @@ def in_process():
 
 
 @pytest.fixture(scope="module")
-def folder(puff: Run) -> Iterator[Path]:
-    with open_folder() as folder:
-        (folder / "app.py").write_text(APP)
-        # The private server's start is not the first request's time.
-        result = puff("python", "-c", "import puff; puff.global_postgres().query('SELECT 1')", cwd=folder)
-        assert result.returncode == 0, result.stderr
+def folder() -> Iterator[Path]:
+    with open_database_project(APP) as folder:
         yield folder
 
 

@@ -150,6 +150,17 @@ def test_pipelined_requests_are_answered_in_order(wsgi: Server) -> None:
     assert received.count(b"HTTP/1.1 200 OK") == 2
 
 
+@pytest.mark.parametrize("cut", [0, 3, 30])
+def test_what_comes_while_a_request_waits_is_the_next_one(wsgi: Server, cut: int) -> None:
+    # The first one's answer takes a second; the other comes meanwhile, in two parts, with a body that is more
+    # than is read ahead.
+    head = b"POST /length HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 30000\r\n\r\n"
+    first = b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n"
+    received = exchange(wsgi, first, head[:cut] or b"\r\n", head[cut:] + b"x" * 30_000, pause=0.2)
+    assert received.count(b"HTTP/1.1 200 OK") == 2
+    assert received.endswith(b"\r\n\r\n30000")
+
+
 # ---------------------------------------------------------------------------- limits
 
 
