@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 
 use crate::error::RequestError;
 use crate::plan::Plan;
+use crate::recency::used_since;
 
 /// What a document and an operation name come to.
 pub(crate) type Planned = Result<Arc<Plan>, RequestError>;
@@ -176,26 +177,13 @@ impl PlanCache {
 impl Plans {
     /// Drops the entries that were not used for longest. Shrinking by an eighth at once makes the sort rare.
     fn shrink(&mut self, entries: usize, bytes: usize) {
-        let mut ages: Vec<_> = self
-            .entries
-            .values()
-            .map(|entry| {
-                (
-                    entry.used.load(Ordering::Relaxed),
-                    entry.bytes.load(Ordering::Relaxed),
-                )
-            })
-            .collect();
-        ages.sort_unstable_by(|a, b| b.cmp(a));
-        let mut kept_bytes = 0;
-        let mut oldest = u64::MAX;
-        for (used, size) in ages.into_iter().take(entries) {
-            kept_bytes += size;
-            if kept_bytes > bytes {
-                break;
-            }
-            oldest = used;
-        }
+        let ages = self.entries.values().map(|entry| {
+            (
+                entry.used.load(Ordering::Relaxed),
+                entry.bytes.load(Ordering::Relaxed),
+            )
+        });
+        let oldest = used_since(ages, entries, bytes);
         self.entries
             .retain(|_, entry| entry.used.load(Ordering::Relaxed) >= oldest);
         let bytes = |entry: &Arc<Entry>| entry.bytes.load(Ordering::Relaxed);

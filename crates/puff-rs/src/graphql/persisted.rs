@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
+use puff_graphql::used_since;
 
 /// Most bytes of all documents that are kept.
 const MAX_BYTES: usize = 16 << 20;
@@ -80,20 +81,8 @@ impl Kept {
     /// Drops what was not used for longest. Dropping an eighth at once makes the sort rare.
     fn shrink(&mut self, most: usize, bytes: usize) {
         let age = |entry: &Entry| entry.used.load(Ordering::Relaxed);
-        let mut ages: Vec<_> = self
-            .by_hash
-            .values()
-            .map(|one| (age(one), one.document.len()))
-            .collect();
-        ages.sort_unstable_by(|a, b| b.cmp(a));
-        let (mut sum, mut oldest) = (0, u64::MAX);
-        for (used, size) in ages.into_iter().take(most) {
-            sum += size;
-            if sum > bytes {
-                break;
-            }
-            oldest = used;
-        }
+        let all = self.by_hash.values();
+        let oldest = used_since(all.map(|one| (age(one), one.document.len())), most, bytes);
         self.by_hash.retain(|_, entry| age(entry) >= oldest);
         self.bytes = self.by_hash.values().map(|entry| entry.document.len()).sum();
     }
