@@ -3,10 +3,14 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use crate::account::Account;
 use crate::binaries::Binaries;
@@ -94,6 +98,8 @@ fn init_at(
         .stderr(share()?);
     clean(&mut command);
     account.apply(&mut command);
+    // A group of its own, to be ended with the server that it runs.
+    command.process_group(0);
     let mut process = command.spawn().map_err(Error::io("run", &initdb))?;
     let failed = |how: String| {
         let reason = format!("initdb could not make {} ({how})", data.display());
@@ -110,13 +116,27 @@ fn init_at(
             None => {}
         }
         if too_late() {
-            // Its own children end when their pipe does.
-            let _ = process.kill();
-            let _ = process.wait();
+            end_group(&mut process);
             return Err(failed(
                 "it took too long, or nobody waits for it any more".to_owned(),
             ));
         }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Ends a process and what it has started, which is in its group: `initdb` feeds a server, and that one writes on
+/// after the end of `initdb`, also into a directory that is just being removed.
+fn end_group(process: &mut Child) {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let Ok(group) = i32::try_from(process.id()).map(Pid::from_raw) else {
+        return;
+    };
+    let _ = killpg(group, Signal::SIGKILL);
+    let _ = process.wait();
+    // The others are not our children, so there is nothing to wait for but that they are gone.
+    let end = Instant::now() + PATIENCE;
+    while killpg(group, None).is_ok() && Instant::now() < end {
         thread::sleep(Duration::from_millis(5));
     }
 }
