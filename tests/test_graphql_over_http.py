@@ -17,6 +17,7 @@ import gql
 import gql.transport.exceptions
 import node_clients
 import pytest
+from http2 import http2
 from stack import Answer, Run, Serve, Server
 from support import open_folder
 
@@ -333,6 +334,32 @@ def test_limits_are_settings(folder: Path, serve: Serve) -> None:
 
 
 # ---------------------------------------------------------------------------- batches and documents
+
+
+def test_a_request_that_takes_too_long_for_the_server(folder: Path, serve: Serve) -> None:
+    with serve("--graphql", "items:Schema", "--request-timeout", "300ms", cwd=folder) as server:
+        slow = post(server, "{ slow { id } }")
+        assert (slow.status, slow.body) == (504, b"the request took too long\n")
+        assert post(server, "{ hello }").json() == {"data": {"hello": "hello world"}}
+
+
+def test_the_same_answers_over_http2(server: Server) -> None:
+    """There requests pass the router, which those of HTTP/1 do not."""
+    for method, path, headers, body in (
+        ("POST", "/graphql", JSON, b'{"query": "{ hello }"}'),
+        ("POST", "/graphql", JSON | NEWER, b'{"query": "{ nothing }"}'),
+        ("POST", "/graphql", JSON, b"{"),
+        ("POST", "/graphql", {"Content-Type": "text/plain"}, b"x"),
+        ("GET", "/graphql?query={hello}", {}, b""),
+        ("PUT", "/graphql", JSON, b"{}"),
+        ("POST", "/graphql/", JSON, b"{}"),
+    ):
+        ours = server.request(method, path, body, headers)
+        with http2(server) as connection:
+            lowered = [(name.lower(), value) for name, value in headers.items()]
+            reply = connection.reply(connection.send(*lowered, method=method, path=path, body=body))
+        assert (reply.status, reply.body) == (ours.status, ours.body), (method, path)
+        assert reply["content-type"] == ours.headers.get("content-type")
 
 
 def test_batches_by_setting(folder: Path, serve: Serve) -> None:

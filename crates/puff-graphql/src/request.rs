@@ -85,11 +85,14 @@ impl Request {
     /// # Errors
     /// As [`Request::from_json`].
     pub fn from_value(request: Value) -> Result<Self, RequestError> {
-        let Value::Object(fields) = request else {
+        let Value::Object(mut fields) = request else {
             return Err(bad("the request body must be a JSON object with a `query`"));
         };
-        let mut fields: HashMap<_, _> = fields.into_iter().collect();
-        let mut text = |name: &str| match fields.remove(name) {
+        let mut take = |name: &str| {
+            let found = fields.iter().position(|(known, _)| **known == *name)?;
+            Some(fields.swap_remove(found).1)
+        };
+        let mut text = |name: &str| match take(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Str(text)) => Ok(Some(String::from(text))),
             Some(_) => Err(bad(format!("`{name}` must be a string"))),
@@ -97,7 +100,7 @@ impl Request {
         let query = text("query")?;
         let operation_name = text("operationName")?;
         let document_id = text("documentId")?;
-        let mut object = |name: &str| match fields.remove(name) {
+        let mut object = |name: &str| match take(name) {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Object(object)) => Ok(object),
             Some(_) => Err(bad(format!("`{name}` must be an object"))),

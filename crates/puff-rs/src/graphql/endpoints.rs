@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use puff_python::graphql::{GraphQl, NoSchema};
+use tokio_util::sync::CancellationToken;
 
 use super::{GraphQlConfig, Streams, SubscriptionConfig};
 use crate::web::BodyLimits;
@@ -16,6 +17,8 @@ pub(crate) struct Endpoint {
     pub(crate) subscriptions: SubscriptionConfig,
     /// The places of event streams, which all schemas share.
     pub(crate) streams: Streams,
+    /// The server stops: streams end.
+    pub(crate) stop: CancellationToken,
 }
 
 /// All schemas. Clones are the same.
@@ -26,8 +29,8 @@ pub(crate) struct Endpoints {
 
 #[derive(Default)]
 struct Inner {
-    default: Option<Endpoint>,
-    named: BTreeMap<String, Endpoint>,
+    default: Option<Arc<Endpoint>>,
+    named: BTreeMap<String, Arc<Endpoint>>,
 }
 
 impl Endpoints {
@@ -35,6 +38,7 @@ impl Endpoints {
     pub(crate) fn new(endpoints: impl IntoIterator<Item = (Option<String>, Endpoint)>) -> Endpoints {
         let mut inner = Inner::default();
         for (name, endpoint) in endpoints {
+            let endpoint = Arc::new(endpoint);
             match name {
                 Some(name) => drop(inner.named.insert(name, endpoint)),
                 None => inner.default = Some(endpoint),
@@ -49,7 +53,7 @@ impl Endpoints {
     ///
     /// # Errors
     /// The server has none of this name.
-    pub(crate) fn get(&self, name: Option<&str>) -> Result<&Endpoint, NoSchema> {
+    pub(crate) fn get(&self, name: Option<&str>) -> Result<&Arc<Endpoint>, NoSchema> {
         let Inner { default, named } = &*self.inner;
         match name {
             Some(name) => named.get(name),

@@ -59,7 +59,10 @@ impl<S> Handler<(), S> for GraphQlHandler {
         Box::pin(async move {
             let endpoints = endpoints(&mut request);
             match endpoints.get(self.schema.as_deref()) {
-                Ok(endpoint) => over_http::answer(endpoint, request).await,
+                Ok(endpoint) => {
+                    let client = request.extensions().get().copied();
+                    over_http::answer(endpoint, request, client).await.map(Body::new)
+                }
                 Err(error) => no_schema(&error),
             }
         })

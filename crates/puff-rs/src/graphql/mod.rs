@@ -32,6 +32,7 @@
 
 mod config;
 mod cross_site;
+mod direct;
 mod documents;
 mod endpoints;
 pub mod handlers;
@@ -42,6 +43,7 @@ mod persisted;
 mod subscriptions;
 
 pub use config::{GraphQlConfig, TraceFor};
+pub(crate) use direct::DirectGraphQl;
 pub use documents::Documents;
 pub(crate) use endpoints::{Endpoint, Endpoints};
 pub use puff_python::graphql::{GraphQl, NoSchema, Schemas};

@@ -3,28 +3,38 @@
 //! By the GraphQL-over-HTTP specification: POST with JSON, GET for queries only, two response formats. Whatever is
 //! wrong with a request, the answer is one of GraphQL's.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request};
-use axum::response::Response;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::future::join_all;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
+use hyper::body::Body as HttpBody;
 use puff_graphql::{OperationKind, Outcome, Record, RequestError, RequestErrorCode, Times, Value};
 use puff_python::graphql::RequestContext;
+use puff_python::wsgi::ConnectionInfo;
 
 use super::cross_site::{is_asked_for, may_be_foreign};
 use super::media::{Format, is_json, takes_events};
 use super::multipart::{self, is_multipart};
 use super::{Endpoint, subscriptions};
-use crate::web::{BodyError, BodyLimits, RequestId, read_body};
+use crate::errors::BoxError;
+use crate::web::{BodyError, BodyLimits, RequestId, ServerBody, Stalling, read_body};
 
-/// Answers `request`, whatever it is.
-pub(super) async fn answer(endpoint: &Endpoint, request: Request) -> Response {
+type Response = http::Response<ServerBody>;
+
+/// Answers `request`, whatever it is. `client`: its connection, if it is known.
+pub(super) async fn answer<B>(
+    endpoint: &Endpoint,
+    request: Request<B>,
+    client: Option<ConnectionInfo>,
+) -> Response
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
     let (parts, body) = request.into_parts();
     let accepted = Format::accepted(&parts.headers);
     let takes_events = takes_events(&parts.headers) && parts.method != Method::HEAD;
@@ -40,11 +50,11 @@ pub(super) async fn answer(endpoint: &Endpoint, request: Request) -> Response {
             if !asked.is_list && (only_events || takes_events && asked.is_subscription(endpoint)) =>
         {
             let request = asked.requests.pop().unwrap_or_default();
-            subscriptions::stream(endpoint, &parts, Ok(request))
+            subscriptions::stream(endpoint, &parts, client, Ok(request)).map(ServerBody::from)
         }
-        Ok(asked) => run(endpoint, parts, format, asked).await,
+        Ok(asked) => run(endpoint, parts, client, format, asked).await,
         Err(refusal) if only_events && refusal.status == StatusCode::BAD_REQUEST => {
-            subscriptions::stream(endpoint, &parts, Err(refusal.error))
+            subscriptions::stream(endpoint, &parts, client, Err(refusal.error)).map(ServerBody::from)
         }
         Err(refusal) => refusal.response(format),
     }
@@ -140,7 +150,11 @@ impl From<BodyError> for Refusal {
     }
 }
 
-async fn read(endpoint: &Endpoint, parts: &Parts, body: Body) -> Result<Asked, Refusal> {
+async fn read<B>(endpoint: &Endpoint, parts: &Parts, body: B) -> Result<Asked, Refusal>
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
     let config = &endpoint.config;
     let (requests, is_list) = match parts.method {
         Method::POST if config.max_files > 0 && is_multipart(&parts.headers) => {
@@ -150,7 +164,9 @@ async fn read(endpoint: &Endpoint, parts: &Parts, body: Body) -> Result<Asked, R
                     ..Refusal::cross_site("")
                 });
             }
-            multipart::read(config, parts, body).await?
+            let body = Body::new(Stalling::new(body, endpoint.body.time));
+            // In a box, so that other requests carry no room for it.
+            Box::pin(multipart::read(config, parts, body)).await?
         }
         Method::POST => {
             if !is_json(&parts.headers) {
@@ -188,15 +204,18 @@ async fn read(endpoint: &Endpoint, parts: &Parts, body: Body) -> Result<Asked, R
     Ok(Asked { requests, is_list })
 }
 
-async fn run(endpoint: &Endpoint, parts: Parts, format: Format, asked: Asked) -> Response {
+async fn run(
+    endpoint: &Endpoint,
+    parts: Parts,
+    client: Option<ConnectionInfo>,
+    format: Format,
+    asked: Asked,
+) -> Response {
     let config = &endpoint.config;
     let header = parts.headers.get("puff-trace").is_some_and(|value| value == "1");
-    let may_trace = config.trace.allows(&parts.headers, parts.extensions.get());
+    let may_trace = config.trace.allows(&parts.headers, client.as_ref());
     let id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
-    let peer = parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|info| info.0);
+    let peer = client.and_then(|client| client.peer);
     let context = RequestContext::with_id(parts.headers, id).with_peer(peer);
     let execute = |mut request: puff_graphql::Request| {
         let context = context.clone();
@@ -301,7 +320,7 @@ fn from_query(query: &str) -> Result<puff_graphql::Request, RequestError> {
 }
 
 fn encoded(format: Format, status: StatusCode, body: Bytes) -> Response {
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(ServerBody::from(body));
     *response.status_mut() = status;
     response
         .headers_mut()

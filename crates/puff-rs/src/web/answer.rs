@@ -22,6 +22,7 @@ use tracing::error;
 
 use super::body::{Held, LongLived, ServerBody, Stalling, text_response};
 use super::compression::Plan;
+use super::direct::{Direct, DirectAnswer};
 use super::inspect::{check_http2, ends_with_answer, refusal_of};
 use super::observe::Visit;
 use super::pulse::Pulse;
@@ -32,8 +33,9 @@ use super::wsgi;
 
 /// Answers one request; a panic in a handler is a 500 and the connection goes on.
 ///
-/// Most requests wait for nothing but the application. What they are until then would be moved with each of the
-/// futures within each other that the general case takes, some 2.7 KB: theirs has the room for what they wait for.
+/// Most requests wait for nothing but the application, or a handler. What they are until then would be moved with
+/// each of the futures within each other that the general case takes, some 2.7 KB: theirs has the room for what they
+/// wait for.
 pub(super) fn answer(
     shared: Arc<Shared>,
     working: Working,
@@ -41,13 +43,16 @@ pub(super) fn answer(
     info: ConnectionInfo,
 ) -> impl Future<Output = Result<Response<ServerBody>, Infallible>> + Send + use<> {
     let answering = match plain_turn(&shared, &request) {
-        Some((app, turn)) => {
+        Some((plain, turn)) => {
             let held = Held {
                 turn: Some(turn),
                 working,
                 stall: None,
             };
-            ask_plainly(&shared, app, held, request, info)
+            match plain {
+                Plain::Application(app) => ask_plainly(&shared, app, held, request, info),
+                Plain::Direct(handler) => ask_directly(&shared, handler, held, request, info),
+            }
         }
         None => Answering::Any(Box::pin(answer_any(shared.clone(), working, request, info))),
     };
@@ -55,6 +60,12 @@ pub(super) fn answer(
         Ok(match answering {
             Answering::Plain(arrival, held, asked) => {
                 let response = asked.await.map(|body| ServerBody::wsgi(body, held));
+                arrival.leave(&shared, response)
+            }
+            Answering::Direct(arrival, held, asked) => {
+                let asked = AssertUnwindSafe(asked).catch_unwind();
+                let mut response = asked.await.unwrap_or_else(|panic| panicked(&*panic));
+                response.body_mut().hold(held);
                 arrival.leave(&shared, response)
             }
             Answering::Done(response) => *response,
@@ -68,30 +79,47 @@ pub(super) fn answer(
 enum Answering<A> {
     /// The application has it.
     Plain(Arrival, Held, A),
+    /// A handler has it.
+    Direct(Arrival, Held, DirectAnswer),
     /// It was refused.
     Done(Box<Response<ServerBody>>),
     Any(Pin<Box<dyn Future<Output = Response<ServerBody>> + Send>>),
 }
 
-/// The application and the turn of a request that waits for nothing else.
+/// What answers a request that waits for nothing else.
+enum Plain<'a> {
+    /// It has no body.
+    Application(&'a WsgiApp),
+    Direct(&'a Arc<dyn Direct>),
+}
+
+/// What answers a request that waits for nothing else, and its turn.
 fn plain_turn<'a>(
     shared: &'a Shared,
     request: &Request<Incoming>,
-) -> Option<(&'a WsgiApp, OwnedSemaphorePermit)> {
-    let Application::Wsgi(app) = &shared.app else {
-        return None;
-    };
+) -> Option<(Plain<'a>, OwnedSemaphorePermit)> {
     let path = request.uri().path();
+    let plain = match &shared.app {
+        Application::Wsgi(app) if request.body().is_end_stream() => Plain::Application(app),
+        Application::Wsgi(_) => return None,
+        Application::Router(_) => Plain::Direct(shared.direct.find(path)?),
+    };
     let config = &shared.config;
-    let is_plain = request.body().is_end_stream()
-        // On HTTP/2 the task in which this runs is not the stream's.
-        && request.version() != Version::HTTP_2
+    // On HTTP/2 the task in which this runs is not the stream's.
+    let is_plain = request.version() != Version::HTTP_2
         && !ends_with_answer(request)
-        && config.observe.health.as_ref().is_none_or(|health| !health.knows(path))
-        && config.static_files.as_ref().is_none_or(|files| files.find(path).is_none())
+        && config
+            .observe
+            .health
+            .as_ref()
+            .is_none_or(|health| !health.knows(path))
+        && config
+            .static_files
+            .as_ref()
+            .is_none_or(|files| files.find(path).is_none())
         && !cfg!(feature = "otel");
     if is_plain {
-        Some((app, shared.turns.free()?))
+        Some((plain, shared.turns.free()?))
     } else {
         None
     }
@@ -113,6 +141,20 @@ fn ask_plainly(
     match catch_unwind(AssertUnwindSafe(|| app.call(request, info))) {
         Ok(asked) => Answering::Plain(arrival, held, asked),
         Err(panic) => Answering::Done(Box::new(arrival.leave(shared, panicked(&*panic)))),
+    }
+}
+
+/// Hands a request to the handler of its path.
+fn ask_directly<A>(
+    shared: &Shared,
+    handler: &Arc<dyn Direct>,
+    held: Held,
+    mut request: Request<Incoming>,
+    info: ConnectionInfo,
+) -> Answering<A> {
+    match Arrival::of(shared, &mut request, info) {
+        Ok((arrival, info)) => Answering::Direct(arrival, held, handler.clone().answer(request, info)),
+        Err(refused) => Answering::Done(refused),
     }
 }
 

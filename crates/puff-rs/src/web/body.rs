@@ -1,20 +1,21 @@
 //! Bodies: requests read whole within limits, responses of every source as one type.
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body as AxumBody;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, SizeHint};
 pub use puff_python::wsgi::BodyError;
 use puff_python::wsgi::WsgiBody;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep, timeout_at};
 
 use super::answer::Working;
 use super::config::BodyLimits;
@@ -26,9 +27,9 @@ use crate::errors::BoxError;
 ///
 /// # Errors
 /// [`BodyError`]; the connection should then be closed, as bytes of the body may be on their way.
-pub async fn read_body<B>(headers: &HeaderMap, body: B, limits: BodyLimits) -> Result<Bytes, BodyError>
+pub async fn read_body<B>(headers: &HeaderMap, mut body: B, limits: BodyLimits) -> Result<Bytes, BodyError>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
     if body.is_end_stream() {
@@ -40,12 +41,69 @@ where
     if announced.is_some_and(|length| length > limits.bytes as u64) {
         return Err(BodyError::TooLarge);
     }
-    let collecting = Limited::new(body, limits.bytes).collect();
-    match tokio::time::timeout(limits.time, collecting).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
-        Ok(Err(_)) => Err(BodyError::Broken),
-        Err(_) => Err(BodyError::TooSlow),
+    let deadline = Instant::now() + limits.time;
+    // Most bodies are one piece that is there already, and is not copied then.
+    let Some(first) = prompt(next_piece(&mut body, limits.bytes), deadline).await? else {
+        return Ok(Bytes::new());
+    };
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let rest = async {
+        let mut whole = BytesMut::from(first);
+        while let Some(piece) = next_piece(&mut body, limits.bytes - whole.len()).await? {
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
+    };
+    timeout_at(deadline, rest)
+        .await
+        .unwrap_or(Err(BodyError::TooSlow))
+}
+
+/// The next piece of a body, if one comes; it may have so many bytes.
+async fn next_piece<B>(body: &mut B, most: usize) -> Result<Option<Bytes>, BodyError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    while let Some(frame) = body.frame().await {
+        // Else it is one of trailers, which nobody wants.
+        if let Ok(piece) = frame.map_err(|_| BodyError::Broken)?.into_data() {
+            return if piece.len() > most {
+                Err(BodyError::TooLarge)
+            } else {
+                Ok(Some(piece))
+            };
+        }
+    }
+    Ok(None)
+}
+
+/// Waits for what is probably there already: a timer is made only if it is not there at the second look, which is as
+/// soon as others had their turn.
+///
+/// hyper reads a body only when it has been asked for, which a handler does first; a timer for just that moment would
+/// be half of what such a wait costs.
+async fn prompt<T>(
+    waited: impl Future<Output = Result<T, BodyError>>,
+    deadline: Instant,
+) -> Result<T, BodyError> {
+    let mut waited = pin!(waited);
+    let mut looked = false;
+    let soon = poll_fn(|cx| match waited.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending if looked => Poll::Ready(None),
+        Poll::Pending => {
+            looked = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    });
+    match soon.await {
+        Some(result) => result,
+        None => timeout_at(deadline, waited)
+            .await
+            .unwrap_or(Err(BodyError::TooSlow)),
     }
 }
 
@@ -104,6 +162,11 @@ impl ServerBody {
         ServerBody::new(Source::Router(body), Some(held))
     }
 
+    /// Has the request what it has until all of this is out.
+    pub(super) fn hold(&mut self, held: Held) {
+        self.held = Some(held);
+    }
+
     /// The answer lasts: it is no longer one of the requests that are worked on.
     pub(super) fn give_up_turn(&mut self) {
         if let Some(held) = &mut self.held {
@@ -157,6 +220,15 @@ impl ServerBody {
 impl From<AxumBody> for ServerBody {
     fn from(body: AxumBody) -> Self {
         ServerBody::new(Source::Router(body), None)
+    }
+}
+
+impl From<Bytes> for ServerBody {
+    fn from(bytes: Bytes) -> Self {
+        ServerBody {
+            rest: bytes,
+            ..ServerBody::empty()
+        }
     }
 }
 
@@ -241,7 +313,7 @@ impl Body for ServerBody {
 /// A request body of which each piece must come in time.
 ///
 /// A limit for all of it would be wrong here: a route may take an upload of hours.
-pub(super) struct Stalling<B> {
+pub(crate) struct Stalling<B> {
     body: B,
     patience: Duration,
     /// Runs while a piece is waited for.
@@ -249,7 +321,7 @@ pub(super) struct Stalling<B> {
 }
 
 impl<B> Stalling<B> {
-    pub(super) fn new(body: B, patience: Duration) -> Stalling<B> {
+    pub(crate) fn new(body: B, patience: Duration) -> Stalling<B> {
         Stalling {
             body,
             patience,
@@ -298,6 +370,7 @@ where
 mod tests {
     use std::time::Duration;
 
+    use futures_util::StreamExt;
     use http_body_util::{Full, StreamBody};
 
     use super::*;
@@ -323,6 +396,41 @@ mod tests {
         )
         .await;
         assert_eq!(read.unwrap_err(), BodyError::TooLarge);
+    }
+
+    /// A body of pieces that come one after the other, each after the others had their turn.
+    fn pieces(all: &'static [&'static [u8]]) -> impl Body<Data = Bytes, Error = BoxError> + Unpin {
+        let pieces = futures_util::stream::iter(all).then(async |piece| {
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+            }
+            Ok(Frame::data(Bytes::from_static(piece)))
+        });
+        StreamBody::new(Box::pin(pieces))
+    }
+
+    #[tokio::test]
+    async fn pieces_are_put_together_up_to_the_limit() {
+        for (all, whole) in [
+            (&[][..], Ok("")),
+            (&[b"0123456789".as_slice()], Ok("0123456789")),
+            (&[b"", b"01234", b"", b"56789", b""], Ok("0123456789")),
+            (&[b"0123456789+"], Err(BodyError::TooLarge)),
+            (&[b"01234", b"56789", b"+"], Err(BodyError::TooLarge)),
+        ] {
+            let read = read_body(&HeaderMap::new(), pieces(all), LIMITS).await;
+            assert_eq!(read, whole.map(Bytes::from_static), "{all:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn all_pieces_share_the_time() {
+        let forever = futures_util::stream::repeat(()).then(async |()| {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok::<_, BoxError>(Frame::data(Bytes::new()))
+        });
+        let read = read_body(&HeaderMap::new(), StreamBody::new(Box::pin(forever)), LIMITS).await;
+        assert_eq!(read, Err(BodyError::TooSlow));
     }
 
     #[tokio::test]

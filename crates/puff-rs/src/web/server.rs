@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 
 use super::config::ServerConfig;
 use super::connection::serve_connection;
+use super::direct::DirectRoutes;
 use super::listener::{Listener, ListeningSocket};
 use super::observe::Observe;
 use super::stream::Socket;
@@ -34,9 +35,19 @@ pub enum Application {
     Router(axum::Router),
 }
 
+/// What a server serves.
+pub(crate) struct Site {
+    pub(crate) app: Application,
+    /// Where requests find their handler before `app`'s router does. Only with a router.
+    pub(crate) direct: DirectRoutes,
+    /// WebSockets to Python functions, which come before `app`.
+    pub(crate) websockets: Option<WebSockets>,
+}
+
 /// What all connections of a server share.
 pub(super) struct Shared {
     pub(super) app: Application,
+    pub(super) direct: DirectRoutes,
     pub(super) http: auto::Builder<Streams>,
     pub(super) config: ServerConfig,
     /// What looks at each request, if anything does.
@@ -73,18 +84,27 @@ pub async fn serve(
     config: ServerConfig,
     stop: CancellationToken,
 ) -> Result<(), BoxError> {
-    serve_on_seat(listeners, app, websockets, config, stop, None).await
+    let site = Site {
+        app,
+        direct: DirectRoutes::default(),
+        websockets,
+    };
+    serve_on_seat(listeners, site, config, stop, None).await
 }
 
 /// As [`serve`], and tells the supervisor that `seat` is a place under what it wants to know.
 pub(crate) async fn serve_on_seat(
     listeners: Vec<Listener>,
-    app: Application,
-    websockets: Option<WebSockets>,
+    site: Site,
     config: ServerConfig,
     stop: CancellationToken,
     seat: Option<Arc<Seat>>,
 ) -> Result<(), BoxError> {
+    let Site {
+        app,
+        direct,
+        websockets,
+    } = site;
     let tls = config.tls.clone().map(Tls::open).transpose()?;
     // Also when this future is dropped, no connection outlives it.
     let (stop, kill) = (stop.child_token(), CancellationToken::new());
@@ -113,6 +133,7 @@ pub(crate) async fn serve_on_seat(
         turns: Turns::new(&config),
         observe: config.observe.of_requests(),
         app,
+        direct,
         http,
         websockets,
         config,

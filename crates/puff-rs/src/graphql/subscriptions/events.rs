@@ -13,7 +13,6 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use puff_graphql::{Request, RequestError};
-use puff_python::Runtime;
 use puff_python::graphql::RequestContext;
 use puff_python::wsgi::ConnectionInfo;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -48,6 +47,7 @@ const COMPLETE: Bytes = Bytes::from_static(b"event: complete\ndata:\n\n");
 pub(in crate::graphql) fn stream(
     endpoint: &Endpoint,
     parts: &Parts,
+    client: Option<ConnectionInfo>,
     request: Result<Request, RequestError>,
 ) -> Response {
     let config = &endpoint.subscriptions;
@@ -63,9 +63,8 @@ pub(in crate::graphql) fn stream(
         return response;
     };
     let id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
-    let info = parts.extensions.get::<ConnectionInfo>();
-    let tracing = Tracing::of(endpoint.config.trace, &parts.headers, info);
-    let peer = info.and_then(|info| info.peer);
+    let tracing = Tracing::of(endpoint.config.trace, &parts.headers, client.as_ref());
+    let peer = client.and_then(|client| client.peer);
     let context = RequestContext::with_id(parts.headers.clone(), id).with_peer(peer);
     let request = request.map(|request| Request {
         record: tracing.record(&request),
@@ -75,14 +74,10 @@ pub(in crate::graphql) fn stream(
         Ok(request) => Operation::begin(&endpoint.graphql, &endpoint.config.documents, request, context),
         Err(error) => Operation::Refused(puff_graphql::Response::refused(&error).into()),
     };
-    let stop = match parts.extensions.get::<Runtime>() {
-        Some(runtime) => runtime.shutdown().clone(),
-        None => CancellationToken::new(),
-    };
     let events = Events {
         state: State::Beginning(operation),
         keep_alive: config.keep_alive,
-        stop,
+        stop: endpoint.stop.clone(),
         _place: place,
     };
     let pieces = stream::unfold(events, |mut events| async move {

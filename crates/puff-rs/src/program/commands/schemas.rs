@@ -1,15 +1,17 @@
 //! The GraphQL schemas that a server finds in its settings, and where the stock server has them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use puff_python::Runtime;
 
 use crate::errors::ConfigError;
 use crate::graphql::handlers::{handle_graphql, handle_subscriptions, playground};
-use crate::graphql::{Endpoint, Endpoints, GraphQlConfig, Streams, SubscriptionConfig};
+use crate::graphql::{DirectGraphQl, Endpoint, Endpoints, GraphQlConfig, Streams, SubscriptionConfig};
 use crate::runtime::Console;
 use crate::settings::{SchemaSettings, Settings};
-use crate::web::{ASSETS_PATH, BodyLimits, Router};
+use crate::web::{ASSETS_PATH, BodyLimits, DirectRoutes, Router};
 
 /// What the settings say of the program's schemas.
 pub(super) struct SchemaPlan {
@@ -113,19 +115,35 @@ impl SchemaPlan {
     }
 
     /// The schemas, once they are loaded, as the handlers find them.
-    pub(super) fn endpoints(self, runtime: &Runtime, body: BodyLimits) -> Endpoints {
+    pub(super) fn endpoints(&self, runtime: &Runtime, body: BodyLimits) -> Endpoints {
         let streams = Streams::new(&self.subscriptions);
-        Endpoints::new(self.schemas.into_iter().filter_map(|schema| {
+        Endpoints::new(self.schemas.iter().filter_map(|schema| {
             let graphql = runtime.schemas().get(schema.name.as_deref()).ok()?;
             let endpoint = Endpoint {
                 graphql: graphql.clone(),
                 body,
-                config: schema.config,
+                config: schema.config.clone(),
                 subscriptions: self.subscriptions.clone(),
                 streams: streams.clone(),
+                stop: runtime.shutdown().clone(),
             };
-            Some((schema.name, endpoint))
+            Some((schema.name.clone(), endpoint))
         }))
+    }
+
+    /// The same ones at the paths of their requests, for those that need no router. `limit`: until an answer begins.
+    pub(super) fn direct(&self, endpoints: &Endpoints, limit: Option<Duration>) -> DirectRoutes {
+        let mut routes = DirectRoutes::default();
+        for schema in &self.schemas {
+            let endpoint = endpoints.get(schema.name.as_deref());
+            if let (Some(paths), Ok(endpoint)) = (&schema.paths, endpoint) {
+                routes.insert(
+                    &paths.requests,
+                    Arc::new(DirectGraphQl::new(endpoint.clone(), limit)),
+                );
+            }
+        }
+        routes
     }
 
     /// Says where the schemas are, on the server at `url`.

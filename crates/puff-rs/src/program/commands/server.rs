@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
+use axum::extract::Request;
+use axum::middleware::Next;
 use clap::{Arg, ArgAction};
 use puff_python::Runtime;
 use puff_python::import::resolve;
 use puff_python::wsgi::{WsgiApp, WsgiOptions};
 use pyo3::prelude::*;
+use tower::util::MapRequestLayer;
 
 use super::schemas::SchemaPlan;
 use super::watch::{Watch, WatchConfig};
@@ -19,8 +21,8 @@ use crate::runtime::Console;
 use crate::serve::{PidFile, ProcessConfig, Seat, Sockets, Supervisor};
 use crate::settings::{Settings, keys};
 use crate::web::{
-    ASSETS_PATH, Application, Listener, PlaygroundAssets, Router, ServerConfig, WsgiService, listen,
-    serve_on_seat, text_response,
+    ASSETS_PATH, Application, DirectRoutes, Listener, PlaygroundAssets, Router, ServerConfig, Site,
+    WsgiService, listen, serve_on_seat, within,
 };
 
 /// Serves Rust routes, GraphQL and a WSGI application; the command `runserver`.
@@ -363,33 +365,42 @@ impl Plan {
         if seat.is_none() {
             self.say_how_to_stop(context.console);
         }
-        let app = match wsgi {
-            Some(app) if !self.rust && !self.schemas.is_routed() => Application::Wsgi(app),
-            wsgi => Application::Router(self.routes(py, &context.runtime, &config, wsgi)),
+        let (app, direct) = match wsgi {
+            Some(app) if !self.rust && !self.schemas.is_routed() => {
+                (Application::Wsgi(app), DirectRoutes::default())
+            }
+            wsgi => {
+                let (router, direct) = self.routes(py, &context.runtime, &config, wsgi);
+                (Application::Router(router), direct)
+            }
+        };
+        let site = Site {
+            app,
+            direct,
+            websockets,
         };
         let stop = context.runtime.shutdown().clone();
         Ok(Root::Future(Box::pin(async move {
             let _pid_file = pid_file;
-            let served = serve_on_seat(listeners, app, websockets, config, stop, seat).await;
+            let served = serve_on_seat(listeners, site, config, stop, seat).await;
             watching.end().await;
             served.map(|()| 0)
         })))
     }
 
-    /// All routes, with what the handlers find in a request's extensions.
+    /// All routes, with what the handlers find in a request's extensions; those that need no router.
     fn routes(
         self,
         py: Python<'_>,
         runtime: &Runtime,
         config: &ServerConfig,
         wsgi: Option<WsgiApp>,
-    ) -> axum::Router {
+    ) -> (axum::Router, DirectRoutes) {
         let mut router = self.schemas.route(self.router).into_axum();
         if let Some(limit) = config.request_timeout {
             // Not over the WSGI application, which has to end a greenlet.
-            router = router.layer(axum::middleware::from_fn(move |request, next| {
-                answer_within(limit, request, next)
-            }));
+            let limited = move |request, next: Next| within(limit, next.run(request));
+            router = router.layer(axum::middleware::from_fn(limited));
         }
         if let Some(app) = wsgi {
             router = router.fallback_service(WsgiService::new(app, config.body));
@@ -402,11 +413,19 @@ impl Plan {
             }
         };
         router = router.route(&format!("{ASSETS_PATH}{{*name}}"), axum::routing::get(files));
-        router
-            .layer(axum::Extension(self.schemas.endpoints(runtime, config.body)))
-            .layer(axum::Extension(config.body))
-            .layer(axum::Extension(runtime.clone()))
-            .layer(axum::Extension(assets))
+        let endpoints = self.schemas.endpoints(runtime, config.body);
+        let direct = self.schemas.direct(&endpoints, config.request_timeout);
+        let (body, runtime) = (config.body, runtime.clone());
+        // One layer for all of it: axum takes a box for each around each route, and clones them at each request.
+        let router = router.layer(MapRequestLayer::new(move |mut request: Request| {
+            let extensions = request.extensions_mut();
+            extensions.insert(endpoints.clone());
+            extensions.insert(body);
+            extensions.insert(runtime.clone());
+            extensions.insert(assets.clone());
+            request
+        }));
+        (router, direct)
     }
 
     fn banner(&self, console: Console, places: &[String], workers: Option<usize>) {
@@ -448,18 +467,6 @@ fn place(listener: &Listener, config: &ServerConfig) -> String {
         address
     } else {
         format!("{scheme}://{address}/")
-    }
-}
-
-/// A 504 where the rest takes too long; dropping it ends what it does, Python that it calls as well.
-async fn answer_within(
-    limit: Duration,
-    request: axum::extract::Request,
-    next: axum::middleware::Next,
-) -> axum::response::Response {
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => text_response(http::StatusCode::GATEWAY_TIMEOUT, "the request took too long"),
     }
 }
 
