@@ -10,13 +10,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from queue import Empty, Full
-from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ._hub import current_hub
+from ._native import native
 
 if TYPE_CHECKING:
+    from ._puff import Permits as _Permits
     from ._puff import Waiter
+else:
+    _Permits = native.Permits
 
 T = TypeVar("T")
 
@@ -78,8 +81,8 @@ class Event:
         waiter.offer(True)
 
 
-class Semaphore:
-    """A number of permits; `acquire` waits for one.
+class Semaphore(_Permits):
+    """A number of permits; `acquire` waits for one, `release` gives it back, to who waits longest.
 
     Args:
         value: how many permits there are.
@@ -96,16 +99,12 @@ class Semaphore:
     def __init__(self, value: int = 1) -> None:
         if value < 0:
             raise ValueError(f"a semaphore has no negative number of permits: {value}")
-        self._mutex = threading.Lock()
-        self._value = value
-        self._waiters: deque[Waiter] = deque()
+        self._open(value, False)
 
     def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
         """Takes a permit; False if there is none at once (`blocking=False`) or within `timeout` seconds."""
-        with self._mutex:
-            if self._value > 0:
-                self._value -= 1
-                return True
+        if self._take():
+            return True
         if not blocking:
             return False
         try:
@@ -114,36 +113,14 @@ class Semaphore:
             return False
         return True
 
-    def _enter(self, waiter: Waiter) -> None:
-        with self._mutex:
-            if self._value == 0:
-                self._waiters.append(waiter)
-                return
-            self._value -= 1
-        waiter.offer(True)
-
-    def _lost(self, _: object) -> None:
-        self.release()
-
-    def release(self) -> None:
-        """Gives a permit back, to who waits longest."""
-        with self._mutex:
-            while self._waiters:
-                if self._waiters.popleft().offer(True):
-                    return
-            self._value += 1
-
     def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
+        return self._take() or self.acquire()
 
 
 class Lock(Semaphore):
     """A lock: held by one greenlet or thread at a time. Not re-entrant.
+
+    `release` raises RuntimeError if nobody holds it.
 
     Example:
         >>> import puff
@@ -154,21 +131,11 @@ class Lock(Semaphore):
     """
 
     def __init__(self) -> None:
-        super().__init__(1)
+        self._open(1, True)
 
     def locked(self) -> bool:
         """Whether somebody holds it."""
-        return self._value == 0
-
-    def release(self) -> None:
-        """Lets go of it.
-
-        Raises:
-            RuntimeError: nobody holds it.
-        """
-        if not self.locked():
-            raise RuntimeError("release of a lock that nobody holds")
-        super().release()
+        return self._free == 0
 
 
 class Queue(Generic[T]):

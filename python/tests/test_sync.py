@@ -127,6 +127,27 @@ def test_a_semaphore_has_no_negative_number_of_permits() -> None:
         puff.Semaphore(-1)
 
 
+def test_a_subclass_has_arguments_of_its_own(run: Run) -> None:
+    class Named(puff.Semaphore):
+        def __init__(self, name: str, *, places: int) -> None:
+            super().__init__(places)
+            self.name = name
+
+    def body() -> tuple[str, bool, bool]:
+        table = Named("by the window", places=1)
+        with table as taken:
+            return table.name, taken, table.acquire(blocking=False)
+
+    assert run(body) == ("by the window", True, False)
+
+
+def test_a_lock_is_given_back_when_its_block_raises() -> None:
+    lock = puff.Lock()
+    with pytest.raises(ZeroDivisionError), lock:
+        raise ZeroDivisionError
+    assert not lock.locked()
+
+
 def test_a_queue_keeps_the_order_and_its_bound(run: Run) -> None:
     def body() -> list[int]:
         items: puff.Queue[int] = puff.Queue(maxsize=2)

@@ -28,6 +28,7 @@ mod greenlet;
 mod lifeline;
 mod method;
 mod operation;
+mod permits;
 mod poller;
 mod quick;
 mod reactor;
@@ -57,6 +58,7 @@ pub fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ServiceError", module.py().get_type::<errors::ServiceError>())?;
     module.add_class::<Waiter>()?;
     module.add_class::<waiter::ReturnFunc>()?;
+    module.add_class::<permits::Permits>()?;
     module.add_class::<call::FunctionCall>()?;
     hub::populate(module)?;
     bindings::populate(module)?;

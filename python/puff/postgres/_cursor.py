@@ -92,9 +92,6 @@ class cursor(_Base):
         """Forgets the result. A second time does nothing."""
         self._ended = self._closed = True
 
-    def __enter__(self) -> cursor:
-        return self
-
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         self.close()
 

@@ -21,23 +21,27 @@ from ._exceptions import Error, ProgrammingError
 
 if TYPE_CHECKING:
     from .._puff import Answer, PgPool, PgSession
+    from .._puff import PgSession as _PgSession
+else:
+    _PgSession = native.PgSession
 
 # How long a copy collects what its file gives before the session sends it.
 _COPY_SECONDS = 0.1
 _IN_COPY = "the connection is in the middle of a COPY: what its file does needs a connection of its own"
 
 
-class Session:
+class Session(_PgSession):
     """A session. Its methods may be called by any greenlet or thread; exchanges queue in order.
+
+    What needs no wait is the native half's: `close`, `poll`, `parameter`, `transaction_status`, `closed`...
 
     All methods that talk to the server raise the driver's exceptions: `OperationalError` and its like with
     the server's SQLSTATE, `InterfaceError` once the session is closed.
     """
 
-    __slots__ = ("__weakref__", "_copier", "_hub", "_native")
+    __slots__ = ("__weakref__", "_copier", "_hub")
 
     def __init__(self, session: PgSession) -> None:
-        self._native = session
         self._hub = current_hub()
         # Who runs the functions of a copy, while they run.
         self._copier: object = None
@@ -86,7 +90,7 @@ class Session:
                 else:
                     write(given)
             except BaseException:
-                self._native.abandon_held()
+                self.abandon_held()
                 raise
             finally:
                 self._copier = None
@@ -101,48 +105,9 @@ class Session:
 
     def cancel(self) -> None:
         """Asks the server to cancel what it runs for this session; from any thread or greenlet."""
-        self._hub.wait_for(self._native.cancel)
-
-    def close(self) -> None:
-        """Ends the session; whoever waits for it gets an error. Never raises, and may be repeated."""
-        self._native.close()
-
-    def poll(self) -> None:
-        """Reads what the server has sent unasked, without waiting."""
-        self._native.poll()
+        self._hub.wait_for(self.ask_to_stop)
 
     # ---------------------------------------------------------------- what is known
-
-    def take_notices(self) -> list[str]:
-        """The notices since the last call, such as `NOTICE:  table "t" does not exist, skipping\\n`."""
-        return self._native.take_notices()
-
-    def take_notifies(self) -> list[tuple[int, str, str]]:
-        """The notifications since the last call: process, channel, payload."""
-        return self._native.take_notifies()
-
-    def parameter(self, name: str) -> str | None:
-        """A parameter that the server reports, such as `TimeZone`."""
-        return self._native.parameter(name)
-
-    def fileno(self) -> int:
-        """The socket's descriptor, to watch; reading is for the driver."""
-        return self._native.fileno()
-
-    @property
-    def closed(self) -> int:
-        """0 while it is open, 1 when it was closed here, 2 when it was lost."""
-        return self._native.closed
-
-    @property
-    def transaction_status(self) -> int:
-        """One of `extensions.TRANSACTION_STATUS_*`."""
-        return self._native.transaction_status
-
-    @property
-    def backend_pid(self) -> int:
-        """The server's process of this session."""
-        return self._native.backend_pid
 
     @property
     def server_version(self) -> int:
@@ -151,11 +116,6 @@ class Session:
         parts = [int("".join(c for c in part if c.isdigit()) or 0) for part in text.split(".")]
         major, minor, patch = (*parts, 0, 0, 0)[:3]
         return major * 10000 + (minor if major >= 10 else minor * 100 + patch)
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """What it was opened with: host, port, user, dbname, password, options..."""
-        return self._native.info
 
     # ---------------------------------------------------------------- inside
 
@@ -166,15 +126,15 @@ class Session:
         if get_ident() != hub.thread:
             limit = thread_limit()
             if limit is None:
-                return self._native.run(sql, begin)
-            return _within(limit, partial(self._native.run, sql, begin))
+                return self.run(sql, begin)
+            return _within(limit, partial(self.run, sql, begin))
         waiter = hub.waiter()
         try:
-            self._native.start(sql, begin, waiter)
+            self.start(sql, begin, waiter)
             return hub.park(waiter)
         except BaseException:
             # If the greenlet does not live to see the answer, the statement is cancelled.
-            self._native.abandon(waiter)
+            self.abandon(waiter)
             waiter.cancel()
             raise
 
@@ -182,13 +142,13 @@ class Session:
         hub = self._hub
         if get_ident() != hub.thread:
             limit = thread_limit()
-            return self._native.run_on() if limit is None else _within(limit, self._native.run_on)
+            return self.run_on() if limit is None else _within(limit, self.run_on)
         waiter = hub.waiter()
         try:
-            self._native.resume(waiter)
+            self.resume(waiter)
             return hub.park(waiter)
         except BaseException:
-            self._native.abandon(waiter)
+            self.abandon(waiter)
             waiter.cancel()
             raise
 
@@ -197,7 +157,7 @@ class Session:
 
         Returns what `read` raised; that fails the copy.
         """
-        push, now = self._native.copy_data, time.monotonic
+        push, now = self.copy_data, time.monotonic
         end = now() + _COPY_SECONDS
         try:
             while data := read():
@@ -207,15 +167,15 @@ class Session:
         except TimeoutError:
             raise  # perhaps of `puff.timeout`: the server's answer is not waited for
         except Exception as error:
-            self._native.copy_end(f"error in .read() call: {type(error).__name__} {error}")
+            self.copy_end(f"error in .read() call: {type(error).__name__} {error}")
             return error
-        self._native.copy_end()
+        self.copy_end()
         return None
 
     def _refuse_copy(self, given: bytes | None) -> None:
         """Plain `execute` has no place for a copy's data."""
         direction, method = ("FROM", "copy_from") if given is None else ("TO", "copy_to")
-        self._native.refuse_copy()
+        self.refuse_copy()
         with contextlib.suppress(Error):  # what the server says of a copy that was broken off
             while self._next().__class__ is not native.Answer:
                 pass

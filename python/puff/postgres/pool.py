@@ -16,6 +16,7 @@ from ._exceptions import Error
 __all__ = ["AbstractConnectionPool", "PoolError", "SimpleConnectionPool", "ThreadedConnectionPool"]
 
 _IDLE, _UNKNOWN = 0, 4
+_CLOSED = "connection pool is closed"
 
 
 class PoolError(Error):
@@ -44,37 +45,29 @@ class AbstractConnectionPool:
         if key is None:
             self._pool.append(made)
         else:
-            self._lend(made, key)
+            self._used[key] = made
+            self._rused[id(made)] = key
         return made
 
-    def _lend(self, connection: Any, key: Hashable) -> None:
-        self._used[key] = connection
-        self._rused[id(connection)] = key
-
-    def _getkey(self) -> int:
-        self._keys += 1
-        return self._keys
-
-    def _check(self) -> None:
-        if self.closed:
-            raise PoolError("connection pool is closed")
-
     def _getconn(self, key: Hashable = None) -> Any:
-        self._check()
+        if self.closed:
+            raise PoolError(_CLOSED)
+        used = self._used
         if key is None:
-            key = self._getkey()
-        if key in self._used:
-            return self._used[key]
+            key = self._keys = self._keys + 1
+        if key in used:
+            return used[key]
         if self._pool:
-            found = self._pool.pop()
-            self._lend(found, key)
+            found = used[key] = self._pool.pop()
+            self._rused[id(found)] = key
             return found
-        if len(self._used) >= self.maxconn:
+        if len(used) >= self.maxconn:
             raise PoolError("connection pool exhausted")
         return self._connect(key)
 
     def _putconn(self, conn: Any, key: Hashable = None, close: bool = False) -> None:
-        self._check()
+        if self.closed:
+            raise PoolError(_CLOSED)
         if key is None:
             key = self._rused.get(id(conn))
             if key is None:
@@ -82,6 +75,8 @@ class AbstractConnectionPool:
         try:
             if close or len(self._pool) >= self.minconn:
                 conn.close()
+            elif conn.get_transaction_status() == _IDLE:
+                self._pool.append(conn)
             elif not conn.closed:
                 self._keep(conn)
         finally:
@@ -90,16 +85,16 @@ class AbstractConnectionPool:
             self._rused.pop(id(conn), None)
 
     def _keep(self, connection: Any) -> None:
-        status = connection.info.transaction_status
-        if status == _UNKNOWN:
+        """Takes back a connection that is not as it was."""
+        if connection.get_transaction_status() == _UNKNOWN:
             connection.close()  # The server is gone.
             return
-        if status != _IDLE:
-            connection.rollback()
+        connection.rollback()
         self._pool.append(connection)
 
     def _closeall(self) -> None:
-        self._check()
+        if self.closed:
+            raise PoolError(_CLOSED)
         for connection in [*self._pool, *self._used.values()]:
             with contextlib.suppress(Exception):
                 connection.close()
@@ -134,13 +129,21 @@ class ThreadedConnectionPool(AbstractConnectionPool):
 
     def getconn(self, key: Hashable = None) -> Any:
         """A connection; the same one again for the same ``key``. PoolError if all are out."""
-        with self._lock:
+        lock = self._lock
+        lock._take() or lock.acquire()  # As `with` does; the call of its `__enter__` is saved.
+        try:
             return self._getconn(key)
+        finally:
+            lock.release()
 
     def putconn(self, conn: Any = None, key: Hashable = None, close: bool = False) -> None:
         """Takes a connection back; what it did not commit is rolled back."""
-        with self._lock:
+        lock = self._lock
+        lock._take() or lock.acquire()
+        try:
             self._putconn(conn, key, close)
+        finally:
+            lock.release()
 
     def closeall(self) -> None:
         """Closes all connections, also those that are out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -50,6 +51,37 @@ def threaded(diary: Diary) -> None:
 @pytest.mark.parametrize("script", [simple, threaded])
 def test_as_psycopg2(script: Any, server: dict[str, Any], run: Run) -> None:
     compare(script, server, run)
+
+
+def test_who_asks_for_a_key_while_its_connection_opens_gets_the_same(server: dict[str, Any]) -> None:
+    pool = ThreadedConnectionPool(0, 2, **server)
+    found = puff.join_all([puff.spawn(pool.getconn, "key") for _ in range(4)])
+    assert all(each is found[0] for each in found)
+    pool.closeall()
+
+
+def test_greenlets_and_threads_never_have_a_connection_at_once(server: dict[str, Any]) -> None:
+    pool = ThreadedConnectionPool(2, 8, **server)
+    out: set[int] = set()
+
+    def use() -> None:
+        for _ in range(30):
+            connection = pool.getconn()
+            assert id(connection) not in out
+            out.add(id(connection))
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            out.discard(id(connection))
+            pool.putconn(connection)
+
+    with ThreadPoolExecutor(3) as threads:
+        done = [threads.submit(use) for _ in range(3)]
+        puff.join_all([puff.spawn(use) for _ in range(3)])
+        for each in done:
+            each.result(30)
+    assert not pool._used
+    assert not pool._rused
+    pool.closeall()
 
 
 def test_greenlets_share_a_pool(server: dict[str, Any]) -> None:

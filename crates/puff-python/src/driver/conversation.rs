@@ -148,16 +148,23 @@ impl Conversation {
     // ------------------------------------------------------------ for greenlets
 
     /// Starts an exchange, or puts it into the line; `waiter` gets its first step.
-    pub(super) fn start(self: &Arc<Self>, exchange: Exchange, waiter: Py<Waiter>) -> Result<(), Error> {
+    pub(super) fn start(
+        self: &Arc<Self>,
+        sql: &[u8],
+        begin: Option<&str>,
+        waiter: Py<Waiter>,
+    ) -> Result<(), Error> {
         let mut state = self.state.lock();
         if !state.is_free() {
+            let exchange = Exchange {
+                sql: sql.to_vec(),
+                begin: begin.map(str::to_owned),
+            };
             state.waiting.push_back(Pending::Greenlet(exchange, waiter));
             return Ok(());
         }
         self.watch(&mut state)?;
-        state
-            .connection()?
-            .start(&exchange.sql, exchange.begin.as_deref())?;
+        state.connection()?.start(sql, begin)?;
         self.set_turn(&mut state, Turn::Greenlet(waiter));
         self.step(&mut state);
         Ok(())

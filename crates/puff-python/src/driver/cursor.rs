@@ -7,7 +7,7 @@ use parking_lot::{Mutex, MutexGuard};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
 use super::Answer;
@@ -267,7 +267,8 @@ impl Cursor {
                         None => Rule::Builtin(cast::Builtin::Text),
                     });
                 }
-                let codec = connection.getattr(intern!(py, "_codec"))?.extract::<String>()?;
+                let codec = connection.getattr(intern!(py, "_codec"))?;
+                let codec = codec.cast::<PyString>()?.to_str()?;
                 result = Some(Arc::new(ResultSet {
                     answer: answer.clone().unbind(),
                     rules,
@@ -327,6 +328,10 @@ impl Cursor {
     /// All rows that were not fetched yet.
     fn fetchall<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         Cursor::next_rows(slf, usize::MAX)
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
     }
 
     fn __iter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {

@@ -19,7 +19,7 @@ use crate::waiter::Waiter;
 /// A session with PostgreSQL as the driver uses it.
 ///
 /// Methods with a waiter start something for a greenlet; those named `run` block the calling thread, detached.
-#[pyclass(frozen, module = "puff", name = "PgSession")]
+#[pyclass(frozen, subclass, module = "puff", name = "PgSession")]
 pub(crate) struct PgSession {
     conversation: Arc<Conversation>,
 }
@@ -61,13 +61,18 @@ fn status_number(status: TransactionStatus) -> u8 {
 
 #[pymethods]
 impl PgSession {
+    /// The same session, as the subclass that Python makes of it.
+    #[new]
+    fn share(session: &Bound<'_, PgSession>) -> Self {
+        Self::new(session.get().conversation.clone())
+    }
+
     /// Starts a simple query for a greenlet, `begin` before it if no transaction is open. The wait gives an
     /// `Answer`, the first bytes of a copy out, or None if a copy in wants data.
     #[pyo3(signature = (sql, begin, waiter))]
-    fn start(&self, py: Python<'_>, sql: &[u8], begin: Option<String>, waiter: Py<Waiter>) -> PyResult<()> {
-        let sql = sql.to_vec();
+    fn start(&self, py: Python<'_>, sql: &[u8], begin: Option<&str>, waiter: Py<Waiter>) -> PyResult<()> {
         self.conversation
-            .start(Exchange { sql, begin }, waiter)
+            .start(sql, begin, waiter)
             .map_err(|error| exception(py, &error))
     }
 
@@ -130,7 +135,7 @@ impl PgSession {
     }
 
     /// Asks the server to cancel what it runs; the wait gives None.
-    fn cancel(&self, waiter: Py<Waiter>) {
+    fn ask_to_stop(&self, waiter: Py<Waiter>) {
         let token = self.conversation.cancel_token();
         start(waiter, async move { token.cancel().await.map_err(raised) });
     }
