@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashMap;
 
 /// The token of the descriptor that other threads wake the hub with.
@@ -29,18 +29,9 @@ pub(crate) trait Source: Send + Sync {
 }
 
 /// Which sockets have something to read, or room.
-pub(crate) struct News {
-    events: [EpollEvent; BATCH],
+pub(crate) struct News<'p> {
+    events: MutexGuard<'p, [EpollEvent; BATCH]>,
     count: usize,
-}
-
-impl News {
-    fn none() -> News {
-        News {
-            events: [EpollEvent::empty(); BATCH],
-            count: 0,
-        }
-    }
 }
 
 /// What a hub sleeps on.
@@ -48,6 +39,9 @@ pub(crate) struct Poller {
     epoll: Epoll,
     wake: EventFd,
     sources: Mutex<Sources>,
+    /// Where the system tells its news, to the one hub that asks. Not on the stack: most are about one socket,
+    /// and the rest of the array need not be touched.
+    events: Mutex<[EpollEvent; BATCH]>,
     /// How many answers are awaited from the sockets.
     expected: AtomicUsize,
 }
@@ -71,6 +65,7 @@ impl Poller {
             epoll,
             wake,
             sources: Mutex::default(),
+            events: Mutex::new([EpollEvent::empty(); BATCH]),
             expected: AtomicUsize::new(0),
         })
     }
@@ -122,12 +117,13 @@ impl Poller {
         self.expected.fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_expecting(&self) -> bool {
-        self.expected.load(Ordering::Relaxed) > 0
+    /// How many answers are awaited.
+    pub(crate) fn expected(&self) -> usize {
+        self.expected.load(Ordering::Relaxed)
     }
 
     /// Sleeps until something is up, `until` at most; what the sockets have.
-    pub(crate) fn sleep(&self, until: Option<Instant>) -> News {
+    pub(crate) fn sleep(&self, until: Option<Instant>) -> News<'_> {
         let Some(until) = until else {
             return self.look(EpollTimeout::NONE);
         };
@@ -137,28 +133,34 @@ impl Poller {
         let limit = TimeSpec::from_duration(left.min(Duration::from_secs(86_400)));
         match ppoll(&mut polled, Some(limit), None) {
             Ok(ready) if ready > 0 => self.look(EpollTimeout::ZERO),
-            _ => News::none(),
+            _ => News {
+                events: self.events.lock(),
+                count: 0,
+            },
         }
     }
 
     /// What the sockets have now.
-    pub(crate) fn glance(&self) -> News {
+    pub(crate) fn glance(&self) -> News<'_> {
         self.look(EpollTimeout::ZERO)
     }
 
-    fn look(&self, limit: EpollTimeout) -> News {
-        let mut news = News::none();
-        match self.epoll.wait(&mut news.events, limit) {
-            Ok(count) => news.count = count,
+    fn look(&self, limit: EpollTimeout) -> News<'_> {
+        let mut events = self.events.lock();
+        let count = match self.epoll.wait(&mut *events, limit) {
+            Ok(count) => count,
             // A signal: the hub looks at its flags and comes back.
-            Err(Errno::EINTR) => {}
-            Err(error) => tracing::error!("the hub cannot wait for its sockets: {error}"),
-        }
-        news
+            Err(Errno::EINTR) => 0,
+            Err(error) => {
+                tracing::error!("the hub cannot wait for its sockets: {error}");
+                0
+            }
+        };
+        News { events, count }
     }
 
     /// Lets the sockets with news do what they have to.
-    pub(crate) fn attend(&self, news: &News) {
+    pub(crate) fn attend(&self, news: &News<'_>) {
         for event in &news.events[..news.count] {
             // Without the lock: a source may watch or forget.
             let source = self.source(event.data());

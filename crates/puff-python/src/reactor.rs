@@ -264,7 +264,7 @@ impl Reactor {
     pub(crate) fn wait(&self, py: Python<'_>) -> Vec<Event> {
         self.rest();
         // The sockets are looked at in each turn, also when there is enough to do without them.
-        if self.poller.is_expecting() && !self.queue.lock().is_empty() {
+        if self.poller.expected() > 0 && !self.queue.lock().is_empty() {
             py.detach(|| self.poller.attend(&self.poller.glance()));
         }
         let events = self.next_batch(py);
@@ -282,7 +282,8 @@ impl Reactor {
     ///
     /// Where one greenlet has the hub to itself this saves it the way to the hub and back.
     pub(crate) fn wait_alone(&self, py: Python<'_>, waiter: &Py<Waiter>) -> bool {
-        if !self.sole.load(Ordering::Relaxed) {
+        // Where others await answers too, one of theirs is likely to come first.
+        if !self.sole.load(Ordering::Relaxed) || self.poller.expected() > 1 {
             return false;
         }
         self.rest();
