@@ -167,7 +167,10 @@ impl Waiter {
                 return Err(signal);
             }
             if deadline.is_some_and(|d| Instant::now() >= d) {
-                self.finish();
+                // What came just now counts: whoever gave it, a permit of a lock perhaps, has let go of it.
+                if let State::Done(outcome) = self.finish() {
+                    return outcome(py);
+                }
                 return Err(PyTimeoutError::new_err(format!(
                     "not finished within {} s",
                     timeout.unwrap_or_default()
