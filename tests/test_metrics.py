@@ -181,9 +181,9 @@ def test_pools_have_their_numbers(tmp_path: Path, stop_services: Callable[[Path]
     assert found["puff_postgres_acquired_total{pool=default}"] == 1
     assert found["puff_postgres_waiting{pool=default}"] == 0
     assert found["puff_postgres_wait_seconds_total{pool=default}"] >= 0
-    assert found["puff_redis_commands_total"] >= 1
-    assert found["puff_redis_in_flight"] == 0
-    assert found["puff_redis_connections{state=open}"] >= 1
+    assert found["puff_redis_commands_total{pool=default}"] >= 1
+    assert found["puff_redis_in_flight{pool=default}"] == 0
+    assert found["puff_redis_connections{pool=default,state=open}"] >= 1
 
 
 def test_health_is_answered_and_nothing_else(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ _HOMES = {
     "_websocket": ["WebSocket", "WebSocketClosed", "websocket"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = {"debug", "graphql", "pubsub", "web"}
+_MODULES = {"debug", "graphql", "pubsub", "redis", "web"}
 
 __version__ = "0.1.0"
 __all__ = [

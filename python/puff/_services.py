@@ -8,15 +8,19 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from greenlet import getcurrent, greenlet
 
 from ._hub import Hub, current_hub
 from ._native import native
+from ._redis import PlainRedis
 from ._subscription import Subscription
 from ._sync import Lock
 from .pubsub import PubSub
+
+if TYPE_CHECKING:
+    from .redis import Redis
 
 
 class Postgres:
@@ -94,44 +98,6 @@ class Postgres:
             >>> connection.close()
         """
         return current_hub().wait_for(partial(native.postgres_dsn, self._name))  # type: ignore[no-any-return]
-
-
-class Redis:
-    """The program's Redis pool."""
-
-    __slots__ = ()
-
-    def command(self, *args: str | bytes | int | float) -> Any:
-        """Sends one command; its reply as int, bytes, list, dict, None...
-
-        Raises:
-            ConnectionError: the server cannot be reached.
-            RuntimeError: the server answered with an error; the message is the server's.
-
-        Example:
-            >>> import puff
-            >>> puff.global_redis().command("PING")
-            'PONG'
-        """
-        return current_hub().wait_for(partial(native.redis_command, [_redis_argument(arg) for arg in args]))
-
-    def get(self, key: str | bytes) -> bytes | None:
-        """The value of `key`, or None."""
-        return self.command("GET", key)  # type: ignore[no-any-return]
-
-    def set(self, key: str | bytes, value: str | bytes | int | float) -> None:
-        """Sets `key` to `value`."""
-        self.command("SET", key, value)
-
-
-def _redis_argument(value: str | bytes | int | float) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return repr(value).encode()
-    raise TypeError(f"a Redis argument is str, bytes, int or float, not {type(value).__name__}")
 
 
 class _More(NamedTuple):
@@ -259,7 +225,8 @@ class GraphQL:
             native.graphql_load(self._name, importlib.import_module("puff.graphql").load_schema(path))
 
 
-_redis, _pubsub = Redis(), PubSub()
+_pubsub = PubSub()
+_redis: dict[str | None, Redis] = {}
 _postgres: dict[str | None, Postgres] = {}
 _graphql: dict[str | None, GraphQL] = {}
 
@@ -283,9 +250,34 @@ def global_postgres(name: str | None = None) -> Postgres:
     return _postgres.get(name) or _postgres.setdefault(name, Postgres(name))
 
 
-def global_redis() -> Redis:
-    """The program's Redis pool."""
-    return _redis
+def global_redis(name: str | None = None) -> Redis:
+    """A client of the program's Redis pool, or of the one called `name`: the same object each time.
+
+    It is a `puff.redis.Redis`: redis-py's class on Puff's pool. Where redis-py is not installed
+    (`pip install "puff-py[redis]"`) it has `command`, `get` and `set` only.
+
+    A pool with a name is a table `[redis.NAME]` of `puff.toml`, a variable `PUFF_REDIS_NAME_URL`, or one of
+    a Rust program's (`RuntimeConfig::set_redis_named`). Whether there is such a pool shows at its first use.
+
+    Raises:
+        TypeError: the name is not a text.
+
+    Example:
+        >>> import puff
+        >>> puff.global_redis().set("greeting", "hello")
+        True
+    """
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"the name of a pool is a str, not {type(name).__name__}")
+    return _redis.get(name) or _redis.setdefault(name, _redis_client(name))
+
+
+def _redis_client(name: str | None) -> Redis:
+    try:
+        from .redis import Redis
+    except ImportError as error:
+        return cast("Redis", PlainRedis(name, str(error)))
+    return Redis(name)
 
 
 def global_pubsub() -> PubSub:

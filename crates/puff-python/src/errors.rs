@@ -5,6 +5,7 @@ use pyo3::exceptions::{
 };
 use pyo3::prelude::*;
 
+use crate::bindings::Peer;
 use crate::call::CallError;
 use crate::graphql::NoSchema;
 use crate::greenlet::BoxError;
@@ -31,6 +32,10 @@ pub(crate) fn into_pyerr(error: BoxError) -> PyErr {
         Err(error) => error,
     };
     let error = match error.downcast::<CallError>() {
+        Ok(error) => return (*error).into(),
+        Err(error) => error,
+    };
+    let error = match error.downcast::<Peer>() {
         Ok(error) => return (*error).into(),
         Err(error) => error,
     };
@@ -104,7 +109,7 @@ fn redis(failure: &puff_redis::Error) -> PyErr {
         Error::Config { .. } | Error::Invalid { .. } => PyValueError::new_err(text),
         Error::Connect { .. } => ServiceError::new_err(text),
         Error::Disconnected { .. } => PyConnectionError::new_err(text),
-        Error::Timeout { .. } => PyTimeoutError::new_err(text),
+        Error::Timeout { .. } | Error::PoolTimeout { .. } => PyTimeoutError::new_err(text),
         _ => PyRuntimeError::new_err(text),
     }
 }

@@ -33,6 +33,14 @@ pub enum ServiceError {
         /// The names there are.
         known: Vec<String>,
     },
+    /// The program has no Redis pool of this name.
+    #[error("this program has no Redis pool {name:?}: {}", known_redis(.known))]
+    UnknownRedis {
+        /// The name that was asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
     /// It could not be reached or started.
     #[error("{service} is not available: {reason}")]
     Unavailable {
@@ -44,8 +52,16 @@ pub enum ServiceError {
 }
 
 fn known_pools(known: &[String]) -> String {
+    known_names(known, "postgres")
+}
+
+fn known_redis(known: &[String]) -> String {
+    known_names(known, "redis")
+}
+
+fn known_names(known: &[String], table: &str) -> String {
     match known {
-        [] => "it has none with a name (a pool is a table [postgres.NAME] in puff.toml)".to_owned(),
+        [] => format!("it has none with a name (a pool is a table [{table}.NAME] in puff.toml)"),
         names => format!("it has {}", names.join(", ")),
     }
 }
@@ -63,6 +79,7 @@ struct Inner {
     /// Most of them; as many as the pool has connections if nobody says.
     max_sessions: Option<usize>,
     redis: Service<RedisPool>,
+    named_redis: BTreeMap<String, Lazy<RedisPool>>,
     pubsub: Service<PubSub>,
 }
 
@@ -157,6 +174,7 @@ pub struct ServicesBuilder {
     named_pools: BTreeMap<String, Lazy<Pool>>,
     max_sessions: Option<usize>,
     redis: Option<Opener<RedisPool>>,
+    named_redis: BTreeMap<String, Lazy<RedisPool>>,
     pubsub: Option<Opener<PubSub>>,
 }
 
@@ -185,6 +203,12 @@ impl ServicesBuilder {
         self
     }
 
+    /// Opens the Redis pool called `name` by `opener`.
+    pub fn redis_named(mut self, name: impl Into<String>, opener: Opener<RedisPool>) -> Self {
+        self.named_redis.insert(name.into(), Lazy::new(opener));
+        self
+    }
+
     /// Opens pub-sub by `opener`.
     pub fn pubsub(mut self, opener: Opener<PubSub>) -> Self {
         self.pubsub = Some(opener);
@@ -200,6 +224,7 @@ impl ServicesBuilder {
                 sessions: OnceCell::new(),
                 max_sessions: self.max_sessions,
                 redis: Service::new("Redis", "RuntimeConfig::set_redis(true)", self.redis),
+                named_redis: self.named_redis,
                 pubsub: Service::new("pub-sub", "RuntimeConfig::set_pubsub(true)", self.pubsub),
             }),
         }
@@ -297,9 +322,21 @@ impl Services {
         shared.chain(sessions.map(|pool| ("default.borrowed", OpenedPool::Sessions(pool))))
     }
 
-    /// The Redis pool, if it is open already.
-    pub fn opened_redis(&self) -> Option<&RedisPool> {
-        self.inner.redis.lazy.as_ref()?.cell.get()
+    /// The Redis pools that are open already, each with a name: `default` for the one without, `redis.default` for
+    /// one that is called so.
+    pub fn opened_redis(&self) -> impl Iterator<Item = (&str, &RedisPool)> {
+        let unnamed = self.inner.redis.lazy.iter().map(|lazy| ("default", lazy));
+        let named = self
+            .inner
+            .named_redis
+            .iter()
+            .map(|(name, lazy)| match name.as_str() {
+                "default" => ("redis.default", lazy),
+                name => (name, lazy),
+            });
+        unnamed
+            .chain(named)
+            .filter_map(|(name, lazy)| Some((name, lazy.cell.get()?)))
     }
 
     /// The Redis pool; as [`Services::postgres`].
@@ -308,6 +345,21 @@ impl Services {
     /// As [`Services::postgres`].
     pub async fn redis(&self) -> Result<RedisPool, ServiceError> {
         self.inner.redis.get().await
+    }
+
+    /// The Redis pool called `name`: a table of `puff.toml` or `RuntimeConfig::set_redis_named`. Opened by the first
+    /// call. Runs on Tokio.
+    ///
+    /// # Errors
+    /// [`ServiceError::UnknownRedis`], which tells the names there are; else as [`Services::postgres`].
+    pub async fn redis_named(&self, name: &str) -> Result<RedisPool, ServiceError> {
+        match self.inner.named_redis.get(name) {
+            Some(lazy) => lazy.get().await,
+            None => Err(ServiceError::UnknownRedis {
+                name: name.to_owned(),
+                known: self.inner.named_redis.keys().cloned().collect(),
+            }),
+        }
     }
 
     /// Pub-sub; as [`Services::postgres`].

@@ -65,6 +65,11 @@ pub struct RedisConfig {
     /// How many connections the pool shares among all commands, at least 1; 2 by default. One carries some
     /// 100,000 commands per second, so more only help against head-of-line blocking by large values.
     pub connections: usize,
+    /// How many connections there may be beside them, each of which one task has alone: for commands that wait, for
+    /// `WATCH`, `MONITOR` and subscriptions of redis-py's; 64 by default. They are opened as they are needed.
+    pub dedicated_connections: usize,
+    /// Longest wait for one of these to become free; 5 s by default.
+    pub dedicated_timeout: Duration,
     /// Longest time for opening a connection, including log-in; 5 s by default.
     pub connect_timeout: Duration,
     /// Longest time from sending a command to its reply; 5 s by default.
@@ -125,6 +130,8 @@ impl RedisConfig {
             username: None,
             password: None,
             connections: 2,
+            dedicated_connections: 64,
+            dedicated_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(5),
         }
@@ -180,6 +187,8 @@ impl fmt::Debug for RedisConfig {
             .field("username", &self.username)
             .field("password", &self.password.as_ref().map(|_| "***"))
             .field("connections", &self.connections)
+            .field("dedicated_connections", &self.dedicated_connections)
+            .field("dedicated_timeout", &self.dedicated_timeout)
             .field("connect_timeout", &self.connect_timeout)
             .field("response_timeout", &self.response_timeout)
             .finish()

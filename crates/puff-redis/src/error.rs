@@ -1,6 +1,9 @@
 //! What can go wrong, as data.
 
+use std::fmt;
 use std::time::Duration;
+
+use crate::RedisConfig;
 
 /// Everything that this crate reports as a failure.
 ///
@@ -28,8 +31,18 @@ pub enum Error {
     Connect {
         /// Where, without the password.
         address: String,
+        /// The first word of the server's refusal, such as `WRONGPASS`; `None` if it was not the server who refused.
+        code: Option<String>,
         /// The system's or the server's own words.
         reason: String,
+    },
+    /// All dedicated connections of the pool are in use, and none has become free in time; nothing was sent.
+    #[error("none of the pool's {max_size} dedicated connections to Redis has become free within {after:?}")]
+    PoolTimeout {
+        /// How many there may be.
+        max_size: usize,
+        /// How long it waited.
+        after: Duration,
     },
     /// The connection broke after the command was sent: the server may or may not have carried it out.
     #[error("lost the connection to Redis at {address}: {reason}")]
@@ -57,6 +70,16 @@ pub enum Error {
         /// The rest of it.
         message: String,
     },
+    /// The server would not take a command of a transaction, and so has carried out none of it.
+    #[error("command {} of the transaction: {code} {message}", .index + 1)]
+    Aborted {
+        /// Which of the commands, from 0.
+        index: usize,
+        /// The first word of the server's error, such as `ERR` or `NOPERM`.
+        code: String,
+        /// The rest of it.
+        message: String,
+    },
     /// The server's reply is of a type that the command never has.
     #[error("Redis answered {command} with {reply}")]
     Unexpected {
@@ -74,10 +97,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// The code of a server error (`WRONGTYPE`, `NOPERM`, ...), `None` for every other kind.
+    /// The code of a server error (`WRONGTYPE`, `NOPERM`, `WRONGPASS`, ...), `None` for every other kind.
     pub fn code(&self) -> Option<&str> {
         match self {
-            Error::Command { code, .. } => Some(code),
+            Error::Command { code, .. } | Error::Aborted { code, .. } => Some(code),
+            Error::Connect { code, .. } => code.as_deref(),
             _ => None,
         }
     }
@@ -85,6 +109,32 @@ impl Error {
     pub(crate) fn config(reason: impl Into<String>) -> Self {
         Error::Config {
             reason: reason.into(),
+        }
+    }
+
+    /// No connection; why, in somebody's words.
+    pub(crate) fn connect(config: &RedisConfig, reason: impl fmt::Display) -> Self {
+        Error::Connect {
+            address: config.address.to_string(),
+            code: None,
+            reason: reason.to_string(),
+        }
+    }
+
+    /// No connection, for the server has answered the log-in with `error`.
+    pub(crate) fn refused(config: &RedisConfig, error: &Error) -> Self {
+        Error::Connect {
+            address: config.address.to_string(),
+            code: error.code().map(str::to_owned),
+            reason: error.to_string(),
+        }
+    }
+
+    /// The server's error in redis-rs' clothes.
+    pub(crate) fn answer(error: &redis::RedisError) -> Self {
+        Error::Command {
+            code: error.code().unwrap_or_default().to_owned(),
+            message: error.detail().unwrap_or_default().to_owned(),
         }
     }
 

@@ -3,8 +3,9 @@
 //! Two doors:
 //!
 //! * [`RedisPool`] sends commands over a few shared connections that open themselves on first use and again
-//!   after a failure. It speaks [`bytes::Bytes`] in and [`Reply`] out; no redis-rs type crosses this border, so
-//!   that the client below can change without its users noticing.
+//!   after a failure, and leases [`DedicatedConnection`]s for what one must have alone. It speaks [`Command`] in
+//!   and [`Reply`] out; no redis-rs type crosses this border, so that the client below can change without its
+//!   users noticing.
 //! * [`PubSub`] delivers messages between connections of one process (`PubSub::in_process`) or of many
 //!   (`PubSub::redis`), and **never loses silently**: wherever a message may have been missed, the receiver
 //!   finds an [`Event::Gap`] in its stream.
@@ -31,16 +32,23 @@
 //! # }
 //! ```
 
+mod command;
 mod config;
+mod dedicated;
+mod dial;
 mod error;
 mod exclusive;
 mod link;
 mod pool;
 mod pubsub;
 mod reply;
+mod resp;
 
+pub use command::Command;
 pub use config::{Address, RedisConfig};
+pub use dedicated::{DedicatedConnection, DedicatedStatus};
 pub use error::Error;
 pub use pool::{RedisPool, RedisStatus};
 pub use pubsub::{Event, Message, PubSub, PubSubConfig, PubSubConnection};
 pub use reply::Reply;
+pub use resp::Incoming;

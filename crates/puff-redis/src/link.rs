@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Cmd, RedisError, Value};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisError, Value};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::{Address, Error, RedisConfig};
+use crate::dial::dial;
+use crate::{Command, Error, RedisConfig};
 
 /// An open, logged-in RESP3 connection. Commands of many tasks interleave on it and are answered in order.
 ///
@@ -38,46 +37,17 @@ impl Link {
             settings = settings.set_push_sender(on_push);
         }
         let after = config.connect_timeout;
-        let timeout = || Error::Connect {
-            address: config.address.to_string(),
-            reason: format!("no connection within {after:?}"),
-        };
         tokio::time::timeout(after, Self::connect(config, settings))
             .await
-            .map_err(|_| timeout())?
+            .map_err(|_| Error::connect(config, format!("no connection within {after:?}")))?
     }
 
     async fn connect(config: &RedisConfig, settings: AsyncConnectionConfig) -> Result<Self, Error> {
-        let failed = |error: std::io::Error| Error::Connect {
-            address: config.address.to_string(),
-            reason: error.to_string(),
-        };
-        match &config.address {
-            Address::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(failed)?;
-                stream.set_nodelay(true).map_err(failed)?;
-                Self::log_in(config, stream, settings).await
-            }
-            Address::Unix(path) => {
-                let stream = UnixStream::connect(path).await.map_err(failed)?;
-                Self::log_in(config, stream, settings).await
-            }
-        }
-    }
-
-    async fn log_in<S>(
-        config: &RedisConfig,
-        stream: S,
-        settings: AsyncConnectionConfig,
-    ) -> Result<Self, Error>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let address = config.address.to_string();
+        let stream = dial(config).await?;
         let opened = MultiplexedConnection::new_with_config(&config.login(), stream, settings).await;
-        let (connection, drive) = opened.map_err(|error| Error::Connect {
-            address: address.clone(),
-            reason: error.to_string(),
+        let (connection, drive) = opened.map_err(|error| match error.code() {
+            Some(_) => Error::refused(config, &Error::answer(&error)),
+            None => Error::connect(config, error),
         })?;
         let (alive, gone) = watch::channel(());
         let driver = tokio::spawn(async move {
@@ -86,7 +56,7 @@ impl Link {
         });
         Ok(Self {
             connection,
-            address,
+            address: config.address.to_string(),
             driver,
             gone,
         })
@@ -108,6 +78,23 @@ impl Link {
         let mut connection = self.connection.clone();
         self.answer(connection.send_packed_command(command), what, within)
             .await
+    }
+
+    /// Sends commands in one piece, so that no other comes between them; their answers in the same order, errors
+    /// of the server as `Value::ServerError`.
+    pub(crate) async fn send_all(
+        &self,
+        commands: &[Command],
+        what: &str,
+        within: Duration,
+    ) -> Result<Vec<Value>, Error> {
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(command.packed().clone());
+        }
+        let mut connection = self.connection.clone();
+        let answers = connection.send_packed_commands(&pipeline, 0, commands.len());
+        self.answer(answers, what, within).await
     }
 
     /// Subscribes to the channels and returns when the server has confirmed each.
@@ -143,10 +130,7 @@ impl Link {
 
     fn explain(&self, error: &RedisError) -> Error {
         match error.code() {
-            Some(code) => Error::Command {
-                code: code.to_owned(),
-                message: error.detail().unwrap_or_default().to_owned(),
-            },
+            Some(_) => Error::answer(error),
             None => Error::Disconnected {
                 address: self.address.clone(),
                 reason: error.to_string(),

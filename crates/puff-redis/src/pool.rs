@@ -8,8 +8,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use redis::{Cmd, PushInfo};
 
+use crate::dedicated::{DedicatedConnection, DedicatedStatus, Stable};
+use crate::exclusive::Needs;
 use crate::link::Link;
-use crate::{Error, RedisConfig, Reply, exclusive};
+use crate::{Command, Error, RedisConfig, Reply};
 
 /// A pool of shared connections to one Redis or Valkey server.
 ///
@@ -18,7 +20,9 @@ use crate::{Error, RedisConfig, Reply, exclusive};
 /// [`Error::Disconnected`] instead of being sent twice. While the server is away each command makes or shares
 /// one attempt to connect, so a pool needs no attention to recover.
 ///
-/// Commands that change or block a connection (`MULTI`, `SELECT`, `BLPOP`, `SUBSCRIBE`, ...) are refused.
+/// A command that waits in the server (`BLPOP`, `XREAD BLOCK`, `WAIT`) gets a connection of its own until it is
+/// answered. One that changes its connection (`MULTI`, `WATCH`, `SELECT`, `SUBSCRIBE`, ...) is refused: it needs a
+/// [`dedicated`](Self::dedicated) one, or for `MULTI` and `EXEC` a [`transaction`](Self::transaction).
 ///
 /// Dropping a command's future is safe; the server may carry out the command all the same.
 #[derive(Clone)]
@@ -29,6 +33,7 @@ pub struct RedisPool {
 struct Inner {
     config: RedisConfig,
     slots: Box<[Slot]>,
+    stable: Arc<Stable>,
     next: AtomicUsize,
     closed: AtomicBool,
     /// Commands that were begun, that are over, and those of them without an answer.
@@ -51,6 +56,8 @@ pub struct RedisStatus {
     pub commands: u64,
     /// Commands that had no answer: no connection, a lost one, a time-out. An error as answer is not one of them.
     pub failures: u64,
+    /// The connections that one has alone.
+    pub dedicated: DedicatedStatus,
 }
 
 /// A command on its way; it is over when this is dropped, also for one that was given up.
@@ -68,6 +75,7 @@ impl RedisPool {
         let slots = (0..config.connections.max(1)).map(|_| Slot::default()).collect();
         Self {
             inner: Arc::new(Inner {
+                stable: Stable::new(&config),
                 config,
                 slots,
                 next: AtomicUsize::new(0),
@@ -102,32 +110,133 @@ impl RedisPool {
             in_flight: commands.saturating_sub(over),
             commands,
             failures: failed.load(Ordering::Relaxed),
+            dedicated: self.inner.stable.status(),
         }
     }
 
-    /// Sends one command, its name first, and returns the server's reply.
+    /// Sends one command and returns the server's reply.
     ///
     /// # Errors
     /// [`Error::Command`] if the server answers with an error, [`Error::Invalid`] for an empty command or one that
     /// a shared connection must not carry, [`Error::Connect`], [`Error::Disconnected`] and [`Error::Timeout`] if it
     /// cannot be reached, [`Error::Closed`] after [`close`](Self::close). Takes at most twice the connect time-out
-    /// plus the response time-out.
+    /// plus the response time-out; one that waits in the server may also have to wait for a connection of its own
+    /// ([`Error::PoolTimeout`]), and takes as long as it says itself.
     ///
     /// ```no_run
     /// # async fn example(pool: puff_redis::RedisPool) -> Result<(), puff_redis::Error> {
-    /// use puff_redis::Reply;
-    /// let reply = pool.command(vec!["INCRBY".into(), "visits".into(), "2".into()]).await?;
+    /// use puff_redis::{Command, Reply};
+    /// let reply = pool.command(Command::new("INCRBY").arg("visits").arg("2")).await?;
     /// assert_eq!(reply, Reply::Int(2));
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn command(&self, command: Vec<Bytes>) -> Result<Reply, Error> {
-        exclusive::check(&command)?;
-        let mut encoded = Cmd::new();
-        for word in &command {
-            encoded.arg(&word[..]);
+    pub async fn command(&self, command: impl Into<Command>) -> Result<Reply, Error> {
+        let command = command.into();
+        match Needs::of(&command)? {
+            Needs::Nothing => self.send(command.packed(), &command.name()).await,
+            Needs::Patience(_) => {
+                self.counted(async { self.lease().await?.command(command).await })
+                    .await
+            }
+            Needs::State(effect) => Err(Needs::refusal(effect, &command)),
         }
-        self.send(&encoded, &String::from_utf8_lossy(&command[0])).await
+    }
+
+    /// Sends commands in one piece over one connection; their replies in the same order. One that fails does not
+    /// keep the others from being carried out, and others' commands may be carried out between them.
+    ///
+    /// ```no_run
+    /// # async fn example(pool: puff_redis::RedisPool) -> Result<(), puff_redis::Error> {
+    /// use puff_redis::{Command, Reply};
+    /// let commands = (0..100).map(|n| Command::new("GET").arg(format!("key:{n}"))).collect();
+    /// for value in pool.pipeline(commands).await? {
+    ///     println!("{:?}", value?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`command`](Self::command), if all of it fails. The response time-out is for all of it.
+    pub async fn pipeline(&self, commands: Vec<Command>) -> Result<Vec<Result<Reply, Error>>, Error> {
+        let mut alone = false;
+        for command in &commands {
+            match Needs::of(command)? {
+                Needs::Nothing => {}
+                Needs::Patience(_) => alone = true,
+                Needs::State(effect) => return Err(Needs::refusal(effect, command)),
+            }
+        }
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !alone {
+            return self.send_all(&commands, "a pipeline").await;
+        }
+        // One after the other is what the server does, too.
+        self.counted(async {
+            let connection = self.lease().await?;
+            let mut replies = Vec::with_capacity(commands.len());
+            for command in commands {
+                match connection.command(command).await {
+                    Err(error @ Error::Command { .. }) => replies.push(Err(error)),
+                    reply => replies.push(Ok(reply?)),
+                }
+            }
+            Ok(replies)
+        })
+        .await
+    }
+
+    /// Sends commands between `MULTI` and `EXEC`: the server carries them out together, and nothing between them.
+    /// Their replies in the same order; one that fails does not undo the others.
+    ///
+    /// A transaction with `WATCH` needs a [`dedicated`](Self::dedicated) connection.
+    ///
+    /// # Errors
+    /// [`Error::Aborted`] if the server does not know a command or does not allow it; else as
+    /// [`pipeline`](Self::pipeline).
+    pub async fn transaction(&self, mut commands: Vec<Command>) -> Result<Vec<Result<Reply, Error>>, Error> {
+        for command in &commands {
+            if let Needs::State(effect) = Needs::of(command)? {
+                return Err(Needs::refusal(effect, command));
+            }
+        }
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        commands.insert(0, Command::new("MULTI"));
+        commands.push(Command::new("EXEC"));
+        let mut answers = self.send_all(&commands, "a transaction").await?;
+        let outcome = answers.pop();
+        for (number, answer) in answers.into_iter().enumerate() {
+            match answer {
+                Ok(_) => {}
+                // `MULTI` itself.
+                Err(error) if number == 0 => return Err(error),
+                Err(Error::Command { code, message }) => {
+                    let index = number - 1;
+                    return Err(Error::Aborted { index, code, message });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match outcome {
+            Some(Ok(Reply::Array(replies))) => Ok(replies.into_iter().map(Reply::whole).collect()),
+            Some(Ok(other)) => Err(unexpected("EXEC", &other)),
+            Some(Err(error)) => Err(error),
+            None => Err(unexpected("EXEC", &Reply::Nil)),
+        }
+    }
+
+    /// Leases a connection of its own, for commands that wait or change it. Waits for one at most as long as
+    /// [`RedisConfig::dedicated_timeout`] says, and for its opening.
+    ///
+    /// # Errors
+    /// [`Error::PoolTimeout`], [`Error::Connect`], and [`Error::Closed`] after [`close`](Self::close).
+    pub async fn dedicated(&self) -> Result<DedicatedConnection, Error> {
+        self.lease().await
     }
 
     /// The value of a key, `None` if there is none.
@@ -177,31 +286,56 @@ impl RedisPool {
         for slot in &self.inner.slots {
             slot.link.lock().take();
         }
+        self.inner.stable.close();
     }
 
     pub(crate) async fn send(&self, command: &Cmd, name: &str) -> Result<Reply, Error> {
-        let Inner {
-            config, slots, next, ..
-        } = &*self.inner;
+        let within = self.inner.config.response_timeout;
+        self.over_link(async |link| Reply::from_value(link.send(command, name, within).await?))
+            .await
+    }
+
+    async fn send_all(&self, commands: &[Command], what: &str) -> Result<Vec<Result<Reply, Error>>, Error> {
+        let within = self.inner.config.response_timeout;
+        let answers = self
+            .over_link(async |link| link.send_all(commands, what, within).await)
+            .await?;
+        Ok(answers.into_iter().map(Reply::from_value).collect())
+    }
+
+    /// Does something over one of the shared connections.
+    async fn over_link<T>(&self, exchange: impl AsyncFnOnce(&Link) -> Result<T, Error>) -> Result<T, Error> {
+        let Inner { slots, next, .. } = &*self.inner;
+        let slot = &slots[next.fetch_add(1, Ordering::Relaxed) % slots.len()];
+        self.counted(async {
+            let link = slot.open(&self.inner).await?;
+            let answer = exchange(&link).await;
+            if matches!(answer, Err(Error::Timeout { .. } | Error::Disconnected { .. })) {
+                // A peer that vanished without a word also looks like this. Commands under way keep the old link
+                // alive until they end.
+                slot.forget(&link);
+            }
+            answer
+        })
+        .await
+    }
+
+    async fn lease(&self) -> Result<DedicatedConnection, Error> {
+        self.inner.stable.lease().await
+    }
+
+    async fn counted<T>(&self, exchange: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         self.inner.begun.fetch_add(1, Ordering::Relaxed);
         let _underway = Underway(&self.inner);
-        let slot = &slots[next.fetch_add(1, Ordering::Relaxed) % slots.len()];
-        let opened = slot.open(&self.inner).await;
-        let link = opened.inspect_err(|_| self.inner.note_failure())?;
-        let answer = link.send(command, name, config.response_timeout).await;
-        if matches!(answer, Err(Error::Timeout { .. } | Error::Disconnected { .. })) {
-            self.inner.note_failure();
-            // A peer that vanished without a word also looks like this. Commands under way keep the old link
-            // alive until they end.
-            slot.forget(&link);
+        let answer = exchange.await;
+        // An error of the server's is an answer.
+        if !matches!(
+            answer,
+            Ok(_) | Err(Error::Command { .. } | Error::Unexpected { .. })
+        ) {
+            self.inner.failed.fetch_add(1, Ordering::Relaxed);
         }
-        Reply::from_value(answer?)
-    }
-}
-
-impl Inner {
-    fn note_failure(&self) {
-        self.failed.fetch_add(1, Ordering::Relaxed);
+        answer
     }
 }
 

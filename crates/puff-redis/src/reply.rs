@@ -47,6 +47,14 @@ impl Reply {
         }
     }
 
+    /// Likewise, for one that is converted.
+    pub(crate) fn whole(self) -> Result<Self, Error> {
+        match self {
+            Reply::Failed { code, message } => Err(Error::Command { code, message }),
+            reply => Ok(reply),
+        }
+    }
+
     /// The type's name, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

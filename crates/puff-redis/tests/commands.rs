@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use common::{Server, run};
 use nix::sys::signal::Signal;
-use puff_redis::{Error, RedisConfig, RedisPool, Reply};
+use puff_redis::{Command, Error, RedisConfig, RedisPool, Reply};
 
 fn bulk(text: &'static str) -> Reply {
     Reply::Bulk(text.into())
@@ -63,11 +63,9 @@ async fn the_servers_errors_have_their_code() {
         "{error}"
     );
     assert_eq!(run(&pool, "NOSUCHCOMMAND").await.unwrap_err().code(), Some("ERR"));
-    let script = vec![
-        "EVAL".into(),
-        "return {1, redis.error_reply('MINE no')}".into(),
-        "0".into(),
-    ];
+    let script = Command::new("EVAL")
+        .arg("return {1, redis.error_reply('MINE no')}")
+        .arg("0");
     let failed = Reply::Failed {
         code: "MINE".into(),
         message: "no".into(),
@@ -83,14 +81,20 @@ async fn the_servers_errors_have_their_code() {
 async fn what_would_disturb_others_is_not_sent() {
     let server = Server::start();
     let pool = RedisPool::new(server.config());
-    let error = run(&pool, "MULTI").await.unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("MULTI is not possible here: it changes the state"),
-        "{error}"
-    );
-    assert!(pool.command(Vec::new()).await.is_err());
+    for (command, reason) in [
+        ("MULTI", "it changes the state"),
+        ("SUBSCRIBE c", "subscriptions need"),
+    ] {
+        let error = run(&pool, command).await.unwrap_err().to_string();
+        let name = command.split(' ').next().unwrap();
+        assert!(
+            error.starts_with(&format!("{name} is not possible here: {reason}")),
+            "{error}"
+        );
+    }
+    assert!(pool.command(Command::default()).await.is_err());
+    assert!(pool.pipeline(vec![Command::new("WATCH").arg("k")]).await.is_err());
+    assert!(pool.transaction(vec![Command::new("EXEC")]).await.is_err());
 }
 
 #[tokio::test]
@@ -133,6 +137,7 @@ async fn database_and_login_come_from_the_url() {
     let wrong = RedisConfig::from_url(&url.replace("secret", "hunter2")).unwrap();
     let error = RedisPool::new(wrong).ping().await.unwrap_err();
     assert!(matches!(error, Error::Connect { .. }), "{error:?}");
+    assert_eq!(error.code(), Some("WRONGPASS"));
     assert!(error.to_string().contains("WRONGPASS"), "{error}");
     assert!(!error.to_string().contains("hunter2"), "{error}");
     let absent = RedisConfig::from_url(&format!("{}?db=99", server.url())).unwrap();
@@ -230,5 +235,121 @@ async fn a_closed_pool_says_so() {
     assert_eq!(
         pool.ping().await.unwrap_err().to_string(),
         "the Redis pool is closed"
+    );
+}
+
+fn commands(lines: &[&str]) -> Vec<Command> {
+    lines
+        .iter()
+        .map(|line| {
+            let mut command = Command::default();
+            line.split(' ').for_each(|word| command.push(word));
+            command
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_pipeline_answers_in_order_and_goes_on_after_errors() {
+    let server = Server::start();
+    let pool = RedisPool::new(server.config());
+    let replies = pool
+        .pipeline(commands(&["SET k v", "LPUSH k x", "GET k", "NOSUCH", "INCR n"]))
+        .await
+        .unwrap();
+    assert_eq!(replies.len(), 5);
+    assert_eq!(replies[0], Ok(Reply::Status("OK".into())));
+    assert_eq!(replies[1].as_ref().unwrap_err().code(), Some("WRONGTYPE"));
+    assert_eq!(replies[2], Ok(bulk("v")));
+    assert_eq!(replies[3].as_ref().unwrap_err().code(), Some("ERR"));
+    assert_eq!(replies[4], Ok(Reply::Int(1)));
+    assert_eq!(pool.pipeline(Vec::new()).await, Ok(Vec::new()));
+
+    let many: Vec<_> = (0..10_000)
+        .map(|n| Command::new("ECHO").arg(n.to_string()))
+        .collect();
+    for (n, reply) in pool.pipeline(many).await.unwrap().into_iter().enumerate() {
+        assert_eq!(reply, Ok(Reply::Bulk(n.to_string().into())));
+    }
+}
+
+#[tokio::test]
+async fn a_pipeline_that_waits_keeps_nobody_waiting() {
+    let server = Server::start();
+    let mut config = server.config();
+    config.connections = 1;
+    let pool = RedisPool::new(config);
+    let waiting = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.pipeline(commands(&["BLPOP jobs 20", "SET done yes"])).await }
+    });
+    common::eventually("it waits", async || pool.status().dedicated.in_use == 1).await;
+    assert_eq!(pool.get("done").await, Ok(None));
+    run(&pool, "RPUSH jobs one").await.unwrap();
+    let replies = waiting.await.unwrap().unwrap();
+    assert_eq!(replies[0], Ok(Reply::Array(vec![bulk("jobs"), bulk("one")])));
+    assert_eq!(pool.get("done").await, Ok(Some("yes".into())));
+}
+
+#[tokio::test]
+async fn transactions_of_a_crowd_do_not_mix() {
+    let server = Server::start();
+    let mut config = server.config();
+    config.connections = 1;
+    let pool = RedisPool::new(config);
+    let tasks: Vec<_> = (0..50)
+        .map(|n: usize| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                let id = n.to_string();
+                let twice = vec![
+                    Command::new("RPUSH").arg("list").arg(&id),
+                    Command::new("INCR").arg("n"),
+                    Command::new("RPUSH").arg("list").arg(&id),
+                ];
+                let replies = pool.transaction(twice).await?;
+                let plain = pool.command(Command::new("ECHO").arg(&id)).await?;
+                Ok::<_, Error>((replies, plain, id))
+            })
+        })
+        .collect();
+    for task in tasks {
+        let (replies, plain, id) = task.await.unwrap().unwrap();
+        assert_eq!(replies.len(), 3);
+        assert_eq!(plain, Reply::Bulk(id.into()));
+    }
+    let Reply::Array(list) = run(&pool, "LRANGE list 0 -1").await.unwrap() else {
+        panic!("no list")
+    };
+    assert!(list.chunks(2).all(|pair| pair[0] == pair[1]), "{list:?}");
+    assert_eq!(pool.get("n").await, Ok(Some("50".into())));
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_not_taken_changes_nothing() {
+    let server = Server::start();
+    let pool = RedisPool::new(server.config());
+    let error = pool
+        .transaction(commands(&["SET k v", "NOSUCH", "SET k w"]))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Aborted { index: 1, .. }), "{error:?}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("command 2 of the transaction: ERR unknown command"),
+        "{error}"
+    );
+    assert_eq!(pool.get("k").await, Ok(None));
+
+    let replies = pool
+        .transaction(commands(&["SET k v", "LPUSH k x", "GET k"]))
+        .await
+        .unwrap();
+    assert_eq!(replies[1].as_ref().unwrap_err().code(), Some("WRONGTYPE"));
+    assert_eq!(
+        replies[2],
+        Ok(bulk("v")),
+        "one that fails does not undo the others"
     );
 }

@@ -11,6 +11,7 @@ mod subscription;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+pub(crate) use self::redis::Peer;
 use crate::runtime::Runtime;
 
 /// The object behind `puff.global_state()`.

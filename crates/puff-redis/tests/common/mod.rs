@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use puff_embedded::{Throwaway, testing};
-use puff_redis::{Event, PubSubConnection, RedisConfig, RedisPool, Reply};
+use puff_redis::{Command, Event, PubSubConnection, RedisConfig, RedisPool, Reply};
 use tempfile::TempDir;
 
 /// Longer than anything that succeeds takes, on a busy machine too.
@@ -69,8 +69,9 @@ impl Server {
 
 /// Sends a command given as words.
 pub(crate) async fn run(pool: &RedisPool, words: &str) -> Result<Reply, puff_redis::Error> {
-    pool.command(words.split(' ').map(|word| word.to_owned().into()).collect())
-        .await
+    let mut command = Command::default();
+    words.split(' ').for_each(|word| command.push(word));
+    pool.command(command).await
 }
 
 /// The next event, as "channel:body" or "channel?" for a gap; "nothing" if none comes in time.

@@ -5,6 +5,7 @@
 
 mod page;
 mod process;
+mod redis;
 mod server;
 
 use std::fmt;

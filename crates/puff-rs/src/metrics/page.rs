@@ -15,6 +15,7 @@ use puff_python::{HubLoad, HubStatus, Runtime};
 use puff_redis::RedisStatus;
 
 use super::process::Process;
+use super::redis;
 use super::{BUCKETS, CLASSES, Histogram, METHODS, Metrics};
 use crate::web::AccessLog;
 
@@ -48,7 +49,10 @@ impl Sources {
                 .loaded()
                 .map(|(name, graphql)| (name.unwrap_or("default").to_owned(), graphql.status()))
                 .collect(),
-            redis: services.opened_redis().map(|pool| pool.status()),
+            redis: services
+                .opened_redis()
+                .map(|(name, pool)| (name.to_owned(), pool.status()))
+                .collect(),
             dropped: self.access_log.as_ref().map(AccessLog::dropped),
             process: Process::look(),
         };
@@ -69,7 +73,7 @@ struct Moment {
     hub: Option<HubStatus>,
     pools: Vec<(String, PoolStatus, PoolMetrics)>,
     schemas: Vec<(String, GraphQlStatus)>,
-    redis: Option<RedisStatus>,
+    redis: Vec<(String, RedisStatus)>,
     dropped: Option<u64>,
     process: Option<Process>,
 }
@@ -82,21 +86,7 @@ impl Collector for Moment {
         self.hub(&mut writer)?;
         self.postgres(&mut writer)?;
         self.graphql(&mut writer)?;
-        if let Some(redis) = &self.redis {
-            let states = [("open", redis.open as u64), ("max", redis.max_size as u64)];
-            writer.gauges("puff_redis_connections", "Connections to Redis", "state", states)?;
-            writer.gauge(
-                "puff_redis_in_flight",
-                "Commands that wait for Redis",
-                redis.in_flight,
-            )?;
-            writer.counter("puff_redis_commands", "Commands sent to Redis", redis.commands)?;
-            writer.counter(
-                "puff_redis_failures",
-                "Commands that had no answer: connection lost, time-out",
-                redis.failures,
-            )?;
-        }
+        redis::encode(&self.redis, writer.0)?;
         if let Some(dropped) = self.dropped {
             writer.counter(
                 "puff_access_log_dropped_lines",
@@ -405,20 +395,6 @@ impl Writer<'_, '_> {
         self.0
             .encode_descriptor(name, help, None, MetricType::Gauge)?
             .encode_gauge(&value.as_secs_f64())
-    }
-
-    fn gauges<const N: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        label: &str,
-        values: [(&str, u64); N],
-    ) -> Result<(), fmt::Error> {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (value, count) in values {
-            family.encode_family(&[(label, value)])?.encode_gauge(&count)?;
-        }
-        Ok(())
     }
 
     fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) -> Result<(), fmt::Error> {

@@ -109,14 +109,9 @@ impl Health {
             .map(|(name, pool)| async move { judge(format!("PostgreSQL pool {name}"), pool.ping()).await });
         let redis = services
             .opened_redis()
-            .map(|pool| judge("Redis".to_owned(), pool.ping()));
-        let (postgres, redis) = tokio::join!(join_all(postgres), async {
-            match redis {
-                Some(look) => look.await,
-                None => None,
-            }
-        });
-        postgres.into_iter().chain([redis]).flatten().collect()
+            .map(|(name, pool)| async move { judge(format!("Redis pool {name}"), pool.ping()).await });
+        let (postgres, redis) = tokio::join!(join_all(postgres), join_all(redis));
+        postgres.into_iter().chain(redis).flatten().collect()
     }
 }
 

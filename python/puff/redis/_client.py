@@ -1,0 +1,298 @@
+"""redis-py's client and pipeline on the native pool.
+
+What any connection can carry goes to the native pool in one call, which packs the words and makes the
+objects. The rest, and a client with a connection of its own, goes the way of redis-py's classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import redis
+from redis._parsers import Encoder
+from redis.client import EMPTY_RESPONSE, NEVER_DECODE
+from redis.exceptions import RedisError, ResponseError
+
+from .._hub import current_hub
+from .._redis import plain_command
+from ._connection import ConnectionPool, decoded, encoded, is_utf8
+
+_T = TypeVar("_T")
+
+# On a connection it leaves what later commands of its kind need.
+_HIMPORT = ("HIMPORT", b"HIMPORT")
+
+
+class _Transport:
+    """How commands reach the native pool. Part of a client and of a pipeline."""
+
+    connection_pool: ConnectionPool
+    response_callbacks: Any
+
+    def _use(self, pool: ConnectionPool) -> None:
+        self._encoder: Encoder = pool.get_encoder()
+        self._utf8 = is_utf8(self._encoder)
+        self._decode: bool = self._encoder.decode_responses
+        self._execute = pool.native.execute
+        retry = pool.connection_kwargs.get("retry")
+        self._retry = retry if retry is not None and retry.get_retries() else None
+
+    def _ask(self, words: tuple[Any, ...], decode: bool) -> Any:
+        """One command's response, as redis-py's parser would give it."""
+        if self._utf8:
+            return self._persist(partial(self._execute, words, decode))
+        words = encoded(words, self._encoder)
+        response = self._persist(partial(self._execute, words, False))
+        return decoded(response, self._encoder) if decode else response
+
+    def _ask_many(self, commands: list[Any], transaction: bool) -> list[Any]:
+        """The responses of commands that go together."""
+        many = self.connection_pool.native.execute_many
+        if self._utf8:
+            found = self._persist(partial(many, commands, transaction, self._decode))
+        else:
+            commands = [encoded(words, self._encoder) for words, _ in commands]
+            found = self._persist(partial(many, commands, transaction, False))
+            found = decoded(found, self._encoder) if self._decode else found
+        return found  # type: ignore[no-any-return]
+
+    def _persist(self, start: Callable[[Any], object]) -> Any:
+        wait = current_hub().wait_for
+        if self._retry is None:
+            return wait(start)
+        return self._retry.call_with_retry(lambda: wait(start), lambda _: None)
+
+    def _carry_out(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """One command and its response callback: `Redis.execute_command` without a connection."""
+        never_decode = options.pop(NEVER_DECODE, None) is not None
+        try:
+            response = self._ask(args, self._decode and not never_decode)
+        except ResponseError:
+            if EMPTY_RESPONSE in options:
+                return options[EMPTY_RESPONSE]
+            raise
+        options.pop(EMPTY_RESPONSE, None)
+        options.pop("keys", None)  # for redis-py's client-side cache
+        return self._understood(args[0], response, options)
+
+    def _understood(self, name: Any, response: Any, options: dict[str, Any]) -> Any:
+        callbacks = self.response_callbacks
+        # The dict ignores the case of names, at a price: nearly all come as they are in there.
+        callback = dict.get(callbacks, name)
+        if callback is None:
+            if name not in callbacks:
+                return response
+            callback = callbacks[name]
+        return callback(response, **options)
+
+
+class Redis(_Transport, redis.Redis):  # type: ignore[misc]
+    """redis-py's `Redis` on Puff's pool.
+
+    Without a server it uses the program's pool, or the one called `name`. With a `url`, or with `host` or
+    `unix_socket_path` as redis-py takes them, it has a pool of its own, which `close` closes.
+
+    May be made at import time; nothing is opened before the first command. One client serves all greenlets
+    and threads at once.
+
+    Args:
+        name: the name of a pool, as in `puff.global_redis(name)`.
+        url: where the server is, for a pool of its own.
+        connection_pool: a `puff.redis.ConnectionPool` to share.
+        single_connection_client: keeps a connection of its own, as `client()` does.
+        unix_socket_path: the path of a server's socket, for a pool of its own.
+        options: as for `ConnectionPool`: `decode_responses`, `retry`, `socket_timeout`...
+
+    Raises:
+        TypeError: an option is not known, or does not go with the others.
+        ValueError: the URL is none of Redis'.
+
+    Example:
+        >>> import puff.redis
+        >>> redis = puff.redis.Redis(decode_responses=True)
+        >>> redis.set("greeting", "hello")
+        True
+        >>> redis.get("greeting")
+        'hello'
+        >>> redis.pipeline().incr("visits").expire("visits", 60).execute()
+        [1, True]
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        url: str | None = None,
+        connection_pool: ConnectionPool | None = None,
+        single_connection_client: bool = False,
+        unix_socket_path: str | None = None,
+        **options: Any,
+    ) -> None:
+        own = connection_pool is None
+        if connection_pool is None:
+            if unix_socket_path is not None:
+                options["path"] = unix_socket_path
+            connection_pool = ConnectionPool(name, url=url, **options)
+        elif name is not None or url is not None or unix_socket_path is not None or options:
+            raise TypeError("a connection_pool has its settings already")
+        elif not isinstance(connection_pool, ConnectionPool):
+            kind = type(connection_pool)
+            raise TypeError(
+                f"connection_pool is a puff.redis.ConnectionPool, not {kind.__module__}.{kind.__qualname__}"
+            )
+        self._use(connection_pool)
+        super().__init__(connection_pool=connection_pool, single_connection_client=single_connection_client)
+        self.auto_close_connection_pool = own
+
+    @classmethod
+    def from_url(cls, url: str, **kwargs: Any) -> Redis:
+        """A client with a pool of its own for the server at `url`, which may have options as parameters."""
+        single = kwargs.pop("single_connection_client", False)
+        pool = ConnectionPool.from_url(url, **kwargs)
+        client = cls(connection_pool=pool, single_connection_client=single)
+        client.auto_close_connection_pool = True
+        return client
+
+    # ---------------------------------------------------------------- commands
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        if self.connection is not None or args[0][:7] in _HIMPORT:
+            return super().execute_command(*args, **options)
+        return self._carry_out(args, options)
+
+    def command(self, *args: Any, **kwargs: Any) -> Any:
+        """Sends one command; its reply as int, bytes, list, dict, None... without redis-py's callbacks.
+
+        A status is str, a set is a set. Without a command it is redis-py's: what commands the server has.
+
+        Raises:
+            ConnectionError: the server cannot be reached (Python's own class).
+            RuntimeError: the server answered with an error; the message is the server's.
+
+        Example:
+            >>> import puff.redis
+            >>> puff.redis.Redis().command("PING")
+            'PONG'
+        """
+        if not args:
+            return super().command(**kwargs)
+        return plain_command(self.connection_pool.native, args)
+
+    def get(self, name: Any) -> Any:
+        if self.connection is not None:
+            return super().get(name)
+        return self._ask(("GET", name), self._decode)
+
+    def set(self, name: Any, value: Any, *args: Any, **options: Any) -> Any:
+        if self.connection is not None or args or options:
+            return super().set(name, value, *args, **options)
+        return self._understood("SET", self._ask(("SET", name, value), self._decode), {})
+
+    def mget(self, keys: Any, *args: Any) -> Any:
+        if self.connection is not None or args or type(keys) not in (list, tuple) or not keys:
+            return super().mget(keys, *args)
+        return self._ask(("MGET", *keys), self._decode)
+
+    def delete(self, *names: Any) -> Any:
+        if self.connection is not None:
+            return super().delete(*names)
+        return self._ask(("DEL", *names), self._decode)
+
+    def incrby(self, name: Any, amount: int = 1) -> Any:
+        if self.connection is not None:
+            return super().incrby(name, amount)
+        return self._ask(("INCRBY", name, amount), self._decode)
+
+    incr = incrby
+
+    # ---------------------------------------------------------------- what belongs to a client
+
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Pipeline:
+        return Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+    def set_retry(self, retry: Any) -> None:
+        super().set_retry(retry)
+        self._use(self.connection_pool)
+
+    def status(self) -> dict[str, Any]:
+        """What the pool is doing, and what it has done. Needs no connection.
+
+        Now: `max_size` and `open` (shared connections), `in_flight` (commands), and under `dedicated`
+        `max_size`, `in_use`, `idle` (connections of one caller) and `waiting` (callers). So far: `commands`,
+        `failures` (commands without an answer), and under `dedicated` `timed_out`.
+
+        Raises:
+            puff.ServiceError: the program has no such pool, or it cannot be opened.
+        """
+        return current_hub().wait_for(self.connection_pool.native.status)  # type: ignore[no-any-return]
+
+
+class Pipeline(_Transport, redis.client.Pipeline):  # type: ignore[misc]
+    """redis-py's `Pipeline`. Its commands are sent over a shared connection in one piece, as a transaction
+    too; with `WATCH` it has a connection of its own until it is reset.
+    """
+
+    def __init__(
+        self, connection_pool: ConnectionPool, response_callbacks: Any, transaction: bool, shard_hint: Any
+    ) -> None:
+        super().__init__(connection_pool, response_callbacks, transaction, shard_hint)
+        self.transaction: Any = transaction  # a method of the class whose methods these are
+        self._use(connection_pool)
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        stack = self.command_stack
+        if self.connection is not None or self.watching or any(args[0][:7] in _HIMPORT for args, _ in stack):
+            return super().execute(raise_on_error)
+        if not stack:
+            return []
+        try:
+            if self.scripts:
+                self.load_scripts()
+            # What redis-py does not send either has its response already.
+            known = {
+                index: options[EMPTY_RESPONSE]
+                for index, (_, options) in enumerate(stack)
+                if EMPTY_RESPONSE in options
+            }
+            sent = [each for index, each in enumerate(stack) if index not in known] if known else stack
+            found = self._exchange(sent, bool(self.transaction) or self.explicit_transaction)
+            for index, response in known.items():
+                found.insert(index, response)
+            return self._finished(stack, found, known, raise_on_error)
+        finally:
+            self.reset()
+
+    def _exchange(self, commands: list[Any], transaction: bool) -> list[Any]:
+        if not commands:
+            return []
+        try:
+            return self._ask_many(commands, transaction)
+        except RedisError as error:
+            index = getattr(error, "puff_index", None)
+            if index is not None:
+                self.annotate_exception(error, index + 1, commands[index][0])
+            raise
+
+    def _finished(
+        self, stack: list[Any], found: list[Any], known: dict[int, Any], raise_on_error: bool
+    ) -> list[Any]:
+        understood = self._understood
+        for index, (args, options) in enumerate(stack):
+            response = found[index]
+            if isinstance(response, Exception):
+                if raise_on_error:
+                    self.annotate_exception(response, index + 1, args)
+                    raise response
+            elif index not in known:
+                options.pop("keys", None)
+                options.pop(NEVER_DECODE, None)
+                found[index] = understood(args[0], response, options)
+        return found
+
+    def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
+        # Loading scripts needs no connection of its own.
+        if self.connection is None and args[0] in ("SCRIPT EXISTS", "SCRIPT LOAD"):
+            return self._carry_out(args, options)
+        return super().immediate_execute_command(*args, **options)

@@ -1,0 +1,35 @@
+"""What went wrong, as redis-py's exceptions."""
+
+from __future__ import annotations
+
+from redis._parsers import BaseParser
+from redis.exceptions import (
+    AuthenticationError,
+    ConnectionError,
+    DataError,
+    InvalidResponse,
+    MaxConnectionsError,
+    RedisError,
+    TimeoutError,
+)
+
+_KINDS: dict[str, type[RedisError]] = {
+    "connect": ConnectionError,
+    "login": AuthenticationError,
+    "timeout": TimeoutError,
+    "exhausted": MaxConnectionsError,
+    "data": DataError,
+    "unexpected": InvalidResponse,
+}
+
+
+def make(kind: str, text: str, index: int | None) -> Exception:
+    """The exception for an error of the native pool. Called by it.
+
+    `kind` is "answer" for what the server said. `index` is that of the command which a transaction failed
+    for; the exception has it as `puff_index`.
+    """
+    error: Exception = BaseParser.parse_error(text) if kind == "answer" else _KINDS[kind](text)
+    if index is not None:
+        error.puff_index = index  # type: ignore[attr-defined]
+    return error
