@@ -1,6 +1,7 @@
 #!/bin/sh
 # benches/run.sh              all benchmarks: the peers under load, the hub, the driver
 # benches/run.sh keep NAME    keeps the last run's figures and report, as results/NAME.md and the like
+# benches/run.sh fanout ...   only the fan-out over WebSockets, see --help
 # benches/run.sh COMMAND ...  one command of `python -m peers`, see --help
 # BENCH=full measures everything, PUFF_WHEEL=path takes that wheel, PYTHON= chooses the interpreter.
 set -eu
@@ -16,6 +17,14 @@ all)
     "$python" -m hub
     echo
     "$python" -m driver
+    if [ "${BENCH:-short}" = full ]; then
+        echo
+        "$python" -m fanout
+    fi
+    ;;
+fanout)
+    shift
+    exec "$python" -m fanout "$@"
     ;;
 keep)
     name=results/${2:?usage: benches/run.sh keep NAME}
@@ -29,6 +38,11 @@ keep)
         "$python" -m hub --report "$name.hub.json"
         printf '\n### The PostgreSQL driver, beside psycopg2 and psycopg 3\n\n'
         "$python" -m driver --report "$name.driver.json"
+        if [ -e "$last/fanout.json" ]; then
+            cp "$last/fanout.json" "$name.fanout.json"
+            printf '\n### Fan-out over WebSockets\n\n'
+            "$python" -m fanout --report "$name.fanout.json"
+        fi
     } >"$name.md"
     ;;
 *)

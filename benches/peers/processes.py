@@ -83,7 +83,9 @@ def start(launch: Launch) -> subprocess.Popen[bytes]:
         )
 
 
-def stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals = signal.SIGTERM) -> None:
+def stop(
+    process: subprocess.Popen[bytes] | subprocess.Popen[str], stop_signal: signal.Signals = signal.SIGTERM
+) -> None:
     """Ends a process and whatever is left of its session."""
     if process.poll() is None:
         _signal_session(process.pid, stop_signal)

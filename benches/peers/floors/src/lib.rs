@@ -24,10 +24,18 @@ pub type AnyError = Box<dyn Error + Send + Sync>;
 /// # Errors
 /// A missing or malformed port or `BENCH_PG_URL`; a port in use.
 pub fn run(make_app: impl FnOnce(Pool) -> Router) -> Result<(), AnyError> {
+    serve(async || Ok(make_app(pool()?)))
+}
+
+/// As [`run`], without PostgreSQL.
+///
+/// # Errors
+/// A missing or malformed port; a port in use; those of `make_app`.
+pub fn serve(make_app: impl AsyncFnOnce() -> Result<Router, AnyError>) -> Result<(), AnyError> {
     let port: u16 = std::env::args().nth(1).ok_or("usage: PROGRAM PORT")?.parse()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let app = make_app(pool()?);
+        let app = make_app().await?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .await?
             .tap_io(|socket| {

@@ -1,0 +1,1 @@
+"""Fan-out: what is published once reaches many WebSockets."""
