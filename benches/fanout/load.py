@@ -12,9 +12,9 @@ from typing import Any
 from peers import places, processes, procfs
 from peers.errors import PeerError
 from peers.processes import Cores
+from peers.valkey import Valkey
 
 from .servers import Server, Side
-from .valkey import Valkey
 from .workloads import EACH, SIZE, SOCKETS, Workload
 
 _PROGRAM = places.FLOORS_TARGET / "release" / "bench-fanout-load"

