@@ -97,7 +97,9 @@ def report(results: Results) -> str:
         parts.append(verdicts(judged))
     wrong = results.wrong()
     parts.append(
-        f"FAILED: {', '.join(wrong)}" if wrong else "Every message that was awaited arrived in order."
+        f"FAILED: {', '.join(wrong)}"
+        if wrong
+        else "Every server that kept up delivered each message once and in order."
     )
     return "\n\n".join(parts)
 
@@ -141,11 +143,12 @@ def _row(side: Side, workload: Workload, sides: Mapping[str, Rounds]) -> list[st
 
 
 def _said(workload: Workload, rounds: Rounds) -> str:
-    """Whether all arrived."""
+    """Whether all arrived; if not, the frames that were not there 10 s after the last message."""
     if any(each.wrong or each.closed for each in rounds):
         return "LOST"
     if not all(each.kept_up(workload) for each in rounds):
-        return "too slow"
+        late = max(each.outstanding for each in rounds)
+        return f"too slow, {late:,} not there" if late else "too slow"
     return "all" if all(each.complete for each in rounds) else "LOST"
 
 
