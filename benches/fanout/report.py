@@ -75,9 +75,15 @@ class Results:
         for side in SIDES:
             for workload in WORKLOADS:
                 rounds = self.workloads.get(workload.name, {}).get(side.name, [])
-                if not side.may_lag and not all(each.complete and each.kept_up(workload) for each in rounds):
+                if any(_fails(side, workload, each) for each in rounds):
                     found.add(f"{workload.name}/{side.name}")
         return sorted(found)
+
+
+def _fails(side: Side, workload: Workload, found: Round) -> bool:
+    if found.wrong or found.closed:
+        return True
+    return not found.complete if found.kept_up(workload) else not side.may_lag
 
 
 def report(results: Results) -> str:
