@@ -84,6 +84,7 @@ test-pythons: python/puff/playground/dist/index.html | $(VENV)/.tools ## the hub
 test-compat: $(VENV)/.package
 	@tests/compat/run dbapi20
 	@tests/compat/run core
+	@tests/compat/run caches
 	@tests/compat/run --host python --engine stock backends.postgresql transactions
 
 lint: $(VENV)/.package ## formatters, clippy, rustdoc, ruff, mypy, stubs, floors, the playground's scripts

@@ -31,7 +31,7 @@ FOLDER = ROOT / "target" / "pythons"
 DEBIAN = FOLDER / "debian"
 LOWEST = (3, 10)
 
-TOOLS = ("Flask", "graphql-core", "hypothesis", "pytest", "pytest-xdist")
+TOOLS = ("Flask", "graphql-core", "hypothesis", "pytest", "pytest-xdist", "redis")
 TESTS = (
     "python/tests",
     "tests/test_ends.py",
@@ -39,9 +39,9 @@ TESTS = (
     "tests/test_signals.py",
     "tests/test_diagnosis.py",
 )
-# No part of the hub: Poetry takes longer to install than all the rest, and the driver's tests compare it with
-# psycopg2, which has no wheel for a debug build.
-LEFT_OUT = ("python/tests/test_poetry_plugins.py", "python/tests/postgres")
+# No part of the hub: Poetry takes longer to install than all the rest, and what the driver and the cache are
+# compared or tested with has no wheel for a debug build.
+LEFT_OUT = ("python/tests/test_poetry_plugins.py", "python/tests/postgres", "python/tests/contrib")
 
 BUILD_SECONDS = 1800
 TEST_SECONDS = 1200

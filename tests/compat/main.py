@@ -6,6 +6,7 @@ It prints what the baseline passes and we do not; the exit status is 1 if there 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 import subprocess
@@ -24,6 +25,7 @@ CORE = [
     *("postgres_tests", "aggregation", "expressions", "lookup", "ordering", "prefetch_related"),
     *("select_for_update", "bulk_create", "inspectdb", "introspection", "cache"),
 ]
+CACHES = ["cache.tests.RedisCacheTests", "sessions_tests"]
 
 _RUNTIME = {"PUFF_PSYCOPG2": "true", "PUFF_WATCHDOG": "0"}
 """No watchdog: its warnings are output that tests do not expect, and a suite has long computations."""
@@ -31,7 +33,7 @@ _RUNTIME = {"PUFF_PSYCOPG2": "true", "PUFF_WATCHDOG": "0"}
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests/compat/run", description=__doc__)
-    what = "core (default), full, dbapi20, or labels of Django's suite"
+    what = "core (default), full, dbapi20, caches, or labels of Django's suite"
     parser.add_argument("what", nargs="*", default=["core"], help=what)
     parser.add_argument("--driver", choices=["puff", "psycopg2"], default="puff")
     where = "inside the runtime (puff, default), or as plain Python"
@@ -53,14 +55,17 @@ def main() -> int:
     candidate = run.tests()
     recorded_one = options.django == environments.DJANGO and not options.fresh_baseline
     baseline = recorded(options.what) if recorded_one else Run(options, "psycopg2").tests()
-    meant = outcomes.read_reasons(BASELINE / f"differences-{options.engine}.tsv")
+    differences = "caches" if options.what == ["caches"] else options.engine
+    meant = outcomes.read_reasons(BASELINE / f"differences-{differences}.tsv")
     return 1 if outcomes.compare(baseline, candidate, meant) else 0
 
 
 def recorded(what: list[str]) -> outcomes.Results:
-    """What psycopg2 passed when the baseline was recorded."""
-    if what in (["dbapi20"], ["full"]):
-        return outcomes.load(BASELINE / ("dbapi20.tsv.gz" if what == ["dbapi20"] else "django-full.tsv.gz"))
+    """What psycopg2 passed when the baseline was recorded; for caches Django's own Redis cache beside it."""
+    if what in (["dbapi20"], ["full"], ["caches"]):
+        return outcomes.load(
+            BASELINE / ("dbapi20.tsv.gz" if what == ["dbapi20"] else f"django-{what[0]}.tsv.gz")
+        )
     labels = CORE if what == ["core"] else what
     return outcomes.of_labels(outcomes.load(BASELINE / "django-full.tsv.gz"), labels)
 
@@ -76,9 +81,8 @@ class Run:
         self.django: str = options.django
         self.test_seconds: int = options.test_seconds
         self.seconds: int = options.seconds
-        suite = (
-            self.what[0] if len(self.what) == 1 and self.what[0] in ("core", "full", "dbapi20") else "labels"
-        )
+        suites = ("core", "full", "dbapi20", "caches")
+        suite = self.what[0] if len(self.what) == 1 and self.what[0] in suites else "labels"
         other = [] if self.django == environments.DJANGO else [f"django{self.django}"]
         self.name = "-".join([suite, driver, *([self.host, self.engine] if driver == "puff" else []), *other])
 
@@ -90,7 +94,11 @@ class Run:
         record.write_text("")
         python = environments.environment(self.driver, self.django)
         started = time.monotonic()
-        with server.server() as clients, log.open("wb") as output:
+        with contextlib.ExitStack() as held:
+            clients = held.enter_context(server.server())
+            if self.what == ["caches"]:
+                clients |= held.enter_context(server.valkey())
+            output = held.enter_context(log.open("wb"))
             environment = self._environment(python, clients, record)
             while not outcomes.has_ended(record):
                 left = self.seconds - (time.monotonic() - started)
@@ -134,7 +142,7 @@ class Run:
             folder, arguments = environments.SUITE, ["compat_unittest.py"]
         else:
             folder = environments.source("Django", self.django, python) / "tests"
-            labels = {"core": CORE, "full": []}.get(self.what[0], self.what)
+            labels = {"core": CORE, "full": [], "caches": CACHES}.get(self.what[0], self.what)
             settings = ["--settings=compat_settings", "--noinput", "--parallel=1", "--verbosity=1"]
             arguments = ["runtests.py", *settings, *labels]
         # Low priority: a full run takes long, and nobody should wait for it.

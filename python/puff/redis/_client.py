@@ -18,6 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 from .._hub import current_hub
 from .._redis import plain_command
 from ._connection import ConnectionPool, decoded, encoded, is_utf8
+from ._lock import Lock
 
 _T = TypeVar("_T")
 
@@ -211,6 +212,22 @@ class Redis(_Transport, redis.Redis):  # type: ignore[misc]
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Pipeline:
         return Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+    def lock(
+        self,
+        name: str,
+        timeout: float | None = None,
+        sleep: float = 0.1,
+        blocking: bool = True,
+        blocking_timeout: float | None = None,
+        lock_class: Any = None,
+        thread_local: bool = True,
+        raise_on_release_error: bool = True,
+    ) -> Any:
+        made = lock_class or Lock
+        return super().lock(
+            name, timeout, sleep, blocking, blocking_timeout, made, thread_local, raise_on_release_error
+        )
 
     def set_retry(self, retry: Any) -> None:
         super().set_retry(retry)

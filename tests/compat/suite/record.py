@@ -86,7 +86,9 @@ def _driver() -> str:
     text = f"{module.__name__} {getattr(module, '__version__', '?')}" if module else "psycopg2 not imported"
     maps = Path("/proc/self/maps").read_text()
     mapped = [f"{name} mapped: {'yes' if name in maps else 'no'}" for name in ("_psycopg", "libpq")]
-    return ", ".join([text, *mapped])
+    redis = sys.modules.get("django.core.cache.backends.redis")
+    cache = [f"RedisCache of {redis.RedisCache.__module__}"] if redis else []
+    return ", ".join([text, *mapped, *cache])
 
 
 recorder = Recorder()

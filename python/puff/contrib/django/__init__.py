@@ -1,1 +1,1 @@
-"""Puff for Django: `puff.contrib.django.postgresql` is a database `ENGINE`."""
+"""Puff for Django: `postgresql` is a database `ENGINE`, `cache.RedisCache` a cache `BACKEND`."""
