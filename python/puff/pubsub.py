@@ -1,10 +1,23 @@
-"""Pub-sub: messages between connections of all processes that share one Redis."""
+"""Pub-sub: messages between connections of all processes that share one Redis.
+
+Example:
+    >>> import puff
+    >>> pubsub = puff.global_pubsub()
+    >>> with pubsub.connection() as reader:
+    ...     _ = reader.subscribe("planets")
+    ...     _ = pubsub.publish_json("planets", {"name": "Mars"})
+    ...     reader.receive(timeout=5).json()
+    {'name': 'Mars'}
+"""
 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
 
 from ._hub import current_hub, log
 from ._native import native
@@ -12,21 +25,29 @@ from ._native import native
 if TYPE_CHECKING:
     from ._puff import PubSubHandle
 
-__all__ = ["Connection", "Gap", "Message", "PubSub"]
+__all__ = ["START", "Connection", "Gap", "Message", "PubSub"]
+
+START = "0000000000000000-0"
+"""The position before a channel's first message: `subscribe(channel, since=START)` replays all that is kept."""
 
 
 class Message:
     """A message that arrived."""
 
-    __slots__ = ("body", "channel", "from_connection_id")
+    __slots__ = ("body", "channel", "from_connection_id", "position")
 
-    def __init__(self, channel: str, body: bytes, from_connection_id: str | None) -> None:
+    def __init__(
+        self, channel: str, body: bytes, from_connection_id: str | None, position: str | None = None
+    ) -> None:
         self.channel = channel
         """The channel it was published to."""
         self.body = body
         """What was published, as bytes."""
         self.from_connection_id = from_connection_id
-        """Who published it; None if that was not Puff."""
+        """Who published it; None if that was not Puff, or nobody in particular."""
+        self.position = position
+        """Its place in the channel, to be given to `subscribe(channel, since=...)`; None if Puff did not
+        publish it."""
 
     @property
     def text(self) -> str:
@@ -45,20 +66,34 @@ class Message:
 class Gap:
     """Stands where messages of `channel` may have been missed: after a reconnect or an overflow."""
 
-    __slots__ = ("channel",)
+    __slots__ = ("channel", "last", "missed", "next")
 
-    def __init__(self, channel: str) -> None:
+    def __init__(
+        self, channel: str, last: str | None = None, next: str | None = None, missed: int | None = None
+    ) -> None:
         self.channel = channel
+        self.last = last
+        """The position before the gap, where it is known."""
+        self.next = next
+        """The position of the first message after the gap, where it is known already."""
+        self.missed = missed
+        """How many messages are missing at most, where it is known. With 0, only messages that Puff did not
+        publish can be missing."""
 
     def __repr__(self) -> str:
-        return f"Gap(channel={self.channel!r})"
+        return f"Gap(channel={self.channel!r}, missed={self.missed!r})"
 
 
 class Connection:
-    """One receiver, with an id of its own; made by `PubSub.connection`. Close it, or let it be collected."""
+    """One receiver, with an id of its own; made by `PubSub.connection`.
 
-    def __init__(self, connection_id: str | None) -> None:
+    Use it in a `with` block, close it, or let it be collected. Iterating over it gives what `receive` gives,
+    until it is closed. Several greenlets and threads may use it; an event goes to one of them.
+    """
+
+    def __init__(self, connection_id: str | None, overflow: str | None = None) -> None:
         self._wanted_id = connection_id
+        self._overflow = overflow
         self._handle: PubSubHandle | None = None
         self._gaps: set[str] = set()
         self._closed = False
@@ -67,56 +102,111 @@ class Connection:
         if self._closed:
             raise RuntimeError("this pub-sub connection is closed")
         if self._handle is None:
-            self._handle = current_hub().wait_for(partial(native.pubsub_connect, self._wanted_id))
+            connect = partial(native.pubsub_connect, self._wanted_id, self._overflow)
+            self._handle = current_hub().wait_for(connect)
         return self._handle
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Message | Gap]:
+        while not self._closed:
+            event = self.receive()
+            if event is None:
+                return
+            yield event
 
     @property
     def id(self) -> str:
         """This connection's id, which its messages carry."""
         return self._wanted_id if self._wanted_id is not None else self._open().id
 
-    def subscribe(self, channel: str, *, gaps: bool = False) -> None:
+    def subscribe(
+        self, channel: str, *, gaps: bool = False, since: str | None = None, echo: bool = True
+    ) -> str:
         """Receives what is published to `channel` from now on; returns when Redis has confirmed.
 
         Args:
-            channel: its name.
+            channel: its name, 1 to 1,024 bytes.
             gaps: whether `receive` also returns a `Gap` for this channel; without it a gap is logged.
+            since: a position, of a message or returned by an earlier call; what came after it comes first, with
+                a `Gap` before it if the channel does not keep it all any more. `START` is all that is kept.
+            echo: whether what this connection publishes comes back to it.
+
+        Returns:
+            The position that messages follow.
 
         Raises:
-            ConnectionError: Redis cannot be reached.
+            ValueError: no such channel is possible, or no such position.
+            ConnectionError: Redis cannot be reached, or refuses the password.
+            TimeoutError: Redis does not answer.
+            RuntimeError: the connection is closed, or Redis refuses the channel.
+
+        Example:
+            >>> import puff
+            >>> pubsub = puff.global_pubsub()
+            >>> pubsub.publish("log", "one", keep=100, keep_seconds=60)
+            0
+            >>> with pubsub.connection() as reader:
+            ...     _ = reader.subscribe("log", since=puff.pubsub.START)
+            ...     reader.receive(timeout=5).text
+            'one'
         """
+        handle = self._open()
+        had = channel in self._gaps
         if gaps:
             self._gaps.add(channel)
-        current_hub().wait_for(partial(self._open().subscribe, channel))
+        try:
+            return current_hub().wait_for(partial(handle.subscribe, channel, since, echo))  # type: ignore[no-any-return]
+        except BaseException:
+            if not had:
+                self._gaps.discard(channel)
+            raise
 
     def unsubscribe(self, channel: str) -> None:
-        """Receives no more of `channel`."""
+        """Receives no more of `channel`, also not what waits already."""
         self._gaps.discard(channel)
         self._open().unsubscribe(channel)
 
     def receive(self, timeout: float | None = None) -> Message | Gap | None:
-        """Waits for the next message; None if there is none within `timeout` seconds or when it is closed."""
+        """Waits for the next message; None if there is none within `timeout` seconds or when it is closed.
+
+        Raises:
+            ConnectionError: it was closed because its queue was full (`overflow="disconnect"`).
+            RuntimeError: it was closed before.
+        """
         handle = self._open()
+        deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            try:
-                event = current_hub().wait_for(handle.receive, timeout)
-            except TimeoutError:
-                return None
+            event = handle.take()
             if event is None:
-                return None
-            channel, body, sender = event
-            if body is not None:
-                return Message(channel, body, sender)
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                try:
+                    event = current_hub().wait_for(handle.receive, left)
+                except TimeoutError:
+                    return None
+                if event is None:
+                    return None
+            if len(event) == 4:
+                return Message(*event)
+            channel, last, next_, missed, _ = event
             if channel in self._gaps:
-                return Gap(channel)
+                return Gap(channel, last, next_, missed)
             log.warning("messages of channel %r may have been missed by connection %s", channel, self.id)
 
-    def publish(self, channel: str, message: str | bytes) -> int:
+    def publish(
+        self, channel: str, message: str | bytes, *, keep: int | None = None, keep_seconds: float = 300
+    ) -> int:
         """Publishes in this connection's name; the number of receivers Redis knows of."""
-        return PubSub().publish_as(self.id, channel, message)
+        return _publish(self.id, channel, message, keep, keep_seconds)
 
     def close(self) -> None:
-        """Ends all subscriptions. A waiting `receive` returns None."""
+        """Ends all subscriptions. A waiting `receive` returns None. Repeating it does nothing."""
         self._closed = True
         if self._handle is not None:
             self._handle.close()
@@ -131,28 +221,79 @@ class PubSub:
         """A fresh id, unique among all processes."""
         return native.new_connection_id()
 
-    def connection(self) -> Connection:
-        """A connection with an id of its own."""
-        return Connection(self.new_connection_id())
+    def connection(
+        self, *, overflow: Literal["gap", "drop_oldest", "disconnect"] | None = None
+    ) -> Connection:
+        """A connection with an id of its own.
 
-    def connection_with_id(self, connection_id: str) -> Connection:
+        Args:
+            overflow: what happens when it is so slow that its queue is full. `gap` drops the newest messages,
+                `drop_oldest` the oldest, and both leave a `Gap` in their place; `disconnect` closes it. The
+                setting `pubsub_overflow` if nothing is said.
+        """
+        return Connection(self.new_connection_id(), overflow)
+
+    def connection_with_id(
+        self, connection_id: str, *, overflow: Literal["gap", "drop_oldest", "disconnect"] | None = None
+    ) -> Connection:
         """A connection with an id that was made before."""
-        return Connection(connection_id)
+        return Connection(connection_id, overflow)
 
-    def publish(self, channel: str, message: str | bytes) -> int:
+    def publish(
+        self, channel: str, message: str | bytes, *, keep: int | None = None, keep_seconds: float = 300
+    ) -> int:
         """Publishes in nobody's name; the number of receivers (of nodes, with Redis).
+
+        Args:
+            channel: its name, 1 to 1,024 bytes.
+            message: a text, which is sent as UTF-8, or bytes.
+            keep: how many of its last messages the channel keeps for those who subscribe `since` a position, 1
+                to 10,000. The setting `pubsub_history` wins.
+            keep_seconds: for how long after the last one.
+
+        Raises:
+            ValueError: no such channel is possible, or the message is too large.
+            ConnectionError: Redis cannot be reached.
+            TimeoutError: Redis does not answer.
 
         Example:
             >>> import puff
             >>> puff.global_pubsub().publish("nobody-listens", "hello")
             0
         """
-        body = message.encode() if isinstance(message, str) else message
-        return current_hub().wait_for(partial(native.pubsub_publish, None, channel, body))  # type: ignore[no-any-return]
+        return _publish(None, channel, message, keep, keep_seconds)
 
-    def publish_as(self, connection_id: str, channel: str, message: str | bytes) -> int:
+    def publish_as(
+        self,
+        connection_id: str,
+        channel: str,
+        message: str | bytes,
+        *,
+        keep: int | None = None,
+        keep_seconds: float = 300,
+    ) -> int:
         """Publishes in the name of a connection; receivers see its id."""
-        body = message.encode() if isinstance(message, str) else message
-        return current_hub().wait_for(  # type: ignore[no-any-return]
-            partial(native.pubsub_publish, connection_id, channel, body)
-        )
+        return _publish(connection_id, channel, message, keep, keep_seconds)
+
+    def publish_json(
+        self, channel: str, value: Any, *, keep: int | None = None, keep_seconds: float = 300
+    ) -> int:
+        """Publishes `value` as JSON; receivers read it with `Message.json`."""
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return _publish(None, channel, text, keep, keep_seconds)
+
+    def publish_bytes(
+        self, channel: str, data: bytes, *, keep: int | None = None, keep_seconds: float = 300
+    ) -> int:
+        """Publishes bytes as they are (or anything that has a buffer); receivers read `Message.body`."""
+        return _publish(None, channel, bytes(data), keep, keep_seconds)
+
+
+def _publish(
+    sender: str | None, channel: str, message: str | bytes, keep: int | None, keep_seconds: float
+) -> int:
+    body = message.encode() if isinstance(message, str) else message
+    kept = None if keep is None else (keep, float(keep_seconds))
+    return current_hub().wait_for(  # type: ignore[no-any-return]
+        partial(native.pubsub_publish, sender, channel, body, kept)
+    )

@@ -108,7 +108,7 @@ fn redis(failure: &puff_redis::Error) -> PyErr {
     match failure {
         Error::Config { .. } | Error::Invalid { .. } => PyValueError::new_err(text),
         Error::Connect { .. } => ServiceError::new_err(text),
-        Error::Disconnected { .. } => PyConnectionError::new_err(text),
+        Error::Disconnected { .. } | Error::TooSlow { .. } => PyConnectionError::new_err(text),
         Error::Timeout { .. } | Error::PoolTimeout { .. } => PyTimeoutError::new_err(text),
         _ => PyRuntimeError::new_err(text),
     }

@@ -339,6 +339,11 @@ impl Services {
             .filter_map(|(name, lazy)| Some((name, lazy.cell.get()?)))
     }
 
+    /// Pub-sub, if it is open already.
+    pub fn opened_pubsub(&self) -> Option<&PubSub> {
+        self.inner.pubsub.lazy.as_ref()?.cell.get()
+    }
+
     /// The Redis pool; as [`Services::postgres`].
     ///
     /// # Errors

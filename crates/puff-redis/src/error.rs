@@ -88,6 +88,13 @@ pub enum Error {
         /// The type of the reply.
         reply: &'static str,
     },
+    /// A pub-sub connection was closed because its queue was full and its policy is
+    /// [`Overflow::Disconnect`](crate::Overflow::Disconnect).
+    #[error("the pub-sub connection {connection} was closed: its queue was full")]
+    TooSlow {
+        /// The connection's id.
+        connection: String,
+    },
     /// The pool, the pub-sub hub or the connection was closed by this program.
     #[error("{what} is closed")]
     Closed {

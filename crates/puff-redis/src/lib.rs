@@ -49,6 +49,9 @@ pub use config::{Address, RedisConfig};
 pub use dedicated::{DedicatedConnection, DedicatedStatus};
 pub use error::Error;
 pub use pool::{RedisPool, RedisStatus};
-pub use pubsub::{Event, Message, PubSub, PubSubConfig, PubSubConnection};
+pub use pubsub::{
+    Change, Event, Form, Gap, History, Member, Message, Overflow, Position, Presence, PubSub, PubSubConfig,
+    PubSubConnection, PubSubStatus, PublishOptions, Published, SubscribeOptions,
+};
 pub use reply::Reply;
 pub use resp::Incoming;

@@ -1,12 +1,16 @@
 //! Pub-sub from Python.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use puff_redis::{Error, Event, PubSubConnection};
+use puff_redis::{
+    Error, Event, Overflow, Position, PubSub, PubSubConnection, PublishOptions, SubscribeOptions,
+};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
-use crate::greenlet::{BoxError, start};
+use crate::greenlet::start;
 use crate::runtime::Runtime;
 use crate::waiter::Waiter;
 
@@ -24,10 +28,17 @@ impl PubSubHandle {
         self.connection.id()
     }
 
-    /// Completes `waiter` when the subscription is confirmed.
-    fn subscribe(&self, channel: String, waiter: Py<Waiter>) {
+    /// Completes `waiter` with the position that messages follow when the subscription is confirmed.
+    #[pyo3(signature = (channel, since, echo, waiter))]
+    fn subscribe(&self, channel: String, since: Option<String>, echo: bool, waiter: Py<Waiter>) {
         let connection = self.connection.clone();
-        start(waiter, async move { Ok(connection.subscribe(&channel).await?) });
+        start(waiter, async move {
+            let mut options = SubscribeOptions::default();
+            options.since = since.map(|text| text.parse::<Position>()).transpose()?;
+            options.echo = echo;
+            let position = connection.subscribe_with(&channel, options).await?;
+            Ok(position.to_string())
+        });
     }
 
     /// Ends a subscription.
@@ -35,8 +46,14 @@ impl PubSubHandle {
         self.connection.unsubscribe(channel);
     }
 
-    /// Completes `waiter` with `(channel, body, sender)`, with `(channel, None, None)` for a gap, with None
-    /// when the connection is closed.
+    /// The next event if one is there: what `receive` completes with. None if there is none, or no connection any
+    /// more.
+    fn take(&self) -> Option<Received> {
+        self.connection.try_receive().ok().flatten().map(Received)
+    }
+
+    /// Completes `waiter` with a tuple whose length tells what it is: `(channel, body, sender, position)` of a
+    /// message, `(channel, last, next, missed, False)` of a gap; with None when the connection is closed.
     fn receive(&self, waiter: Py<Waiter>) {
         let connection = self.connection.clone();
         start(waiter, async move {
@@ -62,25 +79,37 @@ impl<'py> IntoPyObject<'py> for Received {
     type Error = PyErr;
 
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        let text = |position: Option<Position>| position.map(|position| position.to_string());
         match self.0 {
             Event::Message(message) => {
                 let body = PyBytes::new(py, &message.body);
-                (&*message.channel, body, message.from_connection_id.as_deref()).into_pyobject(py)
+                let sender = message.from_connection_id.as_deref();
+                (&*message.channel, body, sender, text(message.position)).into_pyobject(py)
             }
-            Event::Gap { channel } => (&*channel, py.None(), py.None()).into_pyobject(py),
+            Event::Gap(gap) => {
+                (&*gap.channel, text(gap.last), text(gap.next), gap.missed(), false).into_pyobject(py)
+            }
+            other => Err(PyValueError::new_err(format!(
+                "an event that Python does not know: {other:?}"
+            ))),
         }
     }
 }
 
 #[pyfunction]
-#[pyo3(signature = (id, waiter))]
-fn pubsub_connect(id: Option<String>, waiter: Py<Waiter>) -> PyResult<()> {
+#[pyo3(signature = (id, overflow, waiter))]
+fn pubsub_connect(id: Option<String>, overflow: Option<&str>, waiter: Py<Waiter>) -> PyResult<()> {
     let runtime = Runtime::current()?;
+    let overflow: Option<Overflow> = overflow
+        .map(str::parse)
+        .transpose()
+        .map_err(|error: Error| PyValueError::new_err(error.to_string()))?;
     start(waiter, async move {
         let pubsub = runtime.services().pubsub().await?;
-        let connection = match id {
-            Some(id) => pubsub.connection_with_id(&id)?,
-            None => pubsub.connection(),
+        let id = id.unwrap_or_else(|| pubsub.new_connection_id());
+        let connection = match overflow {
+            Some(overflow) => pubsub.connection_with(&id, overflow)?,
+            None => pubsub.connection_with_id(&id)?,
         };
         Ok(PubSubHandle {
             connection: Arc::new(connection),
@@ -89,17 +118,34 @@ fn pubsub_connect(id: Option<String>, waiter: Py<Waiter>) -> PyResult<()> {
     Ok(())
 }
 
+/// Completes `waiter` with the number of receivers. `keep` is how many messages the channel keeps, and for how many
+/// seconds.
 #[pyfunction]
-#[pyo3(signature = (id, channel, body, waiter))]
-fn pubsub_publish(id: Option<String>, channel: String, body: Vec<u8>, waiter: Py<Waiter>) -> PyResult<()> {
+#[pyo3(signature = (id, channel, body, keep, waiter))]
+fn pubsub_publish(
+    id: Option<String>,
+    channel: String,
+    body: Vec<u8>,
+    keep: Option<(usize, f64)>,
+    waiter: Py<Waiter>,
+) -> PyResult<()> {
     let runtime = Runtime::current()?;
+    let keep = keep.map(|(messages, seconds)| {
+        // What is no duration is refused as one that is too long.
+        let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        (messages, time)
+    });
     start(waiter, async move {
-        let pubsub = runtime.services().pubsub().await?;
-        let receivers: Result<usize, BoxError> = match id {
-            Some(id) => Ok(pubsub.publish_as(&id, &channel, body).await?),
-            None => Ok(pubsub.publish(&channel, body).await?),
-        };
-        receivers
+        let pubsub: PubSub = runtime.services().pubsub().await?;
+        let mut options = PublishOptions::default();
+        if let Some(id) = &id {
+            options = options.from(id);
+        }
+        if let Some((messages, time)) = keep {
+            options = options.keep(messages, time);
+        }
+        let published = pubsub.publish_with(&channel, body, options).await?;
+        Ok(published.receivers)
     });
     Ok(())
 }

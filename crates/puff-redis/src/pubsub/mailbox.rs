@@ -1,148 +1,112 @@
-//! The bounded queue between the hub and one connection.
+//! The queue between the hub and one connection, for many threads.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
-use super::{Event, Message, PubSubConfig};
+use super::catchup::{Caught, Resume};
+use super::queue::{Bounds, Delivered, Queue};
+use super::{Event, Message, Position, presence};
 use crate::Error;
 
-/// Events that wait for one connection, and the channels that it wants.
-///
-/// The newest message is dropped when the queue is full, and the place where it is missing is marked by a gap.
-/// Gaps do not count against the bound; there is at most one per channel after each accepted message, so their
-/// number is bounded all the same.
+/// A connection's id and its [`Queue`], with a bell for who waits.
 pub(super) struct Mailbox {
     pub(super) id: Arc<str>,
-    max_messages: usize,
-    max_bytes: usize,
-    state: Mutex<State>,
+    state: Mutex<Result<Queue, Error>>,
     ready: Notify,
 }
 
-#[derive(Default)]
-struct State {
-    queue: VecDeque<Item>,
-    /// The wanted channels. The value is the serial of a queued gap that no message of the channel follows:
-    /// further losses of that channel are covered by it.
-    channels: FxHashMap<Arc<str>, Option<u64>>,
-    messages: usize,
-    bytes: usize,
-    serial: u64,
-    closed: bool,
-}
-
-enum Item {
-    Message(Message),
-    Gap { channel: Arc<str>, serial: u64 },
-}
-
 impl Mailbox {
-    pub(super) fn new(id: Arc<str>, config: &PubSubConfig) -> Self {
+    pub(super) fn new(id: Arc<str>, bounds: Bounds) -> Self {
         Self {
             id,
-            max_messages: config.queue_messages.max(1),
-            max_bytes: config.queue_bytes,
-            state: Mutex::default(),
+            state: Mutex::new(Ok(Queue::new(bounds))),
             ready: Notify::new(),
         }
     }
 
-    /// Notes that the connection wants a channel. Repeating it changes nothing.
-    pub(super) fn enter(&self, channel: &Arc<str>) -> Result<(), Error> {
+    /// Does something with the queue if the connection is open, and wakes who waits.
+    fn with<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> Option<T> {
+        let done = self.state.lock().as_mut().ok().map(change);
+        self.ready.notify_one();
+        done
+    }
+
+    pub(super) fn enter(&self, channel: &Arc<str>, echo: bool) -> Result<(), Error> {
         let mut state = self.state.lock();
-        if state.closed {
-            return Err(closed());
-        }
-        state.channels.entry(channel.clone()).or_insert(None);
+        state.as_mut().map_err(|why| why.clone())?.enter(channel, echo);
         Ok(())
     }
 
-    /// Forgets a channel and whatever of it is still queued; returns whether it was wanted.
+    /// Why it is closed, if it is.
+    pub(super) fn check_open(&self) -> Result<(), Error> {
+        self.state.lock().as_ref().map(drop).map_err(Clone::clone)
+    }
+
+    pub(super) fn begin(&self, channel: &str, base: Option<Position>) {
+        self.with(|queue| queue.begin(channel, base));
+    }
+
     pub(super) fn leave(&self, channel: &str) -> bool {
-        let state = &mut *self.state.lock();
-        if state.channels.remove(channel).is_none() {
-            return false;
-        }
-        state.queue.retain(|item| match item {
-            Item::Message(message) if *message.channel == *channel => {
-                state.messages -= 1;
-                state.bytes -= message.body.len();
-                false
-            }
-            Item::Gap { channel: gap, .. } => **gap != *channel,
-            Item::Message(_) => true,
-        });
-        true
+        self.with(|queue| queue.leave(channel)).unwrap_or(false)
     }
 
-    /// The wanted channels.
     pub(super) fn channels(&self) -> Vec<Arc<str>> {
-        self.state.lock().channels.keys().cloned().collect()
+        let state = self.state.lock();
+        let channels = state.as_ref().map(|queue| queue.channels().cloned().collect());
+        channels.unwrap_or_default()
     }
 
-    /// Queues a message, or marks where it is missing.
-    pub(super) fn deliver(&self, message: &Message) {
-        let state = &mut *self.state.lock();
-        let Some(open_gap) = state.channels.get_mut(&message.channel) else {
-            return;
+    pub(super) fn deliver(&self, message: &Arc<Message>) -> Delivered {
+        let mut state = self.state.lock();
+        let Ok(queue) = state.as_mut() else {
+            return Delivered::Unwanted;
         };
-        let size = message.body.len();
-        // A message beyond the bound of bytes still passes alone, or it could never be received.
-        let room = state.messages == 0
-            || (state.messages < self.max_messages && state.bytes.saturating_add(size) <= self.max_bytes);
-        if !room {
-            return self.mark(state, &message.channel);
+        let delivered = queue.deliver(message, &self.id);
+        drop(state);
+        if matches!(delivered, Delivered::Queued | Delivered::Dropped { .. }) {
+            self.ready.notify_one();
         }
-        *open_gap = None;
-        state.messages += 1;
-        state.bytes += size;
-        state.queue.push_back(Item::Message(message.clone()));
-        self.ready.notify_one();
+        delivered
     }
 
-    /// Marks that messages of a channel may be missing from here on.
-    pub(super) fn gap(&self, channel: &Arc<str>) {
-        self.mark(&mut self.state.lock(), channel);
+    pub(super) fn gap(&self, channel: &Arc<str>) -> bool {
+        self.with(|queue| queue.gap(channel, None)).unwrap_or(false)
     }
 
-    fn mark(&self, state: &mut State, channel: &Arc<str>) {
-        let Some(open_gap @ None) = state.channels.get_mut(channel) else {
-            return;
-        };
-        state.serial += 1;
-        *open_gap = Some(state.serial);
-        state.queue.push_back(Item::Gap {
-            channel: channel.clone(),
-            serial: state.serial,
-        });
-        self.ready.notify_one();
+    pub(super) fn hold(&self, channel: &str) {
+        self.with(|queue| queue.hold(channel));
+    }
+
+    pub(super) fn settle(&self, channel: &Arc<str>) -> bool {
+        self.with(|queue| queue.settle(channel)).unwrap_or(false)
+    }
+
+    pub(super) fn release(
+        &self,
+        channel: &str,
+        after: Option<Position>,
+        caught: &Caught,
+        always_gap: bool,
+    ) -> Option<(Resume, bool)> {
+        self.with(|queue| queue.release(channel, after, caught, always_gap, &self.id))
     }
 
     /// The next event if there is one.
     pub(super) fn try_receive(&self) -> Result<Option<Event>, Error> {
-        let state = &mut *self.state.lock();
-        if state.closed {
-            return Err(closed());
-        }
-        Ok(state.queue.pop_front().map(|item| match item {
-            Item::Message(message) => {
-                state.messages -= 1;
-                state.bytes -= message.body.len();
-                Event::Message(message)
-            }
-            Item::Gap { channel, serial } => {
-                if let Some(open_gap) = state.channels.get_mut(&channel)
-                    && *open_gap == Some(serial)
-                {
-                    *open_gap = None;
-                }
-                Event::Gap { channel }
-            }
-        }))
+        let mut state = self.state.lock();
+        let event = state.as_mut().map_err(|why| why.clone())?.take();
+        Ok(event.map(presence::interpret))
+    }
+
+    /// Takes up to `most` events; returns how many.
+    pub(super) fn try_receive_many(&self, events: &mut Vec<Event>, most: usize) -> Result<usize, Error> {
+        let mut state = self.state.lock();
+        let queue = state.as_mut().map_err(|why| why.clone())?;
+        let before = events.len();
+        events.extend(std::iter::from_fn(|| queue.take().map(presence::interpret)).take(most));
+        Ok(events.len() - before)
     }
 
     /// Waits for the next event. Cancel safe: an event is taken only by a call that returns it.
@@ -157,119 +121,43 @@ impl Mailbox {
         }
     }
 
-    /// Drops what is queued and fails every call from now on.
-    pub(super) fn close(&self) {
-        *self.state.lock() = State {
-            closed: true,
-            ..State::default()
-        };
-        self.ready.notify_waiters();
+    /// Waits for at least one event, and takes up to `most`. Cancel safe.
+    pub(super) async fn receive_many(&self, events: &mut Vec<Event>, most: usize) -> Result<usize, Error> {
+        loop {
+            let ready = self.ready.notified();
+            let count = self.try_receive_many(events, most)?;
+            if count > 0 || most == 0 {
+                return Ok(count);
+            }
+            ready.await;
+        }
     }
-}
 
-fn closed() -> Error {
-    Error::Closed {
-        what: "the pub-sub connection",
+    /// Drops what is queued and fails every call from now on with `why`, unless it was closed before.
+    pub(super) fn close(&self, why: Error) {
+        let mut state = self.state.lock();
+        if state.is_ok() {
+            *state = Err(why);
+        }
+        drop(state);
+        self.ready.notify_waiters();
+        self.ready.notify_one();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn mailbox(queue_messages: usize, queue_bytes: usize) -> Mailbox {
-        let config = PubSubConfig {
-            queue_messages,
-            queue_bytes,
-            ..PubSubConfig::default()
-        };
-        let mailbox = Mailbox::new("me".into(), &config);
-        mailbox.enter(&"a".into()).unwrap();
-        mailbox.enter(&"b".into()).unwrap();
-        mailbox
-    }
-
-    fn send(mailbox: &Mailbox, channel: &str, body: &'static str) {
-        mailbox.deliver(&Message {
-            channel: channel.into(),
-            body: body.into(),
-            from_connection_id: None,
-        });
-    }
-
-    /// All that is queued: a message as "channel:body", a gap as "channel?".
-    fn drain(mailbox: &Mailbox) -> Vec<String> {
-        std::iter::from_fn(|| mailbox.try_receive().unwrap())
-            .map(|event| match event {
-                Event::Message(message) => {
-                    format!("{}:{}", message.channel, String::from_utf8_lossy(&message.body))
-                }
-                Event::Gap { channel } => format!("{channel}?"),
-            })
-            .collect()
-    }
-
-    #[test]
-    fn overflow_marks_one_gap_per_channel_where_messages_are_missing() {
-        let mailbox = mailbox(2, 100);
-        for body in ["1", "2", "3", "4"] {
-            send(&mailbox, "a", body);
-        }
-        send(&mailbox, "b", "5");
-        assert_eq!(drain(&mailbox), ["a:1", "a:2", "a?", "b?"]);
-        send(&mailbox, "a", "6");
-        assert_eq!(drain(&mailbox), ["a:6"]);
-    }
-
-    #[test]
-    fn a_loss_after_a_received_gap_is_marked_again() {
-        let mailbox = mailbox(1, 100);
-        send(&mailbox, "a", "1");
-        send(&mailbox, "a", "lost");
-        assert!(matches!(mailbox.try_receive(), Ok(Some(Event::Message(_)))));
-        send(&mailbox, "b", "2");
-        assert!(matches!(mailbox.try_receive(), Ok(Some(Event::Gap { .. }))));
-        send(&mailbox, "a", "lost too");
-        assert_eq!(drain(&mailbox), ["b:2", "a?"]);
-    }
-
-    #[test]
-    fn bytes_are_bounded_but_a_large_message_passes_alone() {
-        let mailbox = mailbox(10, 4);
-        send(&mailbox, "a", "123456");
-        send(&mailbox, "a", "7");
-        assert_eq!(drain(&mailbox), ["a:123456", "a?"]);
-        send(&mailbox, "a", "12");
-        send(&mailbox, "a", "34");
-        send(&mailbox, "a", "5");
-        assert_eq!(drain(&mailbox), ["a:12", "a:34", "a?"]);
-    }
-
-    #[test]
-    fn leaving_a_channel_purges_it_and_makes_room() {
-        let mailbox = mailbox(2, 100);
-        send(&mailbox, "a", "1");
-        send(&mailbox, "b", "2");
-        send(&mailbox, "a", "lost");
-        assert!(mailbox.leave("a"));
-        assert!(!mailbox.leave("a"));
-        send(&mailbox, "a", "unwanted");
-        send(&mailbox, "b", "3");
-        assert_eq!(drain(&mailbox), ["b:2", "b:3"]);
-    }
-
-    #[test]
-    fn gaps_without_messages_do_not_pile_up() {
-        let mailbox = mailbox(1, 1);
-        for _ in 0..100 {
-            mailbox.gap(&"a".into());
-        }
-        assert_eq!(drain(&mailbox), ["a?"]);
-    }
+    use crate::pubsub::Overflow;
 
     #[tokio::test]
-    async fn close_wakes_every_receiver() {
-        let mailbox = Arc::new(mailbox(1, 1));
+    async fn close_wakes_every_receiver_and_keeps_its_reason() {
+        let bounds = Bounds {
+            messages: 1,
+            bytes: 1,
+            overflow: Overflow::Gap,
+        };
+        let mailbox = Arc::new(Mailbox::new("me".into(), bounds));
         let waiting: Vec<_> = (0..3)
             .map(|_| {
                 let mailbox = mailbox.clone();
@@ -277,10 +165,12 @@ mod tests {
             })
             .collect();
         tokio::task::yield_now().await;
-        mailbox.close();
+        let closed = |what| Error::Closed { what };
+        mailbox.close(closed("one"));
+        mailbox.close(closed("two"));
         for receiver in waiting {
-            assert_eq!(receiver.await.unwrap(), Err(closed()));
+            assert_eq!(receiver.await.unwrap(), Err(closed("one")));
         }
-        assert_eq!(mailbox.enter(&"a".into()), Err(closed()));
+        assert_eq!(mailbox.enter(&"a".into(), true), Err(closed("one")));
     }
 }

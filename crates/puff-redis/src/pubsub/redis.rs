@@ -4,24 +4,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use parking_lot::Mutex;
-use redis::{PushInfo, PushKind, Value};
+use redis::{Cmd, PushInfo, PushKind, Value};
 use rustc_hash::FxHashSet;
 use tokio::task::JoinHandle;
 
-use super::registry::Registry;
+use super::members::Entry;
+use super::registry::{CatchUp, Registry};
+use super::scripts::{self, Call};
+use super::{History, Member, PubSubConfig, Published};
 use crate::link::Link;
 use crate::{Error, RedisConfig, RedisPool, Reply};
 
 /// Channels per SUBSCRIBE, so that one request stays small against the time-out of its answer.
 const BATCH: usize = 256;
+/// Channels that catch up at a time, so that their histories do not all wait in memory.
+const CATCH_UPS: usize = 32;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a hub needs of Redis.
 pub(super) struct RedisBackend {
     config: RedisConfig,
-    ping_interval: Duration,
+    pubsub: PubSubConfig,
     publisher: RedisPool,
     /// The task that keeps the server in line with the registry, from the first subscription on.
     task: Mutex<Task>,
@@ -35,7 +41,7 @@ struct Task {
 
 impl RedisBackend {
     /// Does no I/O.
-    pub(super) fn new(config: RedisConfig, ping_interval: Duration) -> Self {
+    pub(super) fn new(config: RedisConfig, pubsub: PubSubConfig) -> Self {
         // One connection, so that what one process publishes arrives in the order in which it was sent.
         let publisher = RedisPool::new(RedisConfig {
             connections: 1,
@@ -43,24 +49,55 @@ impl RedisBackend {
         });
         Self {
             config,
-            ping_interval,
+            pubsub,
             publisher,
             task: Mutex::default(),
         }
     }
 
-    /// Publishes a sealed message; returns the number of Redis clients that it was handed to.
-    pub(super) async fn publish(&self, channel: &str, sealed: &[u8]) -> Result<usize, Error> {
-        match self
-            .publisher
-            .send(redis::cmd("PUBLISH").arg(channel).arg(sealed), "PUBLISH")
-            .await?
-        {
-            Reply::Int(count) => Ok(usize::try_from(count).unwrap_or(0)),
-            other => Err(Error::Unexpected {
-                command: "PUBLISH",
-                reply: other.kind(),
-            }),
+    /// Publishes a sealed message.
+    pub(super) async fn publish(
+        &self,
+        channel: &str,
+        sealed: Vec<u8>,
+        history: Option<History>,
+    ) -> Result<Published, Error> {
+        let call = scripts::publish(channel, sealed, history, &self.pubsub);
+        let reply = self.call(&call).await?;
+        scripts::published(&reply).ok_or(Error::Unexpected {
+            command: call.name(),
+            reply: reply.kind(),
+        })
+    }
+
+    /// Lets entries enter a channel, or stay on it; those that have expired leave.
+    pub(super) async fn enter(&self, channel: &str, entries: &[Entry]) -> Result<(), Error> {
+        let call = scripts::presence(channel, "enter", entries, &self.pubsub);
+        self.call(&call).await.map(drop)
+    }
+
+    pub(super) async fn leave(&self, channel: &str, entries: &[Entry]) -> Result<(), Error> {
+        let call = scripts::presence(channel, "leave", entries, &self.pubsub);
+        self.call(&call).await.map(drop)
+    }
+
+    /// Who is on a channel.
+    pub(super) async fn members(&self, channel: &str) -> Result<Vec<Member>, Error> {
+        let call = scripts::presence(channel, "read", &[], &self.pubsub);
+        let reply = self.call(&call).await?;
+        let kind = reply.kind();
+        scripts::members(reply).ok_or(Error::Unexpected {
+            command: call.name(),
+            reply: kind,
+        })
+    }
+
+    async fn call(&self, call: &Call) -> Result<Reply, Error> {
+        match self.publisher.send(&call.by_hash(), call.name()).await {
+            Err(error) if scripts::is_unknown(&error) => {
+                self.publisher.send(&call.by_text(), call.name()).await
+            }
+            answer => answer,
         }
     }
 
@@ -68,17 +105,16 @@ impl RedisBackend {
     pub(super) fn ensure_link(&self, registry: &Arc<Registry>) {
         let mut task = self.task.lock();
         if !task.closed && task.handle.as_ref().is_none_or(JoinHandle::is_finished) {
-            let (registry, config, ping_interval) =
-                (registry.clone(), self.config.clone(), self.ping_interval);
+            let (registry, config, pubsub) = (registry.clone(), self.config.clone(), self.pubsub.clone());
             task.handle = Some(tokio::spawn(async move {
-                keep_link(&registry, &config, ping_interval).await
+                keep_link(&registry, &config, &pubsub).await
             }));
         }
     }
 
     /// How long a subscription waits for its confirmation.
     pub(super) fn patience(&self) -> Duration {
-        self.config.connect_timeout + self.config.response_timeout
+        self.config.connect_timeout + 2 * self.config.response_timeout
     }
 
     /// The error of a subscription that ran out of patience.
@@ -109,8 +145,9 @@ impl Drop for RedisBackend {
 }
 
 /// Holds a link while anyone listens; comes back after each loss, with pauses that grow.
-async fn keep_link(registry: &Arc<Registry>, config: &RedisConfig, ping_interval: Duration) {
+async fn keep_link(registry: &Arc<Registry>, config: &RedisConfig, pubsub: &PubSubConfig) {
     let mut pause = FIRST_PAUSE;
+    let mut server = None;
     let mut number = registry.next_link();
     loop {
         registry.wanted().await;
@@ -126,9 +163,10 @@ async fn keep_link(registry: &Arc<Registry>, config: &RedisConfig, ping_interval
                     link: &link,
                     number,
                     config,
+                    pubsub,
                     on_server: FxHashSet::default(),
                 };
-                let error = served.serve(ping_interval, &mut pause).await;
+                let error = served.serve(&mut server, &mut pause).await;
                 number = registry.next_link();
                 tracing::warn!(%error, "pub-sub lost its Redis connection; receivers get a gap once it is back");
             }
@@ -173,23 +211,34 @@ struct Served<'a> {
     link: &'a Link,
     number: u64,
     config: &'a RedisConfig,
+    pubsub: &'a PubSubConfig,
     /// What the server has been told to send.
     on_server: FxHashSet<Arc<str>>,
 }
 
 impl Served<'_> {
-    /// Carries out the registry's plans until the link fails; returns why it failed.
-    async fn serve(&mut self, ping_interval: Duration, pause: &mut Duration) -> Error {
+    /// Carries out the registry's plans until the link fails; returns why it failed. `server` is the run of the
+    /// server that the link before this one led to.
+    async fn serve(&mut self, server: &mut Option<String>, pause: &mut Duration) -> Error {
+        let run = match self.run_of_server().await {
+            Ok(run) => run,
+            Err(error) => return error,
+        };
+        self.registry.linked(self.number, run.is_none() || *server != run);
+        *server = run;
         let mut refused = Vec::new();
         loop {
             if let Err(error) = self.carry_out_plan(&mut refused).await {
+                return error;
+            }
+            if let Err(error) = self.catch_up().await {
                 return error;
             }
             *pause = FIRST_PAUSE;
             let answer = tokio::select! {
                 () = self.registry.changed() => Ok(()),
                 () = self.link.gone() => return self.gone(),
-                () = tokio::time::sleep(ping_interval) => {
+                () = tokio::time::sleep(self.pubsub.ping_interval) => {
                     self.registry.retry(refused.drain(..));
                     self.link.send(&redis::cmd("PING"), "PING", self.config.response_timeout).await.map(drop)
                 }
@@ -197,6 +246,76 @@ impl Served<'_> {
             if let Err(error) = answer {
                 return error;
             }
+        }
+    }
+
+    /// What the server calls this run of its program; `None` if it does not say. A server that was restarted, or one
+    /// in its place, may have lost what it had numbered.
+    async fn run_of_server(&self) -> Result<Option<String>, Error> {
+        let info = redis::cmd("INFO").arg("server").to_owned();
+        let text = match self
+            .link
+            .send(&info, "INFO", self.config.response_timeout)
+            .await?
+        {
+            Value::BulkString(text) => String::from_utf8_lossy(&text).into_owned(),
+            Value::VerbatimString { text, .. } => text,
+            _ => return Ok(None),
+        };
+        let run = text.lines().find_map(|line| line.strip_prefix("run_id:"));
+        Ok(run.map(str::to_owned))
+    }
+
+    /// Asks what came on channels. The link's own messages are dispatched before the answer is seen.
+    async fn catch_up(&self) -> Result<(), Error> {
+        loop {
+            let asked = self.registry.catch_ups();
+            if asked.is_empty() {
+                return Ok(());
+            }
+            for some in asked.chunks(CATCH_UPS) {
+                let answers = some.iter().map(|asked| self.catch_up_one(asked));
+                for answer in join_all(answers).await {
+                    answer?;
+                }
+            }
+        }
+    }
+
+    async fn catch_up_one(&self, asked: &CatchUp) -> Result<(), Error> {
+        let PubSubConfig {
+            queue_messages,
+            queue_bytes,
+            ..
+        } = *self.pubsub;
+        let call = scripts::catch_up(&asked.channel, asked.after, queue_messages, queue_bytes);
+        let mut answer = self.ask(&call.by_hash(), call.name()).await;
+        if answer.as_ref().is_err_and(scripts::is_unknown) {
+            answer = self.ask(&call.by_text(), call.name()).await;
+        }
+        let answer = match answer {
+            Ok(value) => scripts::caught(&asked.channel, value).ok_or(Error::Unexpected {
+                command: call.name(),
+                reply: "something else",
+            }),
+            Err(error @ Error::Command { .. }) => Err(error),
+            Err(error) => return Err(error),
+        };
+        if let Err(error) = &answer {
+            tracing::error!(channel = %asked.channel, %error, "Redis does not tell what came on a channel");
+        }
+        self.registry.caught_up(self.number, asked, &answer);
+        Ok(())
+    }
+
+    async fn ask(&self, command: &Cmd, name: &str) -> Result<Value, Error> {
+        match self
+            .link
+            .send(command, name, self.config.response_timeout)
+            .await?
+        {
+            Value::ServerError(error) => Err(Error::server(&error)),
+            value => Ok(value),
         }
     }
 

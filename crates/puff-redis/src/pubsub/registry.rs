@@ -1,18 +1,25 @@
 //! Who listens to what: the state that connections and the Redis link share.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::{Notify, oneshot};
 
+use super::catchup::Caught;
+use super::channel::{Channel, Listener, Stage};
 use super::envelope::{self, Opened};
+use super::local::Store;
 use super::mailbox::Mailbox;
-use super::{Message, PubSubConfig};
+use super::queue::Bounds;
+use super::status::{Counters, PubSubStatus};
+use super::{History, Message, Position, Published, SubscribeOptions, config};
 use crate::Error;
 
-type Confirmation = Result<(), Error>;
+/// How a call to subscribe ends: with the position from which messages come.
+pub(super) type Confirmation = Result<Position, Error>;
 
 /// All channels and connections of one hub.
 ///
@@ -22,32 +29,31 @@ type Confirmation = Result<(), Error>;
 pub(super) struct Registry {
     state: Mutex<State>,
     changed: Notify,
+    bounds: Bounds,
+    pub(super) counters: Counters,
 }
 
 #[derive(Default)]
 struct State {
-    /// Without a server a channel needs nobody's confirmation, and no change need be remembered.
-    in_process: bool,
+    /// The channels' numbers and histories, if no server keeps them. Then a channel needs nobody's confirmation.
+    store: Option<Store>,
     channels: FxHashMap<Arc<str>, Channel>,
     /// Channels whose subscription on the server may differ from the wanted one.
     dirty: FxHashSet<Arc<str>>,
+    /// What the server shall be asked for.
+    catch_ups: FxHashSet<CatchUp>,
     connections: FxHashMap<usize, Arc<Mailbox>>,
     /// Counts the Redis links; what an older one still says is ignored.
     link: u64,
+    connected: bool,
     closed: bool,
 }
 
-#[derive(Default)]
-struct Channel {
-    /// Whether the server has confirmed the subscription on the present link.
-    confirmed: bool,
-    listeners: Vec<Listener>,
-}
-
-struct Listener {
-    mailbox: Arc<Mailbox>,
-    /// The calls that wait for the first confirmation; `None` once it has come.
-    waiting: Option<Vec<oneshot::Sender<Confirmation>>>,
+/// What came on a channel after a position; without one, only where the channel stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct CatchUp {
+    pub(super) channel: Arc<str>,
+    pub(super) after: Option<Position>,
 }
 
 /// What the link has to tell the server.
@@ -57,24 +63,36 @@ pub(super) struct Plan {
     pub(super) unsubscribe: Vec<Arc<str>>,
 }
 
+/// What became of a call to subscribe.
+pub(super) enum Joined {
+    /// Messages come from this position on.
+    Live(Position),
+    /// The server has to confirm it first.
+    Asked(oneshot::Receiver<Confirmation>),
+}
+
 impl Registry {
-    pub(super) fn new(in_process: bool) -> Self {
+    /// With a store the hub is within this process.
+    pub(super) fn new(bounds: Bounds, store: Option<Store>) -> Self {
         let state = State {
-            in_process,
+            connected: store.is_some(),
+            store,
             ..State::default()
         };
         Self {
             state: Mutex::new(state),
             changed: Notify::new(),
+            bounds,
+            counters: Counters::default(),
         }
     }
 
     /// Makes a connection's mailbox; closed from birth if the hub is closed.
-    pub(super) fn connect(&self, id: Arc<str>, config: &PubSubConfig) -> Arc<Mailbox> {
-        let mailbox = Arc::new(Mailbox::new(id, config));
+    pub(super) fn connect(&self, id: Arc<str>, bounds: Bounds) -> Arc<Mailbox> {
+        let mailbox = Arc::new(Mailbox::new(id, bounds));
         let mut state = self.state.lock();
         if state.closed {
-            mailbox.close();
+            mailbox.close(hub_closed());
         } else {
             state.connections.insert(key(&mailbox), mailbox.clone());
         }
@@ -83,22 +101,22 @@ impl Registry {
 
     /// Takes a connection out of all its channels and closes its mailbox.
     pub(super) fn disconnect(&self, mailbox: &Arc<Mailbox>) {
-        let mut state = self.state.lock();
-        state.connections.remove(&key(mailbox));
-        for channel in mailbox.channels() {
-            state.remove_listener(&channel, mailbox);
-        }
-        mailbox.close();
-        drop(state);
+        self.state.lock().disconnect(
+            mailbox,
+            Error::Closed {
+                what: "the pub-sub connection",
+            },
+        );
         self.changed.notify_one();
     }
 
-    /// Adds a listener. `None`: it is live at once. Otherwise the receiver tells when the server has confirmed.
+    /// Adds a listener.
     pub(super) fn join(
         &self,
         channel: &str,
         mailbox: &Arc<Mailbox>,
-    ) -> Result<Option<oneshot::Receiver<Confirmation>>, Error> {
+        options: SubscribeOptions,
+    ) -> Result<Joined, Error> {
         let state = &mut *self.state.lock();
         if state.closed {
             return Err(hub_closed());
@@ -107,33 +125,47 @@ impl Registry {
             Some((name, _)) => name.clone(),
             None => Arc::from(channel),
         };
-        mailbox.enter(&name)?;
+        mailbox.enter(&name, options.echo)?;
         let entry = state.channels.entry(name.clone()).or_default();
-        entry.confirmed |= state.in_process;
-        let at = entry
-            .listeners
-            .iter()
-            .position(|listener| Arc::ptr_eq(&listener.mailbox, mailbox));
-        let listener = match at {
-            Some(at) => &mut entry.listeners[at],
-            None => {
-                let waiting = (!entry.confirmed).then(Vec::new);
-                entry.listeners.push(Listener {
-                    mailbox: mailbox.clone(),
-                    waiting,
-                });
-                let last = entry.listeners.len() - 1;
-                &mut entry.listeners[last]
+        if let Some(listener) = entry.listener(mailbox) {
+            if options.since.is_some() {
+                return Err(config::invalid(
+                    "since",
+                    "the connection listens to this channel already".to_owned(),
+                ));
             }
-        };
-        let Some(waiting) = &mut listener.waiting else {
-            return Ok(None);
-        };
-        let (confirm, confirmed) = oneshot::channel();
-        waiting.push(confirm);
-        state.dirty.insert(name);
+            listener.echo = options.echo;
+            if listener.stage == Stage::Live {
+                return Ok(Joined::Live(entry.stands()));
+            }
+            return Ok(Joined::Asked(listener.call()));
+        }
+        let mut listener = Listener::new(mailbox.clone(), options);
+        if let Some(store) = &state.store {
+            let Bounds { messages, bytes, .. } = self.bounds;
+            let caught = store.caught(channel, messages, bytes, Instant::now());
+            entry.last = entry.last.or(caught.head);
+            let base = listener.release(&name, options.since, &caught, false, &self.counters);
+            entry.listeners.push(listener);
+            return Ok(Joined::Live(base));
+        }
+        if entry.known && options.since.is_none() {
+            let base = entry.stands();
+            mailbox.begin(channel, Some(base));
+            listener.stage = Stage::Live;
+            entry.listeners.push(listener);
+            return Ok(Joined::Live(base));
+        }
+        let confirmed = listener.call();
+        if entry.confirmed {
+            let after = listener.catch_up(&name, None);
+            state.catch_ups.insert(CatchUp { channel: name, after });
+        } else {
+            state.dirty.insert(name);
+        }
+        entry.listeners.push(listener);
         self.changed.notify_one();
-        Ok(Some(confirmed))
+        Ok(Joined::Asked(confirmed))
     }
 
     /// Removes a listener and its queued events; returns whether it was one.
@@ -147,59 +179,109 @@ impl Registry {
     /// still waits for it.
     pub(super) fn abandon(&self, channel: &str, mailbox: &Arc<Mailbox>) {
         let mut state = self.state.lock();
-        let Some(entry) = state.channels.get_mut(channel) else {
+        let Some(listener) = state
+            .channels
+            .get_mut(channel)
+            .and_then(|entry| entry.listener(mailbox))
+        else {
             return;
         };
-        let listener = entry
-            .listeners
-            .iter_mut()
-            .find(|listener| Arc::ptr_eq(&listener.mailbox, mailbox));
-        let Some(waiting) = listener.and_then(|listener| listener.waiting.as_mut()) else {
-            return;
-        };
-        waiting.retain(|call| !call.is_closed());
-        if waiting.is_empty() {
+        listener.calls.retain(|call| !call.is_closed());
+        if listener.stage.is_new() && listener.calls.is_empty() {
             state.remove_listener(channel, mailbox);
             self.changed.notify_one();
         }
     }
 
-    /// Delivers within this process; returns 1 if anyone listens, as one process counts once in Redis too.
-    pub(super) fn deliver(&self, channel: &str, from: Option<&str>, body: Bytes) -> Result<usize, Error> {
-        let state = self.state.lock();
+    /// Publishes within this process. It counts once if anyone listens, as one process does in Redis too.
+    pub(super) fn publish(
+        &self,
+        channel: &str,
+        from: Option<&str>,
+        body: Bytes,
+        history: Option<History>,
+    ) -> Result<Published, Error> {
+        let state = &mut *self.state.lock();
         if state.closed {
             return Err(hub_closed());
         }
-        let Some((name, entry)) = state.channels.get_key_value(channel) else {
-            return Ok(0);
+        let name = match state.channels.get_key_value(channel) {
+            Some((name, _)) => name.clone(),
+            None => Arc::from(channel),
         };
-        let message = Message {
-            channel: name.clone(),
-            body,
-            from_connection_id: from.map(Arc::from),
+        let Some(store) = &mut state.store else {
+            return Ok(Published::default());
         };
-        Ok(usize::from(entry.deliver(&message) > 0))
+        let message = store.append(&name, body, from.map(Arc::from), history, Instant::now());
+        Ok(Published {
+            position: message.position,
+            receivers: usize::from(self.deliver(state, &message)),
+        })
+    }
+
+    /// What the hub is doing.
+    pub(super) fn status(&self) -> PubSubStatus {
+        let state = self.state.lock();
+        PubSubStatus {
+            connections: state.connections.len(),
+            channels: state.channels.len(),
+            subscriptions: state.channels.values().map(|entry| entry.listeners.len()).sum(),
+            connected: state.connected,
+            ..self.counters.status()
+        }
     }
 
     /// Closes the hub: every connection, every waiting call.
     pub(super) fn close(&self) {
         let mut state = self.state.lock();
         for (_, entry) in state.channels.drain() {
-            for call in entry
-                .listeners
-                .into_iter()
-                .filter_map(|listener| listener.waiting)
-                .flatten()
-            {
-                // A call that is gone by now needs no answer.
-                let _ = call.send(Err(hub_closed()));
+            for listener in entry.listeners {
+                listener.answer(&Err(hub_closed()));
             }
         }
         for (_, mailbox) in state.connections.drain() {
-            mailbox.close();
+            mailbox.close(hub_closed());
         }
         state.dirty.clear();
+        state.catch_ups.clear();
         state.closed = true;
+        state.connected = false;
+    }
+
+    /// Hands a message to all that listen; returns whether anybody does.
+    fn deliver(&self, state: &mut State, message: &Arc<Message>) -> bool {
+        self.counters.received();
+        let Some(entry) = state.channels.get_mut(&message.channel) else {
+            return false;
+        };
+        let jumped = entry.follow(message.position);
+        let mut overflowed = Vec::new();
+        let mut listened = false;
+        for listener in entry
+            .listeners
+            .iter()
+            .filter(|listener| listener.stage != Stage::Asked)
+        {
+            listened = true;
+            if jumped {
+                self.counters.gap(listener.mailbox.gap(&message.channel));
+            }
+            let outcome = listener.mailbox.deliver(message);
+            self.counters.delivered(outcome);
+            if outcome == super::queue::Delivered::Overflowed {
+                overflowed.push(listener.mailbox.clone());
+            }
+        }
+        for mailbox in overflowed {
+            state.disconnect(
+                &mailbox,
+                Error::TooSlow {
+                    connection: mailbox.id.to_string(),
+                },
+            );
+            self.changed.notify_one();
+        }
+        listened
     }
 }
 
@@ -221,12 +303,36 @@ impl Registry {
     pub(super) fn next_link(&self) -> u64 {
         let state = &mut *self.state.lock();
         state.link += 1;
+        state.connected = false;
         state.dirty.clear();
+        state.catch_ups.clear();
         for (name, entry) in &mut state.channels {
             entry.confirmed = false;
+            entry.known = false;
+            for listener in &mut entry.listeners {
+                if let Stage::CatchingUp { after, live: true } = listener.stage {
+                    entry.last = entry.last.or(after);
+                }
+                listener.interrupt(name, &self.counters);
+            }
             state.dirty.insert(name.clone());
         }
         state.link
+    }
+
+    /// The present link is open; to another server than the one before, or to one that was restarted, or not.
+    pub(super) fn linked(&self, link: u64, other_server: bool) {
+        let state = &mut *self.state.lock();
+        if link != state.link {
+            return;
+        }
+        state.connected = true;
+        if other_server {
+            // What it tells is no continuation of what was live: a gap, and on from where it stands.
+            for entry in state.channels.values_mut() {
+                entry.last = None;
+            }
+        }
     }
 
     /// What to tell the server, given what it has been told; clears the set of changes.
@@ -244,12 +350,17 @@ impl Registry {
         plan
     }
 
+    /// What to ask the server for; clears the set.
+    pub(super) fn catch_ups(&self) -> Vec<CatchUp> {
+        self.state.lock().catch_ups.drain().collect()
+    }
+
     /// Puts channels back into the next plan.
     pub(super) fn retry(&self, channels: impl IntoIterator<Item = Arc<str>>) {
         self.state.lock().dirty.extend(channels);
     }
 
-    /// The server has confirmed a subscription: new listeners begin, the others have a gap behind them.
+    /// The server has confirmed a subscription: what comes from now on is held until each listener has caught up.
     pub(super) fn confirm(&self, link: u64, channel: &str) {
         let state = &mut *self.state.lock();
         if link != state.link {
@@ -263,22 +374,70 @@ impl Registry {
             return;
         };
         entry.confirmed = true;
+        let last = entry.last.take().filter(|last| *last != Position::UNKNOWN);
         for listener in &mut entry.listeners {
-            match listener.waiting.take() {
-                None => listener.mailbox.gap(&name),
-                Some(calls) => {
-                    for call in calls {
-                        // A call given up just now leaves the listener live, as `subscribe` documents.
-                        let _ = call.send(Ok(()));
-                    }
+            let after = listener.catch_up(&name, last);
+            state.catch_ups.insert(CatchUp {
+                channel: name.clone(),
+                after,
+            });
+        }
+    }
+
+    /// The server has told what came on a channel, or will not. Everything that it had sent before is dispatched.
+    pub(super) fn caught_up(&self, link: u64, asked: &CatchUp, answer: &Result<Caught, Error>) {
+        let state = &mut *self.state.lock();
+        let CatchUp { channel, after } = asked;
+        if link != state.link {
+            return;
+        }
+        let Some(entry) = state.channels.get_mut(channel) else {
+            return;
+        };
+        let head = match answer {
+            Ok(caught) => caught.head.unwrap_or(Position::START),
+            // The next message has a gap before it.
+            Err(_) => Position::UNKNOWN,
+        };
+        entry.last = entry.last.or(Some(head));
+        entry.known = true;
+        // Nobody counts plain messages: those that were missed cannot be known.
+        let whole = !entry.unnumbered;
+        let mut failed = Vec::new();
+        for listener in &mut entry.listeners {
+            let Stage::CatchingUp { after: wanted, live } = listener.stage else {
+                continue;
+            };
+            if wanted != *after {
+                continue;
+            }
+            match answer {
+                Ok(caught) => {
+                    let always_gap = live && (after.is_none() || !whole || !caught.keeps);
+                    let base = listener.release(channel, *after, caught, always_gap, &self.counters);
+                    listener.answer_all(&Ok(base));
+                }
+                Err(error) if !live && after.is_some() => {
+                    listener.answer_all(&Err(error.clone()));
+                    failed.push(listener.mailbox.clone());
+                }
+                Err(_) => {
+                    let always_gap = live;
+                    let base =
+                        listener.release(channel, None, &Caught::default(), always_gap, &self.counters);
+                    listener.answer_all(&Ok(base));
                 }
             }
         }
+        for mailbox in failed {
+            state.remove_listener(channel, &mailbox);
+        }
+        self.changed.notify_one();
     }
 
     /// A message came from the server.
     pub(super) fn dispatch(&self, link: u64, channel: &str, payload: Bytes) {
-        let state = self.state.lock();
+        let state = &mut *self.state.lock();
         if link != state.link {
             return;
         }
@@ -286,17 +445,18 @@ impl Registry {
             return;
         };
         match envelope::open(payload) {
-            Opened::Message { from, body } => {
-                entry.deliver(&Message {
-                    channel: name.clone(),
-                    body,
-                    from_connection_id: from,
-                });
+            Opened::Message { from, position, body } => {
+                let message = Arc::new(Message::new(name.clone(), body, from, position));
+                self.deliver(state, &message);
             }
             Opened::Unreadable => {
                 tracing::warn!(%channel, "a message of an unknown version arrived; receivers get a gap");
-                for listener in entry.live() {
-                    listener.mailbox.gap(name);
+                for listener in entry
+                    .listeners
+                    .iter()
+                    .filter(|listener| listener.stage != Stage::Asked)
+                {
+                    self.counters.gap(listener.mailbox.gap(name));
                 }
             }
         }
@@ -306,7 +466,7 @@ impl Registry {
     /// gap.
     pub(super) fn no_link(&self, error: &Error) {
         let mut state = self.state.lock();
-        state.fail_waiting(None, error);
+        state.fail_new(None, error);
         // Remembering the channels of every failed attempt would grow without end.
         let State { channels, dirty, .. } = &mut *state;
         dirty.retain(|name| channels.contains_key(name));
@@ -316,27 +476,24 @@ impl Registry {
     /// want it.
     pub(super) fn refuse(&self, channel: &str, error: &Error) -> bool {
         let mut state = self.state.lock();
-        state.fail_waiting(Some(channel), error);
+        state.fail_new(Some(channel), error);
         state.channels.contains_key(channel)
     }
 }
 
 impl State {
-    fn fail_waiting(&mut self, only: Option<&str>, error: &Error) {
+    fn fail_new(&mut self, only: Option<&str>, error: &Error) {
         self.channels.retain(|name, entry| {
             if only.is_some_and(|only| *only != **name) {
                 return true;
             }
             entry.listeners.retain_mut(|listener| {
-                let Some(calls) = listener.waiting.take() else {
-                    return true;
-                };
-                listener.mailbox.leave(name);
-                for call in calls {
-                    // A call that is gone by now needs no answer.
-                    let _ = call.send(Err(error.clone()));
+                let fails = listener.stage.is_new();
+                if fails {
+                    listener.mailbox.leave(name);
+                    listener.answer_all(&Err(error.clone()));
                 }
-                false
+                !fails
             });
             !entry.listeners.is_empty()
         });
@@ -350,26 +507,20 @@ impl State {
                 .retain(|listener| !Arc::ptr_eq(&listener.mailbox, mailbox));
             if entry.listeners.is_empty()
                 && let Some((name, _)) = self.channels.remove_entry(channel)
-                && !self.in_process
+                && self.store.is_none()
             {
                 self.dirty.insert(name);
             }
         }
         left
     }
-}
 
-impl Channel {
-    fn live(&self) -> impl Iterator<Item = &Listener> {
-        self.listeners
-            .iter()
-            .filter(|listener| listener.waiting.is_none())
-    }
-
-    fn deliver(&self, message: &Message) -> usize {
-        self.live()
-            .map(|listener| listener.mailbox.deliver(message))
-            .count()
+    fn disconnect(&mut self, mailbox: &Arc<Mailbox>, why: Error) {
+        self.connections.remove(&key(mailbox));
+        for channel in mailbox.channels() {
+            self.remove_listener(&channel, mailbox);
+        }
+        mailbox.close(why);
     }
 }
 

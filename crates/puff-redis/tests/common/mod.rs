@@ -79,10 +79,11 @@ pub(crate) async fn next_within(connection: &PubSubConnection, limit: Duration) 
     match tokio::time::timeout(limit, connection.receive()).await {
         Err(_) => "nothing".to_owned(),
         Ok(Err(error)) => error.to_string(),
-        Ok(Ok(Event::Gap { channel })) => format!("{channel}?"),
+        Ok(Ok(Event::Gap(gap))) => format!("{}?", gap.channel),
         Ok(Ok(Event::Message(message))) => {
             format!("{}:{}", message.channel, String::from_utf8_lossy(&message.body))
         }
+        Ok(Ok(other)) => format!("{other:?}"),
     }
 }
 

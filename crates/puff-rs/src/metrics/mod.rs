@@ -5,6 +5,7 @@
 
 mod page;
 mod process;
+mod pubsub;
 mod redis;
 mod server;
 

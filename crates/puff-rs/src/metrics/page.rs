@@ -12,11 +12,11 @@ use prometheus_client::registry::Registry;
 use puff_postgres::{PoolMetrics, PoolStatus};
 use puff_python::graphql::GraphQlStatus;
 use puff_python::{HubLoad, HubStatus, Runtime};
-use puff_redis::RedisStatus;
+use puff_redis::{PubSubStatus, RedisStatus};
 
 use super::process::Process;
-use super::redis;
 use super::{BUCKETS, CLASSES, Histogram, METHODS, Metrics};
+use super::{pubsub, redis};
 use crate::web::AccessLog;
 
 /// How long the hub may take for what only Python knows; without an answer the page does without it.
@@ -53,6 +53,7 @@ impl Sources {
                 .opened_redis()
                 .map(|(name, pool)| (name.to_owned(), pool.status()))
                 .collect(),
+            pubsub: services.opened_pubsub().map(|pubsub| pubsub.status()),
             dropped: self.access_log.as_ref().map(AccessLog::dropped),
             process: Process::look(),
         };
@@ -74,6 +75,7 @@ struct Moment {
     pools: Vec<(String, PoolStatus, PoolMetrics)>,
     schemas: Vec<(String, GraphQlStatus)>,
     redis: Vec<(String, RedisStatus)>,
+    pubsub: Option<PubSubStatus>,
     dropped: Option<u64>,
     process: Option<Process>,
 }
@@ -87,6 +89,7 @@ impl Collector for Moment {
         self.postgres(&mut writer)?;
         self.graphql(&mut writer)?;
         redis::encode(&self.redis, writer.0)?;
+        pubsub::encode(self.pubsub.as_ref(), writer.0)?;
         if let Some(dropped) = self.dropped {
             writer.counter(
                 "puff_access_log_dropped_lines",

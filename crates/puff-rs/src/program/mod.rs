@@ -147,7 +147,8 @@ impl Program {
         if let Some(version) = &self.version {
             cli = cli.version(version.clone());
         }
-        for key in keys::RUNTIME_KEYS.iter().chain(keys::OTEL_KEYS) {
+        let keys = keys::RUNTIME_KEYS.iter().chain(keys::PUBSUB_KEYS);
+        for key in keys.chain(keys::OTEL_KEYS) {
             cli = cli.arg(key.arg().global(true).help_heading("Runtime"));
         }
         self.commands

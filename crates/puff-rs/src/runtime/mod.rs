@@ -40,6 +40,7 @@ mod config;
 mod console;
 mod pool_settings;
 mod private;
+mod pubsub;
 mod services;
 
 pub(crate) use config::ServiceUse;

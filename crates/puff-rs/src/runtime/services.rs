@@ -8,9 +8,10 @@ use futures_util::future::join_all;
 use puff_embedded::{EmbeddedConfig, Service};
 use puff_postgres::{Pool, PoolConfig};
 use puff_python::{Opener, ServiceError, Services};
-use puff_redis::{PubSub, RedisConfig, RedisPool};
+use puff_redis::{RedisConfig, RedisPool};
 
 use super::private::{Leases, Private};
+use super::pubsub::PubSubPlan;
 use super::{Console, RuntimeConfig, ServiceUse};
 use crate::errors::{ConfigError, ProgramError};
 use crate::settings::{Count, Settings};
@@ -26,7 +27,7 @@ pub(crate) struct ServicePlan {
     /// Most connections for GraphQL requests that have one of their own.
     max_borrowed: Option<usize>,
     redis_url: Option<RedisConfig>,
-    pubsub_url: Option<RedisConfig>,
+    pubsub_plan: PubSubPlan,
 }
 
 /// One PostgreSQL pool.
@@ -51,7 +52,6 @@ impl ServicePlan {
     /// A URL or a size that is not right, with the name of its source and without its password.
     pub(crate) fn new(config: &RuntimeConfig, settings: &Settings) -> Result<ServicePlan, ConfigError> {
         let redis_url = settings.get_with("redis_url", RedisConfig::from_url)?;
-        let pubsub_url = settings.get_with("pubsub_url", RedisConfig::from_url)?;
         let named_pools = settings
             .pools(&config.pools)?
             .into_iter()
@@ -64,7 +64,7 @@ impl ServicePlan {
             pool: PoolPlan::new("postgres_", settings)?,
             named_pools,
             max_borrowed: settings.get("graphql_borrow_pool_size")?,
-            pubsub_url: pubsub_url.or_else(|| redis_url.clone()),
+            pubsub_plan: PubSubPlan::new(settings, redis_url.as_ref())?,
             redis_url,
         })
     }
@@ -102,11 +102,7 @@ impl ServicePlan {
             }));
         }
         if self.pubsub != ServiceUse::Off {
-            let url = self.pubsub_url.clone();
-            builder = builder.pubsub(Arc::new(move || {
-                let (url, private) = (url.clone(), private.clone());
-                Box::pin(async move { Ok(PubSub::redis(private.redis("pub-sub", url).await?)) })
-            }));
+            builder = builder.pubsub(self.pubsub_plan.opener(&private));
         }
         Started {
             services: builder.build(),
@@ -133,13 +129,7 @@ impl ServicePlan {
         }
         if self.pubsub == ServiceUse::Eager {
             services.pubsub().await.map_err(unavailable)?;
-            if let Some(url) = &self.pubsub_url {
-                let probe = RedisPool::new(url.clone());
-                let answer = probe.ping().await;
-                probe.close();
-                answer
-                    .map_err(|error| ProgramError::Service(format!("pub-sub is not available: {error}")))?;
-            }
+            self.pubsub_plan.probe().await?;
         }
         Ok(())
     }

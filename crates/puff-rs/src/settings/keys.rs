@@ -5,6 +5,7 @@ use clap::{Arg, ArgAction};
 pub use super::graphql_keys::{GRAPHQL_KEYS, SUBSCRIPTION_KEYS};
 pub use super::log_keys::{LOG_KEYS, OTEL_KEYS};
 pub use super::process_keys::PROCESS_KEYS;
+pub use super::pubsub_keys::PUBSUB_KEYS;
 pub use super::server_keys::SERVER_KEYS;
 pub use super::static_keys::{COMPRESSION_KEYS, STATIC_KEYS};
 pub use super::websocket_keys::WEBSOCKET_KEYS;
@@ -174,7 +175,6 @@ pub static RUNTIME_KEYS: &[Key] = &[
     )
     .default("false"),
     key("redis_url", "URL", "Redis to use instead of a private Valkey").or_variable("REDIS_URL"),
-    key("pubsub_url", "URL", "Redis for pub-sub").default("the one of --redis-url"),
 ];
 
 /// What a stock server or a GraphQL command loads.
@@ -195,6 +195,7 @@ pub static APP_KEYS: &[Key] = &[
 pub fn all_keys() -> impl Iterator<Item = &'static Key> {
     RUNTIME_KEYS
         .iter()
+        .chain(PUBSUB_KEYS)
         .chain(APP_KEYS)
         .chain(GRAPHQL_KEYS)
         .chain(SUBSCRIPTION_KEYS)

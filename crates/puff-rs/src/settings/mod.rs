@@ -10,6 +10,7 @@ mod listing;
 mod log_keys;
 mod pools;
 mod process_keys;
+mod pubsub_keys;
 mod schemas;
 mod server_keys;
 mod static_keys;
