@@ -25,10 +25,10 @@ from ._native import native
 if TYPE_CHECKING:
     from ._puff import PubSubHandle
 
-__all__ = ["START", "Connection", "Gap", "Message", "PubSub"]
+__all__ = ["START", "Connection", "Event", "Gap", "Join", "Leave", "Member", "Message", "PubSub"]
 
 START = "0000000000000000-0"
-"""The position before a channel's first message: `subscribe(channel, since=START)` replays all that is kept."""
+"""The position before a channel's first message: `subscribe(..., since=START)` replays all that is kept."""
 
 
 class Message:
@@ -66,10 +66,15 @@ class Message:
 class Gap:
     """Stands where messages of `channel` may have been missed: after a reconnect or an overflow."""
 
-    __slots__ = ("channel", "last", "missed", "next")
+    __slots__ = ("channel", "last", "missed", "next", "presence")
 
     def __init__(
-        self, channel: str, last: str | None = None, next: str | None = None, missed: int | None = None
+        self,
+        channel: str,
+        last: str | None = None,
+        next: str | None = None,
+        missed: int | None = None,
+        presence: bool = False,
     ) -> None:
         self.channel = channel
         self.last = last
@@ -79,9 +84,49 @@ class Gap:
         self.missed = missed
         """How many messages are missing at most, where it is known. With 0, only messages that Puff did not
         publish can be missing."""
+        self.presence = presence
+        """True if no messages are missing but changes of who is there: ask `PubSub.presence`."""
 
     def __repr__(self) -> str:
         return f"Gap(channel={self.channel!r}, missed={self.missed!r})"
+
+
+class Member:
+    """Somebody on a channel, by one connection or by several."""
+
+    __slots__ = ("id", "info")
+
+    def __init__(self, id: str, info: Any) -> None:
+        self.id = id
+        """What it was called when it entered."""
+        self.info = info
+        """What it told of itself when it entered last."""
+
+    def __repr__(self) -> str:
+        return f"Member(id={self.id!r}, info={self.info!r})"
+
+
+class Join:
+    """A member's first connection has entered `channel`."""
+
+    __slots__ = ("channel", "member")
+
+    def __init__(self, channel: str, member: Member) -> None:
+        self.channel = channel
+        self.member = member
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(channel={self.channel!r}, member={self.member!r})"
+
+
+class Leave(Join):
+    """A member's last connection has left `channel`, or is not heard of any more."""
+
+    __slots__ = ()
+
+
+Event = Message | Gap | Join | Leave
+"""What `Connection.receive` returns."""
 
 
 class Connection:
@@ -114,7 +159,7 @@ class Connection:
     ) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Message | Gap]:
+    def __iter__(self) -> Iterator[Event]:
         while not self._closed:
             event = self.receive()
             if event is None:
@@ -127,16 +172,25 @@ class Connection:
         return self._wanted_id if self._wanted_id is not None else self._open().id
 
     def subscribe(
-        self, channel: str, *, gaps: bool = False, since: str | None = None, echo: bool = True
+        self,
+        channel: str,
+        *,
+        gaps: bool = False,
+        since: str | None = None,
+        echo: bool = True,
+        presence: bool = False,
     ) -> str:
         """Receives what is published to `channel` from now on; returns when Redis has confirmed.
 
         Args:
             channel: its name, 1 to 1,024 bytes.
             gaps: whether `receive` also returns a `Gap` for this channel; without it a gap is logged.
-            since: a position, of a message or returned by an earlier call; what came after it comes first, with
-                a `Gap` before it if the channel does not keep it all any more. `START` is all that is kept.
+            since: a position, of a message or returned by an earlier call; what came after it comes first,
+                with a `Gap` before it if the channel does not keep it all any more. `START` is all that is
+                kept.
             echo: whether what this connection publishes comes back to it.
+            presence: whether `receive` also returns a `Join` or `Leave` when somebody enters or leaves the
+                channel, and a `Gap` with `presence` where such may have been missed.
 
         Returns:
             The position that messages follow.
@@ -162,6 +216,8 @@ class Connection:
         if gaps:
             self._gaps.add(channel)
         try:
+            if presence:
+                current_hub().wait_for(partial(handle.watch, channel))
             return current_hub().wait_for(partial(handle.subscribe, channel, since, echo))  # type: ignore[no-any-return]
         except BaseException:
             if not had:
@@ -173,7 +229,39 @@ class Connection:
         self._gaps.discard(channel)
         self._open().unsubscribe(channel)
 
-    def receive(self, timeout: float | None = None) -> Message | Gap | None:
+    def enter(self, channel: str, member: str | None = None, info: Any = None) -> None:
+        """Is on `channel` from now on, for all who ask `PubSub.presence` or subscribe with `presence=True`.
+
+        It stays until `leave` or `close`, or until nothing is heard of this process for 30 seconds. One
+        member may have several connections and is there once; one connection is on a channel as one member,
+        and entering again changes what it tells, or who it is.
+
+        Args:
+            channel: its name. It need not be subscribed.
+            member: who it is, for example the name of a user; the connection's id if nothing is said.
+            info: what it tells of itself: anything that JSON has, at most 4 KiB of it.
+
+        Raises:
+            ValueError: no such channel or member is possible, or too much is told.
+            ConnectionError: Redis cannot be reached.
+            RuntimeError: the connection is closed, or 10,000 connections are there already.
+
+        Example:
+            >>> import puff
+            >>> pubsub = puff.global_pubsub()
+            >>> with pubsub.connection() as connection:
+            ...     connection.enter("bridge", "spock", {"rank": "commander"})
+            ...     pubsub.presence("bridge")
+            [Member(id='spock', info={'rank': 'commander'})]
+        """
+        told = json.dumps(info, separators=(",", ":")).encode()
+        current_hub().wait_for(partial(self._open().enter, channel, member, told))
+
+    def leave(self, channel: str) -> bool:
+        """Is on `channel` no more; whether it was."""
+        return current_hub().wait_for(partial(self._open().leave, channel))  # type: ignore[no-any-return]
+
+    def receive(self, timeout: float | None = None) -> Event | None:
         """Waits for the next message; None if there is none within `timeout` seconds or when it is closed.
 
         Raises:
@@ -194,9 +282,13 @@ class Connection:
                     return None
             if len(event) == 4:
                 return Message(*event)
-            channel, last, next_, missed, _ = event
-            if channel in self._gaps:
-                return Gap(channel, last, next_, missed)
+            if len(event) == 6:
+                channel, member, info, joined, _, _ = event
+                return (Join if joined else Leave)(channel, _member(member, info))
+            gap = Gap(*event)
+            channel = gap.channel
+            if gap.presence or channel in self._gaps:
+                return gap
             log.warning("messages of channel %r may have been missed by connection %s", channel, self.id)
 
     def publish(
@@ -247,8 +339,8 @@ class PubSub:
         Args:
             channel: its name, 1 to 1,024 bytes.
             message: a text, which is sent as UTF-8, or bytes.
-            keep: how many of its last messages the channel keeps for those who subscribe `since` a position, 1
-                to 10,000. The setting `pubsub_history` wins.
+            keep: how many of its last messages the channel keeps for those who subscribe `since` a position,
+                1 to 10,000. The setting `pubsub_history` wins.
             keep_seconds: for how long after the last one.
 
         Raises:
@@ -275,6 +367,17 @@ class PubSub:
         """Publishes in the name of a connection; receivers see its id."""
         return _publish(connection_id, channel, message, keep, keep_seconds)
 
+    def presence(self, channel: str) -> list[Member]:
+        """Who is on a channel: each member once, in no order; see `Connection.enter`.
+
+        Raises:
+            ValueError: no such channel is possible.
+            ConnectionError: Redis cannot be reached.
+            TimeoutError: Redis does not answer.
+        """
+        pairs = current_hub().wait_for(partial(native.pubsub_presence, channel))
+        return [_member(member, info) for member, info in pairs]
+
     def publish_json(
         self, channel: str, value: Any, *, keep: int | None = None, keep_seconds: float = 300
     ) -> int:
@@ -287,6 +390,13 @@ class PubSub:
     ) -> int:
         """Publishes bytes as they are (or anything that has a buffer); receivers read `Message.body`."""
         return _publish(None, channel, bytes(data), keep, keep_seconds)
+
+
+def _member(member: str, info: bytes) -> Member:
+    try:
+        return Member(member, json.loads(info) if info else None)
+    except ValueError:  # a Rust program may tell what it likes
+        return Member(member, info)
 
 
 def _publish(

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use puff_redis::{
-    Error, Event, Overflow, Position, PubSub, PubSubConnection, PublishOptions, SubscribeOptions,
+    Change, Error, Event, Overflow, Position, PubSub, PubSubConnection, PublishOptions, SubscribeOptions,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -41,9 +42,32 @@ impl PubSubHandle {
         });
     }
 
-    /// Ends a subscription.
+    /// Ends a subscription, and that to who is there.
     fn unsubscribe(&self, channel: &str) {
         self.connection.unsubscribe(channel);
+        self.connection.unwatch(channel);
+    }
+
+    /// Completes `waiter` when changes of who is on a channel come.
+    fn watch(&self, channel: String, waiter: Py<Waiter>) {
+        let connection = self.connection.clone();
+        start(waiter, async move { Ok(connection.watch(&channel).await?) });
+    }
+
+    /// Completes `waiter` when the connection is on a channel, as `member` or by its own id.
+    #[pyo3(signature = (channel, member, info, waiter))]
+    fn enter(&self, channel: String, member: Option<String>, info: Vec<u8>, waiter: Py<Waiter>) {
+        let connection = self.connection.clone();
+        start(waiter, async move {
+            let member = member.as_deref().unwrap_or(connection.id());
+            Ok(connection.enter(&channel, member, info).await?)
+        });
+    }
+
+    /// Completes `waiter` with whether the connection was on a channel that it is not on any more.
+    fn leave(&self, channel: String, waiter: Py<Waiter>) {
+        let connection = self.connection.clone();
+        start(waiter, async move { Ok(connection.leave(&channel).await?) });
     }
 
     /// The next event if one is there: what `receive` completes with. None if there is none, or no connection any
@@ -53,7 +77,9 @@ impl PubSubHandle {
     }
 
     /// Completes `waiter` with a tuple whose length tells what it is: `(channel, body, sender, position)` of a
-    /// message, `(channel, last, next, missed, False)` of a gap; with None when the connection is closed.
+    /// message, `(channel, last, next, missed, False)` of a gap, the last item being true if changes of who is there
+    /// may be missing, `(channel, member, info, joined, None, None)` of such a change; with None when the connection
+    /// is closed.
     fn receive(&self, waiter: Py<Waiter>) {
         let connection = self.connection.clone();
         start(waiter, async move {
@@ -88,6 +114,26 @@ impl<'py> IntoPyObject<'py> for Received {
             }
             Event::Gap(gap) => {
                 (&*gap.channel, text(gap.last), text(gap.next), gap.missed(), false).into_pyobject(py)
+            }
+            Event::Presence(presence) => {
+                let (member, joined) = match &presence.change {
+                    Change::Joined(member) => (member, true),
+                    Change::Left(member) => (member, false),
+                    Change::Unknown => {
+                        let nothing = py.None();
+                        return (&*presence.channel, &nothing, &nothing, &nothing, true).into_pyobject(py);
+                    }
+                };
+                let info = PyBytes::new(py, &member.info);
+                (
+                    &*presence.channel,
+                    &*member.id,
+                    info,
+                    joined,
+                    py.None(),
+                    py.None(),
+                )
+                    .into_pyobject(py)
             }
             other => Err(PyValueError::new_err(format!(
                 "an event that Python does not know: {other:?}"
@@ -150,6 +196,31 @@ fn pubsub_publish(
     Ok(())
 }
 
+/// Completes `waiter` with the ids of those who are on a channel, and what each tells of itself.
+#[pyfunction]
+fn pubsub_presence(channel: String, waiter: Py<Waiter>) -> PyResult<()> {
+    let runtime = Runtime::current()?;
+    start(waiter, async move {
+        let members = runtime.services().pubsub().await?.presence(&channel).await?;
+        let members = members.into_iter();
+        let pairs = members.map(|member| (member.id.to_string(), Info(member.info)));
+        Ok(pairs.collect::<Vec<_>>())
+    });
+    Ok(())
+}
+
+struct Info(Bytes);
+
+impl<'py> IntoPyObject<'py> for Info {
+    type Target = PyBytes;
+    type Output = Bound<'py, PyBytes>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        Ok(PyBytes::new(py, &self.0))
+    }
+}
+
 /// A fresh connection id, unique among all processes.
 #[pyfunction]
 fn new_connection_id() -> puff_core::Text {
@@ -160,5 +231,6 @@ pub(super) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PubSubHandle>()?;
     module.add_function(wrap_pyfunction!(pubsub_connect, module)?)?;
     module.add_function(wrap_pyfunction!(pubsub_publish, module)?)?;
+    module.add_function(wrap_pyfunction!(pubsub_presence, module)?)?;
     module.add_function(wrap_pyfunction!(new_connection_id, module)?)
 }

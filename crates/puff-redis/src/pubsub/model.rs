@@ -119,6 +119,8 @@ struct World {
     calls: Vec<Call>,
     /// Who published each message, in the order of the server.
     log: HashMap<&'static str, Vec<usize>>,
+    /// From which message on positions are good to come back to.
+    valid_from: HashMap<&'static str, usize>,
     store: Store,
     remembered: Store,
     stream: VecDeque<Sent>,
@@ -145,6 +147,7 @@ impl World {
             views: HashMap::new(),
             calls: Vec::new(),
             log: HashMap::new(),
+            valid_from: HashMap::new(),
             store: store(),
             remembered: store(),
             stream: VecDeque::new(),
@@ -200,9 +203,10 @@ impl World {
             return;
         }
         let since = view.position.filter(|_| since && channel != "mixed");
-        let mut options = SubscribeOptions::default();
-        options.since = since.map(|(position, _)| position);
-        options.echo = echo;
+        let options = SubscribeOptions {
+            since: since.map(|(position, _)| position),
+            echo,
+        };
         view.echo = echo;
         let index = since.map(|(_, index)| index);
         match self.registry.join(channel, mailbox, options) {
@@ -283,7 +287,10 @@ impl World {
         Self::complete(view, connection, channel, &self.log[channel][..index])?;
         view.last = Some(index);
         view.covered = false;
-        if let Some(position) = message.position {
+        // A position from before the server went back may stand for another message by now, and nobody can tell.
+        if let Some(position) = message.position
+            && self.valid_from.get(channel).is_none_or(|from| index >= *from)
+        {
             view.position = Some((position, index));
         }
         Ok(())
@@ -308,6 +315,10 @@ impl World {
     }
 
     fn work(&mut self, fails: bool) {
+        // The link's task waits for the answers to what it has asked.
+        if self.stream.iter().any(|sent| !matches!(sent, Sent::Message(..))) {
+            return;
+        }
         let plan = self.registry.plan(&self.on_server);
         for channel in plan.unsubscribe {
             self.on_server.remove(&channel);
@@ -387,8 +398,18 @@ impl World {
             Step::Remember => self.remembered = self.store.clone(),
             Step::GoBack => {
                 self.store = self.remembered.clone();
-                // What these numbers stand for is not what it was.
+                self.valid_from = self
+                    .log
+                    .iter()
+                    .map(|(channel, log)| (*channel, log.len()))
+                    .collect();
                 self.views.values_mut().for_each(|view| view.position = None);
+                for (connection, channel, since, call) in std::mem::take(&mut self.calls) {
+                    match since {
+                        Some(_) => self.leave(connection, channel),
+                        None => self.calls.push((connection, channel, since, call)),
+                    }
+                }
                 self.cut(true);
             }
         }

@@ -41,4 +41,10 @@ pub static PUBSUB_KEYS: &[Key] = &[
         "How long a channel of pub-sub that nobody publishes on keeps its number",
     )
     .default("24h"),
+    key(
+        "pubsub_presence_ttl",
+        "TIME",
+        "How long members of channels stay that are not heard of any more",
+    )
+    .default("30s"),
 ];
