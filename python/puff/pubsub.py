@@ -106,9 +106,7 @@ class Member:
         return f"Member(id={self.id!r}, info={self.info!r})"
 
 
-class Join:
-    """A member's first connection has entered `channel`."""
-
+class _Change:
     __slots__ = ("channel", "member")
 
     def __init__(self, channel: str, member: Member) -> None:
@@ -119,7 +117,13 @@ class Join:
         return f"{type(self).__name__}(channel={self.channel!r}, member={self.member!r})"
 
 
-class Leave(Join):
+class Join(_Change):
+    """A member's first connection has entered `channel`."""
+
+    __slots__ = ()
+
+
+class Leave(_Change):
     """A member's last connection has left `channel`, or is not heard of any more."""
 
     __slots__ = ()

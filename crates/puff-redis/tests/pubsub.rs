@@ -4,11 +4,13 @@
 mod common;
 
 use std::collections::HashSet;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::{PATIENCE, Server, eventually, next, next_within, run};
 use nix::sys::signal::Signal;
+use puff_embedded::testing;
 use puff_redis::{
     Error, Event, History, Overflow, Position, PubSub, PubSubConfig, PubSubConnection, PublishOptions,
     RedisConfig, RedisPool, Reply, SubscribeOptions,
@@ -303,6 +305,86 @@ async fn positions_in_process() {
 async fn positions_over_redis() {
     let server = Server::start();
     positions(|config| PubSub::redis_with(server.config(), config)).await;
+}
+
+fn sharded(mut config: PubSubConfig) -> PubSubConfig {
+    config.sharded = true;
+    config
+}
+
+#[tokio::test]
+async fn the_contract_and_positions_with_sharded_channels() {
+    let server = Server::start();
+    contract(PubSub::redis_with(server.config(), sharded(small_queues()))).await;
+    positions(|config| PubSub::redis_with(server.config(), sharded(config))).await;
+}
+
+#[tokio::test]
+async fn sharded_channels_are_apart_and_end_with_their_last_listener() {
+    let server = Server::start();
+    let pool = RedisPool::new(server.config());
+    let (shards, plain) = (
+        PubSub::redis_with(server.config(), sharded(PubSubConfig::default())),
+        PubSub::redis(server.config()),
+    );
+    let connection = shards.connection();
+    connection.subscribe("c").await.unwrap();
+    connection.subscribe("{tag}:1").await.unwrap();
+    assert_eq!(plain.publish("c", "x").await, Ok(0));
+    assert_eq!(shards.publish("{tag}:1", "y").await, Ok(1));
+    assert_eq!(next(&connection).await, "{tag}:1:y");
+    for channel in ["a}", "{}a"] {
+        assert!(matches!(
+            connection.subscribe(channel).await,
+            Err(Error::Invalid { .. })
+        ));
+        assert!(matches!(
+            shards.publish(channel, "x").await,
+            Err(Error::Invalid { .. })
+        ));
+    }
+    connection.close();
+    eventually("unsubscribed", async || {
+        run(&pool, "PUBSUB SHARDCHANNELS").await == Ok(Reply::Array(vec![]))
+    })
+    .await;
+
+    // A forbidden channel fails alone here, too.
+    run(&pool, "ACL SETUSER app on >pw ~* +@all resetchannels &open*")
+        .await
+        .unwrap();
+    let url = format!("{}?username=app&password=pw", server.url());
+    let config = sharded(PubSubConfig::default());
+    let pubsub = PubSub::redis_with(RedisConfig::from_url(&url).unwrap(), config);
+    let connection = pubsub.connection();
+    let (open, closed) = tokio::join!(connection.subscribe("open"), connection.subscribe("closed"));
+    assert!(open.is_ok());
+    assert_eq!(closed.unwrap_err().code(), Some("NOPERM"));
+}
+
+#[tokio::test]
+async fn a_server_without_sharded_channels_is_told_of() {
+    // The server may run as another user, who has to be able to read it.
+    let settings = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        &settings,
+        "rename-command SSUBSCRIBE a\nrename-command SPUBLISH b\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(&settings, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let server = testing::valkey_with(&[("include", settings.path().to_str().unwrap())]);
+    let config = RedisConfig::from_url(server.url()).unwrap();
+    let pubsub = PubSub::redis_with(config, sharded(PubSubConfig::default()));
+    for error in [
+        pubsub.connection().subscribe("c").await.map(drop),
+        pubsub.publish("c", "x").await.map(drop),
+    ] {
+        let text = error.unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "sharded pub-sub: this server has none; Redis 7 or Valkey does"
+        );
+    }
 }
 
 #[tokio::test]

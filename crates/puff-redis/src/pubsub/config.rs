@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::queue::Bounds;
-use super::{Position, envelope, presence};
+use super::{Position, envelope, presence, scripts};
 use crate::Error;
 
 const LONGEST_CHANNEL: usize = 1024;
@@ -37,6 +37,10 @@ pub struct PubSubConfig {
     pub presence_ttl: Duration,
     /// How many connections may be present on one channel; 10,000 by default.
     pub presence_max: usize,
+    /// Whether channels are sharded (`SSUBSCRIBE`, `SPUBLISH`): in a cluster a message then stays on the node of its
+    /// channel's slot instead of going to all. All processes have to say the same, and Redis 7 or Valkey is needed.
+    /// False by default.
+    pub sharded: bool,
     /// How often the Redis connection is probed while nothing else is asked of it; 5 s by default. A connection
     /// that died without a word is noticed after this plus
     /// [`RedisConfig::response_timeout`](crate::RedisConfig::response_timeout).
@@ -54,6 +58,7 @@ impl Default for PubSubConfig {
             sequence_ttl: Duration::from_secs(24 * 3600),
             presence_ttl: Duration::from_secs(30),
             presence_max: 10_000,
+            sharded: false,
             ping_interval: Duration::from_secs(5),
         }
     }
@@ -175,8 +180,13 @@ impl<'a> PublishOptions<'a> {
     }
 }
 
-pub(super) fn check_channel(channel: &str) -> Result<(), Error> {
+pub(super) fn check_channel(channel: &str, sharded: bool) -> Result<(), Error> {
     check("the channel", channel, LONGEST_CHANNEL)?;
+    if sharded && !scripts::is_tagged(channel) && channel.contains('}') {
+        // Its keys could not be put into its slot.
+        let reason = "a sharded channel has a } only behind a {, with something between".to_owned();
+        return Err(invalid("the channel", reason));
+    }
     if presence::is_reserved(channel) {
         let reason = "its name begins as those that Puff uses for presence do".to_owned();
         return Err(invalid("the channel", reason));

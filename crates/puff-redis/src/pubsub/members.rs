@@ -23,6 +23,8 @@ pub(super) struct Entry {
     pub(super) member: Member,
     /// Unique among all entries of all processes.
     pub(super) token: String,
+    /// Counts this hub's entries: what a member has told last is true.
+    serial: u64,
 }
 
 /// The entries of all connections of a hub.
@@ -41,6 +43,7 @@ struct State {
     watched: FxHashMap<Arc<str>, FxHashSet<usize>>,
     /// Entries whose connections are closed.
     leaving: Vec<(Arc<str>, Entry)>,
+    serial: u64,
     heart: Option<JoinHandle<()>>,
     closed: bool,
 }
@@ -65,18 +68,34 @@ impl Members {
         match before {
             Some(before) if before.member.id == member.id => {
                 let token = before.token;
-                (Entry { member, token }, None)
+                (
+                    Entry {
+                        member,
+                        token,
+                        serial: 0,
+                    },
+                    None,
+                )
             }
             before => {
                 let token = Uuid::new_v4().simple().to_string();
-                (Entry { member, token }, before)
+                (
+                    Entry {
+                        member,
+                        token,
+                        serial: 0,
+                    },
+                    before,
+                )
             }
         }
     }
 
     /// The connection is on the channel. Returns whether it is the first of its member here.
-    pub(super) fn insert(&self, channel: &str, connection: usize, entry: Entry) -> bool {
-        let mut state = self.state.lock();
+    pub(super) fn insert(&self, channel: &str, connection: usize, mut entry: Entry) -> bool {
+        let state = &mut *self.state.lock();
+        state.serial += 1;
+        entry.serial = state.serial;
         let entries = state.channels.entry(channel.into()).or_default();
         let id = entry.member.id.clone();
         entries.insert(connection, entry);
@@ -139,11 +158,14 @@ impl Members {
             .get(channel)
             .into_iter()
             .flat_map(FxHashMap::values);
-        let mut seen = FxHashSet::default();
-        entries
-            .filter(|entry| seen.insert(entry.member.id.clone()))
-            .map(|entry| entry.member.clone())
-            .collect()
+        let mut members: FxHashMap<&str, &Entry> = FxHashMap::default();
+        for entry in entries {
+            let known = members.entry(&entry.member.id).or_insert(entry);
+            if known.serial < entry.serial {
+                *known = entry;
+            }
+        }
+        members.values().map(|entry| entry.member.clone()).collect()
     }
 
     /// Starts the heart if it does not beat.

@@ -195,7 +195,7 @@ impl PubSub {
     /// # Errors
     /// As [`publish`](Self::publish).
     pub async fn presence(&self, channel: &str) -> Result<Vec<Member>, Error> {
-        check_channel(channel)?;
+        check_channel(channel, self.hub.config.sharded)?;
         match &self.hub.redis {
             Some(redis) => redis.members(channel).await,
             None => Ok(self.hub.members.local(channel)),
@@ -233,7 +233,7 @@ impl Hub {
         body: Bytes,
         options: PublishOptions<'_>,
     ) -> Result<Published, Error> {
-        check_channel(channel)?;
+        check_channel(channel, self.config.sharded)?;
         check_body(&body, self.config.max_message)?;
         options.from.map_or(Ok(()), check_id)?;
         let history = self.config.history_of(channel).or(options.history);
@@ -319,7 +319,7 @@ impl PubSubConnection {
     /// As [`subscribe`](Self::subscribe), and [`Error::Invalid`] for a `since` on a channel that the connection
     /// listens to already.
     pub async fn subscribe_with(&self, channel: &str, options: SubscribeOptions) -> Result<Position, Error> {
-        check_channel(channel)?;
+        check_channel(channel, self.hub.config.sharded)?;
         self.listen(channel, options).await
     }
 
@@ -364,7 +364,7 @@ impl PubSubConnection {
     /// information; [`Error::Command`] with the code `FULL` if there are [`PubSubConfig::presence_max`] connections.
     pub async fn enter(&self, channel: &str, member: &str, info: impl Into<Bytes>) -> Result<(), Error> {
         let info = info.into();
-        check_channel(channel)?;
+        check_channel(channel, self.hub.config.sharded)?;
         presence::check_member(member, &info)?;
         let Hub { members, redis, .. } = &*self.hub;
         let member = Member {
@@ -417,7 +417,7 @@ impl PubSubConnection {
     /// # Errors
     /// As [`subscribe`](Self::subscribe).
     pub async fn watch(&self, channel: &str) -> Result<(), Error> {
-        check_channel(channel)?;
+        check_channel(channel, self.hub.config.sharded)?;
         self.listen(&presence::beside(channel), SubscribeOptions::default())
             .await?;
         self.hub.members.watch(channel, self.key());

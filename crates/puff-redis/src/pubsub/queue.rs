@@ -182,9 +182,15 @@ impl Queue {
 
     /// Queues a message, or marks where one is missing. `me` is the connection's id.
     pub(super) fn deliver(&mut self, message: &Arc<Message>, me: &str) -> Delivered {
-        let Some(entry) = self.channels.get(&message.channel) else {
+        let Some(entry) = self.channels.get_mut(&message.channel) else {
             return Delivered::Unwanted;
         };
+        // The epoch of a channel that had none is known now.
+        if entry.taken == Some(Position::START)
+            && let Some(position) = message.position.filter(|position| position.sequence() == 1)
+        {
+            entry.taken = Some(position.beginning());
+        }
         if !entry.echo && message.from_connection_id.as_deref() == Some(me) {
             return Delivered::Unwanted;
         }

@@ -93,12 +93,19 @@ impl RedisBackend {
     }
 
     async fn call(&self, call: &Call) -> Result<Reply, Error> {
-        match self.publisher.send(&call.by_hash(), call.name()).await {
+        let answer = match self.publisher.send(&call.by_hash(), call.name()).await {
             Err(error) if scripts::is_unknown(&error) => {
                 self.publisher.send(&call.by_text(), call.name()).await
             }
             answer => answer,
-        }
+        };
+        answer.map_err(|error| {
+            if self.pubsub.sharded {
+                not_sharded(error)
+            } else {
+                error
+            }
+        })
     }
 
     /// Starts the task if it does not run (or ran on a runtime that has ended).
@@ -197,10 +204,11 @@ fn on_push(registry: &Registry, link: u64, push: PushInfo) {
         return;
     };
     match (push.kind, second) {
-        (PushKind::Message, Some(Value::BulkString(payload))) => {
+        (PushKind::Message | PushKind::SMessage, Some(Value::BulkString(payload))) => {
             registry.dispatch(link, channel, Bytes::from(payload));
         }
-        (PushKind::Subscribe, _) => registry.confirm(link, channel),
+        (PushKind::Subscribe | PushKind::SSubscribe, _) => registry.confirm(link, channel),
+        (PushKind::SUnsubscribe, _) => registry.withdrawn(link, channel),
         _ => {}
     }
 }
@@ -233,6 +241,9 @@ impl Served<'_> {
             }
             if let Err(error) = self.catch_up().await {
                 return error;
+            }
+            if self.registry.is_withdrawn() {
+                return self.gone();
             }
             *pause = FIRST_PAUSE;
             let answer = tokio::select! {
@@ -324,12 +335,26 @@ impl Served<'_> {
         let within = self.config.response_timeout;
         let plan = self.registry.plan(&self.on_server);
         for batch in plan.unsubscribe.chunks(BATCH) {
-            self.link.unsubscribe(&names(batch), within).await?;
+            if self.pubsub.sharded {
+                for answer in join_all(batch.iter().map(|channel| self.shard("SUNSUBSCRIBE", channel))).await
+                {
+                    answer?;
+                }
+            } else {
+                self.link.unsubscribe(&names(batch), within).await?;
+            }
             for channel in batch {
                 self.on_server.remove(channel);
             }
         }
         for batch in plan.subscribe.chunks(BATCH) {
+            if self.pubsub.sharded {
+                let answers = join_all(batch.iter().map(|channel| self.shard("SSUBSCRIBE", channel))).await;
+                for (channel, answer) in batch.iter().zip(answers) {
+                    self.subscribed(channel, answer, refused)?;
+                }
+                continue;
+            }
             match self.link.subscribe(&names(batch), within).await {
                 Ok(()) => self.on_server.extend(batch.iter().cloned()),
                 // One forbidden channel fails the whole request: find out which.
@@ -349,15 +374,25 @@ impl Served<'_> {
         channel: &Arc<str>,
         refused: &mut Vec<Arc<str>>,
     ) -> Result<(), Error> {
-        match self
+        let answer = self
             .link
             .subscribe(&[channel], self.config.response_timeout)
-            .await
-        {
+            .await;
+        self.subscribed(channel, answer, refused)
+    }
+
+    /// Notes what became of one channel's subscription.
+    fn subscribed(
+        &mut self,
+        channel: &Arc<str>,
+        answer: Result<(), Error>,
+        refused: &mut Vec<Arc<str>>,
+    ) -> Result<(), Error> {
+        match answer {
             Ok(()) => {
                 self.on_server.insert(channel.clone());
             }
-            Err(error @ Error::Command { .. }) => {
+            Err(error @ (Error::Command { .. } | Error::Invalid { .. })) => {
                 if self.registry.refuse(channel, &error) {
                     tracing::error!(%channel, %error, "Redis refuses a channel that was open before");
                     refused.push(channel.clone());
@@ -368,11 +403,30 @@ impl Served<'_> {
         Ok(())
     }
 
+    /// One command for one sharded channel: the channels of a single command would have to be of one slot.
+    async fn shard(&self, command: &'static str, channel: &Arc<str>) -> Result<(), Error> {
+        let answer = self.ask(redis::cmd(command).arg(&**channel), command).await;
+        answer.map(drop).map_err(not_sharded)
+    }
+
     fn gone(&self) -> Error {
         Error::Disconnected {
             address: self.config.address.to_string(),
             reason: format!("connection {} was closed", self.number),
         }
+    }
+}
+
+/// A server without sharded pub-sub says that it does not know a command; say which one would.
+fn not_sharded(error: Error) -> Error {
+    match &error {
+        Error::Command { message, .. } if message.to_ascii_lowercase().starts_with("unknown") => {
+            Error::Invalid {
+                what: "sharded pub-sub".to_owned(),
+                reason: "this server has none; Redis 7 or Valkey does".to_owned(),
+            }
+        }
+        _ => error,
     }
 }
 

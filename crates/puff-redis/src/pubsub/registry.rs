@@ -46,6 +46,8 @@ struct State {
     /// Counts the Redis links; what an older one still says is ignored.
     link: u64,
     connected: bool,
+    /// Whether the server has ended a subscription by itself on the present link.
+    withdrawn: bool,
     closed: bool,
 }
 
@@ -304,6 +306,7 @@ impl Registry {
         let state = &mut *self.state.lock();
         state.link += 1;
         state.connected = false;
+        state.withdrawn = false;
         state.dirty.clear();
         state.catch_ups.clear();
         for (name, entry) in &mut state.channels {
@@ -382,6 +385,21 @@ impl Registry {
                 after,
             });
         }
+    }
+
+    /// A sharded subscription has ended. If nobody asked for that, the channel's slot has moved to another node: the
+    /// link is done with.
+    pub(super) fn withdrawn(&self, link: u64, channel: &str) {
+        let mut state = self.state.lock();
+        let wanted = state.channels.get(channel).is_some_and(|entry| entry.confirmed);
+        if link == state.link && wanted {
+            state.withdrawn = true;
+            self.changed.notify_one();
+        }
+    }
+
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.state.lock().withdrawn
     }
 
     /// The server has told what came on a channel, or will not. Everything that it had sent before is dispatched.

@@ -198,7 +198,7 @@ pub(super) fn publish(
             counter_ms.to_string().into(),
             history.map_or(0, |history| history.messages).to_string().into(),
             history_ms.to_string().into(),
-            "PUBLISH".into(),
+            verb(config),
         ],
     }
 }
@@ -231,7 +231,7 @@ pub(super) fn presence(channel: &str, what: &'static str, entries: &[Entry], con
         envelope::HEAD.to_vec(),
         format!("{:016x}", local::new_epoch()).into(),
         config.sequence_ttl.as_millis().max(1).to_string().into(),
-        "PUBLISH".into(),
+        verb(config),
         what.into(),
     ];
     for Entry { member, token } in entries {
@@ -324,14 +324,23 @@ pub(super) fn keys(channel: &str) -> [String; 2] {
 ///
 /// Two channels never have the same: what is wrapped begins with a brace, the other with a dash.
 pub(super) fn in_slot(prefix: &str, channel: &str) -> String {
-    let tagged = channel
-        .split_once('{')
-        .is_some_and(|(_, rest)| rest.find('}').is_some_and(|end| end > 0));
-    if tagged {
+    if is_tagged(channel) {
         format!("{prefix}-{channel}")
     } else {
         format!("{prefix}{{{channel}}}")
     }
+}
+
+/// Whether Redis hashes a part of the name.
+pub(super) fn is_tagged(channel: &str) -> bool {
+    channel
+        .split_once('{')
+        .is_some_and(|(_, rest)| rest.find('}').is_some_and(|end| end > 0))
+}
+
+/// The command that publishes.
+fn verb(config: &PubSubConfig) -> Vec<u8> {
+    if config.sharded { "SPUBLISH" } else { "PUBLISH" }.into()
 }
 
 #[cfg(test)]

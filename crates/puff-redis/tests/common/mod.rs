@@ -31,7 +31,8 @@ impl Server {
         server
     }
 
-    fn link(&self) -> PathBuf {
+    /// Where its socket is found, whichever server is there.
+    pub(crate) fn link(&self) -> PathBuf {
         self.dir.path().join("redis.sock")
     }
 

@@ -46,6 +46,7 @@ impl PubSubPlan {
             .get_or("pubsub_max_message", ByteSize(config.max_message))?
             .0;
         config.sequence_ttl = settings.get_or("pubsub_sequence_ttl", config.sequence_ttl)?;
+        config.sharded = settings.get_or("pubsub_sharded", config.sharded)?;
         config.presence_ttl = settings.get_or("pubsub_presence_ttl", config.presence_ttl)?;
         if let Some(overflow) = settings.get_with("pubsub_overflow", str::parse::<Overflow>)? {
             config.overflow = overflow;

@@ -47,4 +47,10 @@ pub static PUBSUB_KEYS: &[Key] = &[
         "How long members of channels stay that are not heard of any more",
     )
     .default("30s"),
+    key(
+        "pubsub_sharded",
+        "BOOL",
+        "Sharded channels, so that messages stay on one node of a cluster; the same in all processes",
+    )
+    .default("false"),
 ];
