@@ -234,7 +234,7 @@ pub(super) fn presence(channel: &str, what: &'static str, entries: &[Entry], con
         verb(config),
         what.into(),
     ];
-    for Entry { member, token } in entries {
+    for Entry { member, token, .. } in entries {
         arguments.extend([
             token.clone().into(),
             member.id.as_bytes().to_vec(),
