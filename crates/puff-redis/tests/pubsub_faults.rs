@@ -123,7 +123,7 @@ async fn check(connection: PubSubConnection, log: Log, pause: Duration) -> (u64,
         let body = std::str::from_utf8(&message.body).unwrap();
         let Ok(number) = body.parse::<u64>() else {
             assert!(
-                covered || complete(next, u64::MAX.min(next + 1_000_000)),
+                covered || complete(next, next + 1_000_000),
                 "the last are missing"
             );
             return (messages, gaps);
