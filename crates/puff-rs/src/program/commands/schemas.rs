@@ -11,7 +11,7 @@ use crate::graphql::handlers::{handle_graphql, handle_subscriptions, playground}
 use crate::graphql::{DirectGraphQl, Endpoint, Endpoints, GraphQlConfig, Streams, SubscriptionConfig};
 use crate::runtime::Console;
 use crate::settings::{SchemaSettings, Settings};
-use crate::web::{ASSETS_PATH, BodyLimits, DirectRoutes, Router};
+use crate::web::{ASSETS_PATH, BodyLimits, DirectRoutes, Router, StaticFiles};
 
 /// What the settings say of the program's schemas.
 pub(super) struct SchemaPlan {
@@ -35,13 +35,13 @@ struct Paths {
 }
 
 impl Paths {
-    /// Those that the settings say. The default schema leaves `/` to a WSGI application.
-    fn new(settings: SchemaSettings<'_>, wsgi: bool) -> Result<Paths, ConfigError> {
+    /// Those that the settings say. The default schema leaves `/` to who else has it.
+    fn new(settings: SchemaSettings<'_>, taken: bool) -> Result<Paths, ConfigError> {
         let Some(name) = settings.name() else {
             return Ok(Paths {
                 requests: "/graphql".to_owned(),
                 subscriptions: "/subscriptions".to_owned(),
-                playground: if wsgi { "/playground" } else { "/" }.to_owned(),
+                playground: if taken { "/playground" } else { "/" }.to_owned(),
             });
         };
         let path = settings.path()?.unwrap_or_else(|| format!("/graphql/{name}"));
@@ -63,7 +63,8 @@ impl SchemaPlan {
     /// # Errors
     /// A value that does not parse, a schema without a class, two on one path.
     pub(super) fn new(settings: &Settings, routed: bool) -> Result<SchemaPlan, ConfigError> {
-        let wsgi = settings.is_set("wsgi");
+        let files = StaticFiles::from_settings(settings)?;
+        let taken = settings.is_set("wsgi") || files.is_some_and(|files| files.have_front_page());
         let names = settings.schemas()?;
         let mut schemas = Vec::new();
         for name in std::iter::once(None).chain(names.iter().map(|name| Some(name.as_str()))) {
@@ -75,7 +76,7 @@ impl SchemaPlan {
                     class,
                     config,
                     paths: match routed {
-                        true => Some(Paths::new(settings, wsgi)?),
+                        true => Some(Paths::new(settings, taken)?),
                         false => None,
                     },
                 });
@@ -221,6 +222,18 @@ mod tests {
                 "/c/playground"
             ]
         );
+    }
+
+    #[test]
+    fn a_front_page_has_the_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let playground = |more: &str| {
+            let served = format!("[static]\n'/' = '{}'", folder.path().display());
+            let plan = plan(&format!("graphql = 'a:A'\n{more}\n{served}")).unwrap();
+            plan.schemas[0].paths.as_ref().unwrap().playground.clone()
+        };
+        assert_eq!(playground("static_index = 'index.html'"), "/playground");
+        assert_eq!(playground(""), "/");
     }
 
     #[test]

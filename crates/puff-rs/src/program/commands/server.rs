@@ -250,7 +250,7 @@ Examples:
   PUFF_WSGI=app:app PUFF_MAX_BODY=64MiB puff runserver
 
 With --graphql the server answers GraphQL at /graphql, has subscriptions at /subscriptions, and shows the playground at /,
-or at /playground if there is a WSGI application as well. Schemas with names, from puff.toml, are at /graphql/NAME.";
+or at /playground if a WSGI application or static files have that. Schemas with names, from puff.toml, are at /graphql/NAME.";
 
 /// What one server serves.
 struct Plan {

@@ -48,6 +48,11 @@ impl StaticFiles {
         }))
     }
 
+    /// Whether what they have for `/` is a page.
+    pub(crate) fn have_front_page(&self) -> bool {
+        self.index.is_some() && self.mounts.iter().any(|mount| mount.prefix.is_empty())
+    }
+
     /// The `Cache-Control` of the file at `path`.
     pub(super) fn cache_of(&self, path: &str) -> HeaderValue {
         let below = |parent: &String| {
