@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from stack import PUFF, Run, clean_environment
+from stack import PUFF, ROOT, Run, Serve, clean_environment
 
 MAIN = """
 import os
@@ -280,10 +281,17 @@ def test_private_services_start_on_first_use(with_services: Path, puff: Run) -> 
 
 
 def test_production_starts_no_private_services(project: Path, puff: Run) -> None:
-    arguments = ("runserver", "--graphql", "schema:Schema", "--bind", "127.0.0.1:0")
+    shutil.copy(ROOT / "examples" / "hello" / "hello.py", project)
+    arguments = ("runserver", "--graphql", "hello:Schema", "--bind", "127.0.0.1:0")
     result = puff(*arguments, cwd=project, env={"PUFF_ENV": "production"})
     assert result.returncode == 2
     assert "set PUFF_POSTGRES_URL" in result.stderr
+    assert not (project / ".puff").exists()
+
+
+def test_a_schema_without_statements_needs_no_postgres(project: Path, serve: Serve) -> None:
+    with serve("--graphql", "schema:Schema", cwd=project, env={"PUFF_ENV": "production"}) as server:
+        assert server.graphql("{ a_first }") == {"data": {"a_first": 2}}
     assert not (project / ".puff").exists()
 
 

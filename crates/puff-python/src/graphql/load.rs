@@ -88,6 +88,8 @@ fn authors_error(module: &Bound<'_, PyModule>, error: PyErr) -> GraphQlLoadError
 pub(super) struct Loaded {
     pub(super) schema: Schema,
     pub(super) authored: Authored,
+    /// Whether any of its fields is made by a statement, as far as its annotations tell.
+    pub(super) has_statements: bool,
     /// Takes the context of a WebSocket, says whether it may connect.
     pub(super) connect: Option<PythonFunction>,
 }
@@ -111,6 +113,7 @@ pub(super) fn build(class: &Bound<'_, PyAny>, options: GraphQlOptions) -> Result
     let sdl: String = definition.getattr("sdl")?.extract()?;
     let mut resolvers = Vec::new();
     let mut fields = Vec::new();
+    let mut has_statements = false;
     for entry in definition.getattr("resolvers")?.try_iter()? {
         let entry = entry?;
         // Types that inherit a resolver from an interface have the same one, under the same number.
@@ -125,10 +128,12 @@ pub(super) fn build(class: &Bound<'_, PyAny>, options: GraphQlOptions) -> Result
                 pages: entry.getattr("pages")?.extract()?,
             });
         }
+        let kind = resolver_kind(&entry, id)?;
+        has_statements |= matches!(kind, ResolverKind::Sql(_)) || returns_statement(&entry)?;
         fields.push(FieldResolver {
             type_name: entry.getattr("type_name")?.extract()?,
             field_name: entry.getattr("field_name")?.extract()?,
-            kind: resolver_kind(&entry, id)?,
+            kind,
         });
     }
     for entry in definition.getattr("attributes")?.try_iter()? {
@@ -186,6 +191,7 @@ pub(super) fn build(class: &Bound<'_, PyAny>, options: GraphQlOptions) -> Result
             permissions,
             types,
         },
+        has_statements,
         connect: match hook.is_none() {
             true => None,
             false => {
@@ -195,6 +201,14 @@ pub(super) fn build(class: &Bound<'_, PyAny>, options: GraphQlOptions) -> Result
             }
         },
     })
+}
+
+/// Whether a resolver promises a statement, or works on the request's connection.
+fn returns_statement(entry: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let returns: String = entry.getattr("returns")?.extract()?;
+    Ok(matches!(&*returns, "rows" | "joined")
+        || entry.getattr("borrows")?.extract()?
+        || entry.getattr("pages")?.extract()?)
 }
 
 /// `module.Class.function`, as far as the function tells; SQL has none.

@@ -52,6 +52,7 @@ pub struct GraphQl {
     /// What the schema wants asked about each WebSocket.
     connect: Option<PythonFunction>,
     counts: Counts,
+    has_statements: bool,
 }
 
 /// What a schema says to a client that wants to connect by a WebSocket.
@@ -96,7 +97,14 @@ impl GraphQl {
             timeout,
             connect: loaded.connect,
             counts: Counts::default(),
+            has_statements: loaded.has_statements,
         })
+    }
+
+    /// Whether any field is made by a statement, or by a resolver that borrows a connection. What resolvers do by
+    /// themselves is not known.
+    pub fn has_statements(&self) -> bool {
+        self.has_statements
     }
 
     /// Answers one request. Runs on Tokio; resolvers run on the hub, statements on the pool.

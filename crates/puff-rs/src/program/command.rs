@@ -167,7 +167,7 @@ impl Prepared {
         self
     }
 
-    /// Opens PostgreSQL at the start if the program uses it at all.
+    /// Opens PostgreSQL at the start if a GraphQL schema has statements, or if a server is named in the settings.
     pub fn with_eager_postgres(mut self) -> Prepared {
         self.eager_postgres = true;
         self

@@ -81,6 +81,8 @@ pub(super) struct Driver {
     pub(super) runtime: Runtime,
     pub(super) embedded: puff_embedded::EmbeddedConfig,
     pub(super) services: Option<ServicePlan>,
+    /// Whether PostgreSQL is opened for schemas that need it.
+    pub(super) eager_postgres: bool,
     pub(super) global_state: Option<GlobalStateFn>,
     /// Until they are loaded.
     pub(super) schemas: Mutex<Schemas>,
@@ -129,8 +131,15 @@ impl Driver {
             self.runtime.services().clone(),
             self.failure.clone(),
         );
+        let mut schemas = self.runtime.schemas().loaded();
+        let statements = schemas.any(|(_, schema)| schema.has_statements());
+        let eager = self.eager_postgres;
         greenlet_async(return_func, async move {
             let Some(plan) = plan else { return Ok(true) };
+            let plan = match eager {
+                true => plan.with_eager_postgres(statements),
+                false => plan,
+            };
             match plan.open_eager(&services).await {
                 Ok(()) => Ok(true),
                 Err(error) => {

@@ -59,11 +59,8 @@ impl Launch {
         prepared: Prepared,
     ) -> Result<Launch, ConfigError> {
         let log = logging::init(&settings, &name, if prepared.server { "info" } else { "warn" })?;
-        let mut plan = ServicePlan::new(&config, &settings)?;
+        let plan = ServicePlan::new(&config, &settings)?;
         let schemas = schemas(&settings)?;
-        if prepared.eager_postgres {
-            plan = plan.with_eager_postgres();
-        }
         Ok(Launch {
             schemas: if prepared.services {
                 schemas
@@ -126,6 +123,7 @@ impl Launch {
                 log_levels: self.log_levels,
                 runtime: runtime.clone(),
                 embedded: self.embedded,
+                eager_postgres: self.prepared.eager_postgres,
                 services: Some(self.plan).filter(|_| needs_services && self.prepared.eager),
                 seat: self.prepared.seat.clone(),
                 global_state: self.config.global_state.filter(|_| needs_services),

@@ -69,9 +69,10 @@ impl ServicePlan {
         })
     }
 
-    /// Opens PostgreSQL at the start if the program uses it at all.
-    pub(crate) fn with_eager_postgres(mut self) -> ServicePlan {
-        if self.postgres == ServiceUse::Lazy {
+    /// Opens PostgreSQL at the start if the program uses it at all: if its schemas have `statements`, or if somebody
+    /// has named a server.
+    pub(crate) fn with_eager_postgres(mut self, statements: bool) -> ServicePlan {
+        if self.postgres == ServiceUse::Lazy && (statements || self.pool.url.is_some()) {
             self.postgres = ServiceUse::Eager;
         }
         self
