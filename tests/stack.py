@@ -224,9 +224,15 @@ def serving(
     env: dict[str, str] | None = None,
     command: tuple[str, ...] = (str(PUFF), "runserver"),
     also: str = "",
+    port: int | None = None,
 ) -> Iterator[Server]:
-    """Starts a server on a free port, waits until it answers, and ends it. `also`: where else it listens."""
-    port = free_port()
+    """Starts a server, waits until it answers, and ends it.
+
+    Args:
+        also: where else it listens.
+        port: its port; a free one if nothing is said.
+    """
+    port = port or free_port()
     log = cwd / f"server-{port}.log"
     with log.open("w") as output:
         process = subprocess.Popen(
