@@ -87,6 +87,12 @@ fn config() -> PubSubConfig {
     config
 }
 
+/// How long the server is paused.
+fn paused() -> Duration {
+    let seconds = std::env::var("PUFF_TEST_PAUSE").ok();
+    Duration::from_secs(seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or(1))
+}
+
 /// Which numbers were published for certain, per channel.
 type Log = Arc<Mutex<HashSet<u64>>>;
 
@@ -115,7 +121,8 @@ async fn check(connection: PubSubConnection, log: Log, pause: Duration) -> (u64,
         (from..to).all(|number| !log.contains(&number))
     };
     loop {
-        let event = tokio::time::timeout(PATIENCE, connection.receive()).await;
+        // Two pauses may follow each other with nothing between them but attempts to connect.
+        let event = tokio::time::timeout(PATIENCE + 2 * paused(), connection.receive()).await;
         let Event::Message(message) = event.expect("a receiver hangs").unwrap() else {
             (covered, gaps) = (true, gaps + 1);
             continue;
@@ -141,10 +148,6 @@ async fn check(connection: PubSubConnection, log: Log, pause: Duration) -> (u64,
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_happens_to_the_server_each_message_arrives_or_is_covered_on_two_nodes() {
-    let paused = std::env::var("PUFF_TEST_PAUSE")
-        .ok()
-        .and_then(|seconds| seconds.parse().ok());
-    let paused = Duration::from_secs(paused.unwrap_or(1));
     let mut server = Server::start();
     let proxies = [
         Proxy::start(server.link()).await,
@@ -179,7 +182,7 @@ async fn whatever_happens_to_the_server_each_message_arrives_or_is_covered_on_tw
         proxies[round].cut();
         tokio::time::sleep(Duration::from_millis(300)).await;
         server.signal(Signal::SIGSTOP);
-        tokio::time::sleep(paused).await;
+        tokio::time::sleep(paused()).await;
         server.signal(Signal::SIGCONT);
         tokio::time::sleep(Duration::from_millis(300)).await;
         proxies.iter().for_each(Proxy::cut);

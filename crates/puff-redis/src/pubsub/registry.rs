@@ -417,7 +417,11 @@ impl Registry {
             // The next message has a gap before it.
             Err(_) => Position::UNKNOWN,
         };
-        entry.last = entry.last.or(Some(head));
+        // What was numbered before the answer has been dispatched: what has not was lost on its way, as a cluster may.
+        let lost = entry.last.is_some_and(|last| last.between(head).is_some());
+        if lost || entry.last.is_none() {
+            entry.last = Some(head);
+        }
         entry.known = true;
         // Nobody counts plain messages: those that were missed cannot be known.
         let whole = !entry.unnumbered;
@@ -445,6 +449,15 @@ impl Registry {
                         listener.release(channel, None, &Caught::default(), always_gap, &self.counters);
                     listener.answer_all(&Ok(base));
                 }
+            }
+        }
+        if lost {
+            for listener in entry
+                .listeners
+                .iter()
+                .filter(|listener| listener.stage != Stage::Asked)
+            {
+                self.counters.gap(listener.mailbox.gap(channel));
             }
         }
         for mailbox in failed {
