@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use tokio::io::AsyncReadExt;
 
+use crate::bell::Bell;
 use crate::reactor::{Action, Alarm, Event, Reactor, deadline};
 use crate::runtime::Runtime;
 use crate::waiter::Waiter;
@@ -105,6 +106,11 @@ impl NativeHub {
         Waiter::new(self.reactor.clone(), greenlet)
     }
 
+    /// What a loop of asyncio's watches.
+    fn bell(&self) -> PyResult<Bell> {
+        Ok(Bell::new(self.reactor.clone())?)
+    }
+
     /// A waiter for `greenlet` that is completed with None after `seconds`.
     fn sleeper(&self, py: Python<'_>, greenlet: Py<PyAny>, seconds: f64) -> PyResult<Py<Waiter>> {
         let waiter = Py::new(py, Waiter::new(self.reactor.clone(), Some(greenlet)))?;
@@ -186,5 +192,6 @@ fn owned_socket(fd: i32) -> PyResult<std::os::unix::net::UnixStream> {
 /// Adds the classes of this module to the native module.
 pub(crate) fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeHub>()?;
+    module.add_class::<Bell>()?;
     module.add_class::<Alarm>()
 }

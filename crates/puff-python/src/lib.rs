@@ -19,6 +19,7 @@ pub mod services;
 pub mod websocket;
 pub mod wsgi;
 
+mod bell;
 mod bindings;
 mod call;
 mod convert;

@@ -8,6 +8,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTimeoutError};
 use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
+use crate::bell::Finished;
 use crate::reactor::{Event, Reactor};
 
 /// A finished operation's result, still plain Rust data; becomes a Python object when the waiter resumes.
@@ -16,12 +17,14 @@ pub(crate) type Outcome = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Se
 /// What a started operation completes.
 ///
 /// A greenlet's waiter resumes it through the hub's queue; a waiter made on another thread wakes that
-/// thread. It completes once: a second result and a result after `cancel` are dropped.
+/// thread, and one of an asyncio loop rings its bell. It completes once: a second result and a result after `cancel` are dropped.
 #[pyclass(frozen, module = "puff", name = "Waiter")]
 pub struct Waiter {
     reactor: Arc<Reactor>,
-    /// The greenlet that waits; `None` where a whole thread does.
+    /// The greenlet that waits; `None` where a whole thread does, or a loop.
     greenlet: Option<Py<PyAny>>,
+    /// The loop's finished waiters, where one waits.
+    finished: Option<Arc<Finished>>,
     state: Mutex<State>,
     done: Condvar,
 }
@@ -39,8 +42,17 @@ impl Waiter {
         Waiter {
             reactor,
             greenlet,
+            finished: None,
             state: Mutex::new(State::Pending(None)),
             done: Condvar::new(),
+        }
+    }
+
+    /// One that comes out among a loop's finished ones.
+    pub(crate) fn of_loop(reactor: Arc<Reactor>, finished: Arc<Finished>) -> Waiter {
+        Waiter {
+            finished: Some(finished),
+            ..Waiter::new(reactor, None)
         }
     }
 
@@ -70,8 +82,12 @@ impl Waiter {
         if this.greenlet.is_some() {
             let reactor = this.reactor.clone();
             reactor.push(Event::Resume(waiter));
-        } else {
-            this.done.notify_all();
+            return true;
+        }
+        // A thread that has a loop may block for one of its waiters, too.
+        this.done.notify_all();
+        if let Some(finished) = this.finished.clone() {
+            finished.push(waiter);
         }
         true
     }
