@@ -12,8 +12,8 @@ from .graphql._guards import Guard
 __all__ = [
     "AfterCommit",
     "Alarm",
-    "Bell",
     "Answer",
+    "Bell",
     "BlameCall",
     "CellsCall",
     "ChecksCall",
