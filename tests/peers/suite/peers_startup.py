@@ -1,6 +1,7 @@
 """A plugin of pytest that puts Puff's classes in the place of the suites' own, if `$PEERS` says so.
 
-What the tests look at inside of their classes, ours are given here.
+What the tests look at inside of their classes, ours are given here. A layer without hosts is on
+`$PEERS_REDIS`.
 """
 
 from __future__ import annotations
@@ -8,8 +9,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-if os.environ["PEERS"] == "puff":
-    import channels_redis.core
+import channels_redis.core
+
+if os.environ["PEERS"] == "own":
+    _decode = channels_redis.core.decode_hosts
+    channels_redis.core.decode_hosts = lambda hosts: _decode(hosts or [os.environ["PEERS_REDIS"]])
+else:
     import django_redis.cache
     from django_redis.serializers import json, msgpack
 
@@ -35,8 +40,6 @@ if os.environ["PEERS"] == "puff":
             return self._setup.compressor is not None
 
     class Layer(RedisChannelLayer):
-        """Without hosts channels_redis takes those of a fixed place."""
-
         def __init__(self, hosts: Any = None, **config: Any) -> None:
             super().__init__(hosts or [os.environ["PEERS_REDIS"]], **config)
 

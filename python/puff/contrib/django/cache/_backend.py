@@ -25,7 +25,8 @@ def _async(name: str) -> Callable[..., Awaitable[Any]]:
     """The asynchronous method beside a method. Django's own do many keys one by one."""
 
     async def call(self: RedisCache, *args: Any, **kwargs: Any) -> Any:
-        return await sync_to_async(getattr(self, name), thread_sensitive=True)(*args, **kwargs)
+        # On any thread: what waits for the database has the one that Django means.
+        return await sync_to_async(getattr(self, name), thread_sensitive=False)(*args, **kwargs)
 
     call.__name__ = f"a{name}"
     call.__doc__ = f"As `{name}`, from a running asyncio loop."
