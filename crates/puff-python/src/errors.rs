@@ -107,7 +107,7 @@ fn redis(failure: &puff_redis::Error) -> PyErr {
     let text = failure.to_string();
     match failure {
         Error::Config { .. } | Error::Invalid { .. } => PyValueError::new_err(text),
-        Error::Connect { .. } => ServiceError::new_err(text),
+        Error::Connect { .. } | Error::CircuitOpen { .. } => ServiceError::new_err(text),
         Error::Disconnected { .. } | Error::TooSlow { .. } => PyConnectionError::new_err(text),
         Error::Timeout { .. } | Error::PoolTimeout { .. } => PyTimeoutError::new_err(text),
         _ => PyRuntimeError::new_err(text),

@@ -4,42 +4,88 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
-use url::Url;
-
 use crate::Error;
 
-const FORMS: &str =
-    "expected redis://[user:password@]host[:port][/database] or unix:///path/to/socket[?db=0]";
+mod url;
 
-/// Where a server listens.
+/// Where a server listens, or who knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Address {
     /// Host name or IP address, and port.
-    Tcp {
-        /// Host name, IPv4 address or IPv6 address without brackets.
-        host: String,
-        /// TCP port.
-        port: u16,
-    },
+    Tcp(Node),
     /// Path of a Unix socket.
     Unix(PathBuf),
+    /// Sentinels, who know the server that is master at the moment.
+    Sentinel {
+        /// What the Sentinels call the master.
+        master: String,
+        /// The Sentinels, any of which may answer.
+        sentinels: Vec<Node>,
+    },
+    /// Some nodes of a cluster, which know the others.
+    Cluster(Vec<Node>),
 }
 
-impl fmt::Display for Address {
+/// Host and port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Host name, IPv4 address or IPv6 address without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Address::Tcp { host, port } => write!(f, "{host}:{port}"),
-            Address::Unix(path) => write!(f, "{}", path.display()),
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
         }
     }
 }
 
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |nodes: &[Node]| nodes.iter().map(Node::to_string).collect::<Vec<_>>().join(", ");
+        match self {
+            Address::Tcp(node) => node.fmt(f),
+            Address::Unix(path) => write!(f, "{}", path.display()),
+            Address::Sentinel { master, sentinels } => {
+                write!(f, "{master} (Sentinels {})", list(sentinels))
+            }
+            Address::Cluster(nodes) => write!(f, "the cluster of {}", list(nodes)),
+        }
+    }
+}
+
+/// Encryption of connections.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsConfig {
+    /// File with the certificates (PEM) of the authorities to trust; `None` trusts those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// Files with the client's certificate, with all that lead to an authority, and its key (PEM).
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// What the server's certificate has to prove.
+    pub verify: Verify,
+}
+
+/// What a server's certificate has to prove.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// That an authority knows the server, by the name that it was connected by.
+    #[default]
+    Full,
+    /// That an authority knows it, whatever its name.
+    Authority,
+    /// Nothing: whoever is between here and there can read and change everything.
+    Nothing,
+}
+
 /// Settings of a [`RedisPool`](crate::RedisPool) or of a Redis-backed [`PubSub`](crate::PubSub).
 ///
-/// Made from a URL, then adjusted field by field. `Debug` does not show the password.
+/// Made from a URL, then adjusted field by field. `Debug` does not show the passwords.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,16 +100,23 @@ impl fmt::Display for Address {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RedisConfig {
-    /// Where the server listens.
+    /// Where the server listens, or who knows it.
     pub address: Address,
+    /// Encryption; `None` sends everything as it is. It is for Sentinels as well.
+    pub tls: Option<TlsConfig>,
     /// Number of the logical database that each connection selects; 0 by default.
     pub database: u32,
     /// ACL user; `None` logs in as the default user.
     pub username: Option<String>,
     /// Password; `None` sends no authentication at all.
     pub password: Option<String>,
+    /// ACL user for the Sentinels, likewise.
+    pub sentinel_username: Option<String>,
+    /// Password for the Sentinels, likewise.
+    pub sentinel_password: Option<String>,
     /// How many connections the pool shares among all commands, at least 1; 2 by default. One carries some
-    /// 100,000 commands per second, so more only help against head-of-line blocking by large values.
+    /// 100,000 commands per second, so more only help against head-of-line blocking by large values. A cluster has
+    /// one to each node.
     pub connections: usize,
     /// How many connections there may be beside them, each of which one task has alone: for commands that wait, for
     /// `WATCH`, `MONITOR` and subscriptions of redis-py's; 64 by default. They are opened as they are needed.
@@ -74,95 +127,62 @@ pub struct RedisConfig {
     pub connect_timeout: Duration,
     /// Longest time from sending a command to its reply; 5 s by default.
     pub response_timeout: Duration,
+    /// After so many attempts to connect that failed in a row, commands fail at once for a while; 5 by default, 0
+    /// never does that.
+    pub breaker_threshold: u32,
+    /// The longest such while; 5 s by default. It begins with a tenth of a second, and doubles with each attempt
+    /// that fails.
+    pub breaker_pause: Duration,
 }
 
 impl RedisConfig {
-    /// Reads a `redis://`, `valkey://` or `unix://` URL.
+    /// Reads a URL.
     ///
-    /// `redis://[user:password@]host[:port][/database]` with port 6379 and database 0 by default;
-    /// `unix:///path[?db=0&username=..&password=..]`. Percent escapes are decoded.
+    /// * `redis://[user:password@]host[:port][/database]` with port 6379 and database 0 by default; `valkey://` is
+    ///   the same.
+    /// * `rediss://` (`valkeys://`) likewise, with TLS.
+    /// * `unix:///path[?db=0&username=..&password=..]`.
+    /// * `redis+sentinel://[user:password@]host[:port][,host[:port]...]/master[/database]`, port 26379 by default,
+    ///   with the parameters `sentinel_username` and `sentinel_password` if the Sentinels want their own; with
+    ///   TLS `rediss+sentinel://`.
+    /// * `redis+cluster://[user:password@]host[:port][,host[:port]...]`; with TLS `rediss+cluster://`.
+    ///
+    /// Parameters of TLS are redis-py's: `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile` (paths), `ssl_cert_reqs`
+    /// (`required` or `none`), `ssl_check_hostname`. So are `socket_timeout` and `socket_connect_timeout` (seconds)
+    /// and `max_connections` (dedicated ones). Percent escapes are decoded.
     ///
     /// # Errors
-    /// [`Error::Config`] for any other scheme (TLS's `rediss://` among them), a missing host or path, a database
-    /// that is not a number, or an unknown parameter. The message never repeats the URL, which may hold a password.
+    /// [`Error::Config`] for any other scheme, a missing host or path, a database that is not a number, or a
+    /// parameter that is unknown or makes no sense. The message never repeats the URL, which may hold a password.
     pub fn from_url(url: &str) -> Result<Self, Error> {
-        let url = Url::parse(url).map_err(|error| Error::config(format!("not a URL ({error}); {FORMS}")))?;
-        let mut config = match url.scheme() {
-            "redis" | "valkey" => Self::tcp(&url)?,
-            "unix" | "redis+unix" | "valkey+unix" => Self::unix(&url)?,
-            scheme @ ("rediss" | "valkeys") => {
-                return Err(Error::config(format!(
-                    "{scheme}:// (TLS) is not supported; {FORMS}"
-                )));
-            }
-            scheme => return Err(Error::config(format!("unknown scheme {scheme:?}; {FORMS}"))),
-        };
-        if !url.username().is_empty() {
-            config.username = Some(decode(url.username(), "user name")?);
-        }
-        if let Some(password) = url.password() {
-            config.password = Some(decode(password, "password")?);
-        }
-        for (name, value) in url.query_pairs() {
-            match &*name {
-                "db" => config.database = database(&value)?,
-                "username" => config.username = Some(value.into_owned()),
-                "password" => config.password = Some(value.into_owned()),
-                _ => {
-                    return Err(Error::config(format!(
-                        "unknown parameter {name:?}; known are db, username and password"
-                    )));
-                }
-            }
-        }
-        if config.username.is_some() && config.password.is_none() {
-            return Err(Error::config(
-                "a user name needs a password (redis://user:password@host)",
-            ));
-        }
-        Ok(config)
+        url::parse(url)
     }
 
-    fn at(address: Address) -> Self {
+    pub(crate) fn at(address: Address) -> Self {
         Self {
             address,
+            tls: None,
             database: 0,
             username: None,
             password: None,
+            sentinel_username: None,
+            sentinel_password: None,
             connections: 2,
             dedicated_connections: 64,
             dedicated_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(5),
+            breaker_threshold: 5,
+            breaker_pause: Duration::from_secs(5),
         }
     }
 
-    fn tcp(url: &Url) -> Result<Self, Error> {
-        let host = url.host_str().filter(|host| !host.is_empty());
-        let host = host.ok_or_else(|| Error::config(format!("no host; {FORMS}")))?;
-        let host = decode(host.trim_start_matches('[').trim_end_matches(']'), "host")?;
-        let mut config = Self::at(Address::Tcp {
-            host,
-            port: url.port().unwrap_or(6379),
-        });
-        let path = url.path().trim_matches('/');
-        if !path.is_empty() {
-            config.database = database(path)?;
+    /// The same for one node of many, or for a Sentinel.
+    pub(crate) fn for_node(&self, node: Node) -> Self {
+        Self {
+            address: Address::Tcp(node),
+            ..self.clone()
         }
-        Ok(config)
-    }
-
-    fn unix(url: &Url) -> Result<Self, Error> {
-        if url.host_str().is_some_and(|host| !host.is_empty()) {
-            return Err(Error::config(
-                "a unix:// URL needs an absolute path, with three slashes: unix:///path",
-            ));
-        }
-        let path = decode(url.path(), "path")?;
-        if path.is_empty() || path == "/" {
-            return Err(Error::config(format!("no socket path; {FORMS}")));
-        }
-        Ok(Self::at(Address::Unix(PathBuf::from(path))))
     }
 
     pub(crate) fn login(&self) -> redis::RedisConnectionInfo {
@@ -183,6 +203,7 @@ impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisConfig")
             .field("address", &self.address)
+            .field("tls", &self.tls)
             .field("database", &self.database)
             .field("username", &self.username)
             .field("password", &self.password.as_ref().map(|_| "***"))
@@ -191,79 +212,6 @@ impl fmt::Debug for RedisConfig {
             .field("dedicated_timeout", &self.dedicated_timeout)
             .field("connect_timeout", &self.connect_timeout)
             .field("response_timeout", &self.response_timeout)
-            .finish()
-    }
-}
-
-fn decode(text: &str, what: &str) -> Result<String, Error> {
-    let decoded = percent_decode_str(text).decode_utf8();
-    Ok(decoded
-        .map_err(|_| Error::config(format!("the {what} is not UTF-8")))?
-        .into_owned())
-}
-
-fn database(text: &str) -> Result<u32, Error> {
-    text.parse()
-        .map_err(|_| Error::config(format!("the database must be a number, not {text:?}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(url: &str) -> String {
-        RedisConfig::from_url(url).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn defaults_of_a_bare_host() {
-        let config = RedisConfig::from_url("redis://localhost").unwrap();
-        assert_eq!(
-            config.address,
-            Address::Tcp {
-                host: "localhost".into(),
-                port: 6379
-            }
-        );
-        assert_eq!(
-            (config.database, config.username, config.password),
-            (0, None, None)
-        );
-    }
-
-    #[test]
-    fn every_part_is_read_and_decoded() {
-        let config = RedisConfig::from_url("valkey://me:p%40ss@[::1]:7000/3").unwrap();
-        assert_eq!(config.address.to_string(), "[::1]:7000");
-        assert_eq!(config.database, 3);
-        assert_eq!(config.username.as_deref(), Some("me"));
-        assert_eq!(config.password.as_deref(), Some("p@ss"));
-        let config = RedisConfig::from_url("redis://:only@h").unwrap();
-        assert_eq!(
-            (config.username, config.password.as_deref()),
-            (None, Some("only"))
-        );
-    }
-
-    #[test]
-    fn unix_socket() {
-        let config = RedisConfig::from_url("unix:///run/my%20redis.sock?db=2&password=x").unwrap();
-        assert_eq!(config.address, Address::Unix("/run/my redis.sock".into()));
-        assert_eq!((config.database, config.password.as_deref()), (2, Some("x")));
-    }
-
-    #[test]
-    fn refusals_say_what_to_write_and_hide_the_password() {
-        assert!(refused("nonsense").contains("expected redis://"));
-        assert!(refused("http://h").contains("unknown scheme \"http\""));
-        assert!(refused("rediss://h").contains("TLS"));
-        assert!(refused("unix://run/x.sock").contains("three slashes"));
-        assert!(refused("unix://").contains("no socket path"));
-        assert!(refused("redis:///1").contains("no host"));
-        assert!(refused("redis://h/one").contains("must be a number"));
-        assert!(refused("redis://h/-1").contains("must be a number"));
-        assert!(refused("redis://h?max=3").contains("unknown parameter \"max\""));
-        assert!(refused("redis://me@h").contains("needs a password"));
-        assert!(!refused("redis://u:secret@h:99999").contains("secret"));
+            .finish_non_exhaustive()
     }
 }

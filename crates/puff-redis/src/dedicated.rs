@@ -10,19 +10,24 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::breaker::Breaker;
+use crate::config::Node;
 use crate::dial::{Stream, dial};
 use crate::exclusive::{Effect, Needs};
 use crate::resp::Frames;
-use crate::{Command, Error, Incoming, RedisConfig, Reply};
+use crate::{Address, Command, Error, Incoming, RedisConfig, Reply, sentinel};
 
 /// One that was idle for longer is not used again: something between here and the server may have forgotten it.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
+/// How often a key may turn out to be elsewhere.
+const MOST_MOVES: usize = 5;
 /// Pushes that came while somebody waited for an answer, and that nobody has received.
 const MOST_PUSHES: usize = 1024;
 
 /// The dedicated connections of a pool: those that are out, and those that are idle.
 pub(crate) struct Stable {
     config: RedisConfig,
+    breaker: Arc<Breaker>,
     permits: Arc<Semaphore>,
     inner: Mutex<Inside>,
 }
@@ -57,8 +62,9 @@ pub struct DedicatedStatus {
 }
 
 impl Stable {
-    pub(crate) fn new(config: &RedisConfig) -> Arc<Self> {
+    pub(crate) fn new(config: &RedisConfig, breaker: Arc<Breaker>) -> Arc<Self> {
         Arc::new(Self {
+            breaker,
             permits: Arc::new(Semaphore::new(config.dedicated_connections)),
             config: config.clone(),
             inner: Mutex::default(),
@@ -80,9 +86,9 @@ impl Stable {
     /// Leases one: an idle one that is still open, else a new one.
     pub(crate) async fn lease(self: &Arc<Self>) -> Result<DedicatedConnection, Error> {
         let permit = self.permit().await?;
-        let wire = match self.idle() {
+        let wire = match self.idle(None) {
             Some(wire) => wire,
-            None => Wire::open(&self.config).await?,
+            None => self.breaker.attempt(Wire::open(&self.config)).await?,
         };
         Ok(DedicatedConnection {
             stable: self.clone(),
@@ -90,6 +96,34 @@ impl Stable {
             state: Mutex::default(),
             _permit: permit,
         })
+    }
+
+    /// Sends one command over a connection of its own; in a cluster to the node that has its keys.
+    pub(crate) async fn command(self: &Arc<Self>, command: Command) -> Result<Reply, Error> {
+        let mut connection = self.lease().await?;
+        for _ in 0..MOST_MOVES {
+            let moved = match connection.command(command.clone()).await {
+                Err(Error::Command { code, message }) if code == "MOVED" => message,
+                answer => return answer,
+            };
+            let Some(node) = moved_to(&moved) else { break };
+            connection = self.elsewhere(connection, node).await?;
+        }
+        connection.command(command).await
+    }
+
+    /// Another connection in the place of one, to another node.
+    async fn elsewhere(
+        self: &Arc<Self>,
+        mut connection: DedicatedConnection,
+        node: Node,
+    ) -> Result<DedicatedConnection, Error> {
+        let wire = match self.idle(Some(&node)) {
+            Some(wire) => wire,
+            None => Wire::open(&self.config.for_node(node)).await?,
+        };
+        connection.exchange(wire);
+        Ok(connection)
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
@@ -118,14 +152,17 @@ impl Stable {
         }
     }
 
-    fn idle(&self) -> Option<Wire> {
+    /// The latest idle one, to any node or to this one.
+    fn idle(&self, node: Option<&Node>) -> Option<Wire> {
         let mut inner = self.inner.lock();
-        while let Some(Idle { mut wire, since }) = inner.idle.pop() {
+        loop {
+            let fits = |idle: &Idle| node.is_none() || idle.wire.node.as_ref() == node;
+            let at = inner.idle.iter().rposition(fits)?;
+            let Idle { mut wire, since } = inner.idle.remove(at);
             if since.elapsed() < LONGEST_IDLE && wire.is_quiet() {
                 return Some(wire);
             }
         }
-        None
     }
 
     fn take_back(&self, wire: Wire) {
@@ -146,6 +183,16 @@ impl Stable {
         inner.closed = true;
         inner.idle.clear();
     }
+}
+
+/// Where a key is, from what `MOVED` says: slot, host and port.
+fn moved_to(message: &str) -> Option<Node> {
+    let (_, address) = message.split_once(' ')?;
+    let (host, port) = address.rsplit_once(':')?;
+    Some(Node {
+        host: host.to_owned(),
+        port: port.parse().ok()?,
+    })
 }
 
 fn closed() -> Error {
@@ -330,6 +377,18 @@ impl DedicatedConnection {
         self.state.lock().spoiled = true;
     }
 
+    /// Puts another socket in the place of this one, which goes back if it is clean.
+    fn exchange(&mut self, wire: Wire) {
+        if self.is_clean()
+            && let Some(mut old) = self.wire.take()
+            && old.is_quiet()
+        {
+            self.stable.take_back(old);
+        }
+        self.wire = Some(wire);
+        self.state = Mutex::default();
+    }
+
     async fn next(&self, reader: &mut Reader) -> Result<Incoming, Error> {
         let next = match reader.ahead.take() {
             Some(next) => next,
@@ -426,7 +485,9 @@ impl State {
 }
 
 /// An open, logged-in socket.
-struct Wire {
+pub(crate) struct Wire {
+    /// The node, if it is one of many.
+    node: Option<Node>,
     reader: tokio::sync::Mutex<Reader>,
     writer: tokio::sync::Mutex<WriteHalf<Box<dyn Stream>>>,
 }
@@ -459,11 +520,15 @@ impl Reader {
 }
 
 impl Wire {
-    async fn open(config: &RedisConfig) -> Result<Self, Error> {
+    pub(crate) async fn open(config: &RedisConfig) -> Result<Self, Error> {
         let after = config.connect_timeout;
         let opened = tokio::time::timeout(after, async {
             let (stream, writer) = tokio::io::split(dial(config).await?);
             let mut wire = Self {
+                node: match &config.address {
+                    Address::Tcp(node) => Some(node.clone()),
+                    _ => None,
+                },
                 reader: tokio::sync::Mutex::new(Reader {
                     stream,
                     buffer: BytesMut::new(),
@@ -487,23 +552,37 @@ impl Wire {
             let user = config.username.as_deref().unwrap_or("default");
             hello = hello.arg("AUTH").arg(user).arg(password);
         }
-        let select = Command::new("SELECT").arg(config.database.to_string());
-        let commands = match config.database {
-            0 => vec![hello],
-            _ => vec![hello, select],
-        };
-        let mut packed = Vec::new();
-        for command in &commands {
-            command.packed().write_packed_command(&mut packed);
+        self.exchange(config, &hello).await?;
+        if config.database != 0 {
+            let select = Command::new("SELECT").arg(config.database.to_string());
+            self.exchange(config, &select).await?;
         }
-        let failed = |error: std::io::Error| Error::connect(config, error);
-        self.writer.get_mut().write_all(&packed).await.map_err(failed)?;
-        for _ in commands {
-            if let Incoming::Reply(reply) = self.reader.get_mut().read().await.map_err(failed)? {
-                reply.whole().map_err(|error| Error::refused(config, &error))?;
-            }
+        if let Address::Sentinel { .. } = config.address
+            && !sentinel::is_master(&self.exchange(config, &Command::new("ROLE")).await?)
+        {
+            return Err(sentinel::not_master(config));
         }
         Ok(())
+    }
+
+    /// A question and its answer, for those who have just opened it. The time is limited.
+    pub(crate) async fn ask(&mut self, config: &RedisConfig, command: &Command) -> Result<Reply, Error> {
+        let after = config.connect_timeout;
+        match tokio::time::timeout(after, self.exchange(config, command)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Error::connect(config, format!("no answer within {after:?}"))),
+        }
+    }
+
+    async fn exchange(&mut self, config: &RedisConfig, command: &Command) -> Result<Reply, Error> {
+        let failed = |error: std::io::Error| Error::connect(config, error);
+        let packed = command.packed().get_packed_command();
+        self.writer.get_mut().write_all(&packed).await.map_err(failed)?;
+        loop {
+            if let Incoming::Reply(reply) = self.reader.get_mut().read().await.map_err(failed)? {
+                return reply.whole().map_err(|error| Error::refused(config, &error));
+            }
+        }
     }
 
     /// Whether it is open and the server has sent nothing: so is one that can be used again.

@@ -36,6 +36,16 @@ pub enum Error {
         /// The system's or the server's own words.
         reason: String,
     },
+    /// The server could not be reached several times in a row, and is not tried for a moment; nothing was sent.
+    #[error("Redis at {address} cannot be reached, and is not tried again for {retry_in:?}: {reason}")]
+    CircuitOpen {
+        /// Where, without the password.
+        address: String,
+        /// Why the latest attempt failed.
+        reason: String,
+        /// How long until the next attempt; zero if one is under way.
+        retry_in: Duration,
+    },
     /// All dedicated connections of the pool are in use, and none has become free in time; nothing was sent.
     #[error("none of the pool's {max_size} dedicated connections to Redis has become free within {after:?}")]
     PoolTimeout {

@@ -32,6 +32,8 @@
 //! # }
 //! ```
 
+mod breaker;
+mod cluster;
 mod command;
 mod config;
 mod dedicated;
@@ -43,9 +45,12 @@ mod pool;
 mod pubsub;
 mod reply;
 mod resp;
+mod sentinel;
+mod tls;
 
+pub use breaker::CircuitStatus;
 pub use command::Command;
-pub use config::{Address, RedisConfig};
+pub use config::{Address, Node, RedisConfig, TlsConfig, Verify};
 pub use dedicated::{DedicatedConnection, DedicatedStatus};
 pub use error::Error;
 pub use pool::{RedisPool, RedisStatus};

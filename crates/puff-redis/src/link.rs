@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::dial::dial;
-use crate::{Command, Error, RedisConfig};
+use crate::{Address, Command, Error, RedisConfig, Reply, sentinel};
 
 /// An open, logged-in RESP3 connection. Commands of many tasks interleave on it and are answered in order.
 ///
@@ -54,12 +54,21 @@ impl Link {
             drive.await;
             drop(alive);
         });
-        Ok(Self {
+        let link = Self {
             connection,
             address: config.address.to_string(),
             driver,
             gone,
-        })
+        };
+        if let Address::Sentinel { .. } = config.address {
+            let role = link
+                .send(&redis::cmd("ROLE"), "ROLE", config.connect_timeout)
+                .await?;
+            if !sentinel::is_master(&Reply::from_value(role)?) {
+                return Err(sentinel::not_master(config));
+            }
+        }
+        Ok(link)
     }
 
     /// Whether the connection has ended. `false` may already be out of date.

@@ -8,10 +8,12 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use redis::{Cmd, PushInfo};
 
+use crate::breaker::{Breaker, CircuitStatus};
+use crate::cluster::Cluster;
 use crate::dedicated::{DedicatedConnection, DedicatedStatus, Stable};
 use crate::exclusive::Needs;
 use crate::link::Link;
-use crate::{Command, Error, RedisConfig, Reply};
+use crate::{Address, Command, Error, RedisConfig, Reply};
 
 /// A pool of shared connections to one Redis or Valkey server.
 ///
@@ -33,7 +35,10 @@ pub struct RedisPool {
 struct Inner {
     config: RedisConfig,
     slots: Box<[Slot]>,
+    /// If it is one. The slots are for what any node carries.
+    cluster: Option<ClusterSlot>,
     stable: Arc<Stable>,
+    breaker: Arc<Breaker>,
     next: AtomicUsize,
     closed: AtomicBool,
     /// Commands that were begun, that are over, and those of them without an answer.
@@ -58,6 +63,8 @@ pub struct RedisStatus {
     pub failures: u64,
     /// The connections that one has alone.
     pub dedicated: DedicatedStatus,
+    /// Whether the server can be reached.
+    pub circuit: CircuitStatus,
 }
 
 /// A command on its way; it is over when this is dropped, also for one that was given up.
@@ -72,10 +79,17 @@ impl Drop for Underway<'_> {
 impl RedisPool {
     /// Makes a pool without doing any I/O.
     pub fn new(config: RedisConfig) -> Self {
+        let cluster = match &config.address {
+            Address::Cluster(_) => Some(ClusterSlot::default()),
+            _ => None,
+        };
         let slots = (0..config.connections.max(1)).map(|_| Slot::default()).collect();
+        let breaker = Arc::new(Breaker::new(&config));
         Self {
             inner: Arc::new(Inner {
-                stable: Stable::new(&config),
+                stable: Stable::new(&config, breaker.clone()),
+                breaker,
+                cluster,
                 config,
                 slots,
                 next: AtomicUsize::new(0),
@@ -106,11 +120,15 @@ impl RedisPool {
         let commands = begun.load(Ordering::Relaxed);
         RedisStatus {
             max_size: slots.len(),
-            open: slots.iter().filter(|slot| slot.current().is_some()).count(),
+            open: match &self.inner.cluster {
+                None => slots.iter().filter(|slot| slot.current().is_some()).count(),
+                Some(cluster) => usize::from(cluster.cluster.lock().is_some()),
+            },
             in_flight: commands.saturating_sub(over),
             commands,
             failures: failed.load(Ordering::Relaxed),
             dedicated: self.inner.stable.status(),
+            circuit: self.inner.breaker.status(),
         }
     }
 
@@ -134,11 +152,17 @@ impl RedisPool {
     pub async fn command(&self, command: impl Into<Command>) -> Result<Reply, Error> {
         let command = command.into();
         match Needs::of(&command)? {
-            Needs::Nothing => self.send(command.packed(), &command.name()).await,
-            Needs::Patience(_) => {
-                self.counted(async { self.lease().await?.command(command).await })
+            Needs::Nothing => match &self.inner.cluster {
+                None => self.send(command.packed(), &command.name()).await,
+                Some(cluster) => {
+                    self.counted(async {
+                        let cluster = cluster.open(&self.inner).await?;
+                        Reply::from_value(cluster.send(&self.inner.config, &command).await?)
+                    })
                     .await
-            }
+                }
+            },
+            Needs::Patience(_) => self.counted(self.inner.stable.command(command)).await,
             Needs::State(effect) => Err(Needs::refusal(effect, &command)),
         }
     }
@@ -176,10 +200,9 @@ impl RedisPool {
         }
         // One after the other is what the server does, too.
         self.counted(async {
-            let connection = self.lease().await?;
             let mut replies = Vec::with_capacity(commands.len());
             for command in commands {
-                match connection.command(command).await {
+                match self.inner.stable.command(command).await {
                     Err(error @ Error::Command { .. }) => replies.push(Err(error)),
                     reply => replies.push(Ok(reply?)),
                 }
@@ -205,6 +228,16 @@ impl RedisPool {
         }
         if commands.is_empty() {
             return Ok(Vec::new());
+        }
+        if let Some(cluster) = &self.inner.cluster {
+            let whole = async {
+                let cluster = cluster.open(&self.inner).await?;
+                cluster.transaction(&self.inner.config, &commands).await
+            };
+            return match Reply::from_value(self.counted(whole).await?)? {
+                Reply::Array(replies) => Ok(replies.into_iter().map(Reply::whole).collect()),
+                other => Err(unexpected("EXEC", &other)),
+            };
         }
         commands.insert(0, Command::new("MULTI"));
         commands.push(Command::new("EXEC"));
@@ -244,7 +277,7 @@ impl RedisPool {
     /// # Errors
     /// As [`command`](Self::command); `WRONGTYPE` if the key holds no string.
     pub async fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>, Error> {
-        match self.send(redis::cmd("GET").arg(key.as_ref()), "GET").await? {
+        match self.command(Command::new("GET").arg(key)).await? {
             Reply::Bulk(value) => Ok(Some(value)),
             Reply::Nil => Ok(None),
             other => Err(unexpected("GET", &other)),
@@ -256,7 +289,7 @@ impl RedisPool {
     /// # Errors
     /// As [`command`](Self::command).
     pub async fn set(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<(), Error> {
-        self.send(redis::cmd("SET").arg(key.as_ref()).arg(value.as_ref()), "SET")
+        self.command(Command::new("SET").arg(key).arg(value))
             .await
             .map(drop)
     }
@@ -266,7 +299,7 @@ impl RedisPool {
     /// # Errors
     /// As [`command`](Self::command).
     pub async fn del(&self, key: impl AsRef<[u8]>) -> Result<bool, Error> {
-        match self.send(redis::cmd("DEL").arg(key.as_ref()), "DEL").await? {
+        match self.command(Command::new("DEL").arg(key)).await? {
             Reply::Int(count) => Ok(count > 0),
             other => Err(unexpected("DEL", &other)),
         }
@@ -277,7 +310,7 @@ impl RedisPool {
     /// # Errors
     /// As [`command`](Self::command).
     pub async fn ping(&self) -> Result<(), Error> {
-        self.send(&redis::cmd("PING"), "PING").await.map(drop)
+        self.command(Command::new("PING")).await.map(drop)
     }
 
     /// Closes the pool for all its clones: commands under way finish, later ones fail with [`Error::Closed`].
@@ -286,9 +319,13 @@ impl RedisPool {
         for slot in &self.inner.slots {
             slot.link.lock().take();
         }
+        if let Some(cluster) = &self.inner.cluster {
+            cluster.cluster.lock().take();
+        }
         self.inner.stable.close();
     }
 
+    /// For a pool that is no cluster's, and for pub-sub, which any node of a cluster carries.
     pub(crate) async fn send(&self, command: &Cmd, name: &str) -> Result<Reply, Error> {
         let within = self.inner.config.response_timeout;
         self.over_link(async |link| Reply::from_value(link.send(command, name, within).await?))
@@ -296,6 +333,18 @@ impl RedisPool {
     }
 
     async fn send_all(&self, commands: &[Command], what: &str) -> Result<Vec<Result<Reply, Error>>, Error> {
+        if let Some(cluster) = &self.inner.cluster {
+            return self
+                .counted(async {
+                    let cluster = cluster.open(&self.inner).await?;
+                    let answers = cluster.send_all(&self.inner.config, commands).await;
+                    Ok(answers
+                        .into_iter()
+                        .map(|answer| Reply::from_value(answer?))
+                        .collect())
+                })
+                .await;
+        }
         let within = self.inner.config.response_timeout;
         let answers = self
             .over_link(async |link| link.send_all(commands, what, within).await)
@@ -310,10 +359,15 @@ impl RedisPool {
         self.counted(async {
             let link = slot.open(&self.inner).await?;
             let answer = exchange(&link).await;
-            if matches!(answer, Err(Error::Timeout { .. } | Error::Disconnected { .. })) {
+            match &answer {
                 // A peer that vanished without a word also looks like this. Commands under way keep the old link
                 // alive until they end.
-                slot.forget(&link);
+                Err(Error::Timeout { .. } | Error::Disconnected { .. }) => slot.forget(&link),
+                // A master that was deposed: the Sentinels know its successor.
+                Err(Error::Command { code, .. }) if code == "READONLY" && self.inner.has_sentinels() => {
+                    slot.forget(&link);
+                }
+                _ => {}
             }
             answer
         })
@@ -347,6 +401,53 @@ impl fmt::Debug for RedisPool {
     }
 }
 
+impl Inner {
+    fn has_sentinels(&self) -> bool {
+        matches!(self.config.address, Address::Sentinel { .. })
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        match self.closed.load(Ordering::Acquire) {
+            true => Err(Error::Closed {
+                what: "the Redis pool",
+            }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The place of a cluster's connections.
+#[derive(Default)]
+struct ClusterSlot {
+    cluster: Mutex<Option<Cluster>>,
+    /// Held while connecting, so that a crowd shares one attempt.
+    connecting: tokio::sync::Mutex<()>,
+}
+
+impl ClusterSlot {
+    async fn open(&self, pool: &Inner) -> Result<Cluster, Error> {
+        pool.check_open()?;
+        if let Some(cluster) = self.current() {
+            return Ok(cluster);
+        }
+        let Address::Cluster(nodes) = &pool.config.address else {
+            return Err(Error::config("this pool is no cluster's"));
+        };
+        let _alone = self.connecting.lock().await;
+        if let Some(cluster) = self.current() {
+            return Ok(cluster);
+        }
+        let opened = pool.breaker.attempt(Cluster::open(&pool.config, nodes)).await?;
+        *self.cluster.lock() = Some(opened.clone());
+        pool.check_open()?;
+        Ok(opened)
+    }
+
+    fn current(&self) -> Option<Cluster> {
+        self.cluster.lock().clone()
+    }
+}
+
 /// The place of one connection.
 #[derive(Default)]
 struct Slot {
@@ -374,11 +475,7 @@ impl Slot {
         if let Some(link) = self.current() {
             return Ok(link);
         }
-        if pool.closed.load(Ordering::Acquire) {
-            return Err(Error::Closed {
-                what: "the Redis pool",
-            });
-        }
+        pool.check_open()?;
         {
             // Someone's attempt failed while we waited in line: it answers us as well. Without this, a hundred
             // callers of an unreachable server would wait for a hundred time-outs, one after the other.
@@ -387,9 +484,8 @@ impl Slot {
                 return Err(failure.clone());
             }
         }
-        let opened = Link::open(&pool.config, None::<fn(PushInfo) -> Result<(), Error>>)
-            .await
-            .map(Arc::new);
+        let opening = Link::open(&pool.config, None::<fn(PushInfo) -> Result<(), Error>>);
+        let opened = pool.breaker.attempt(opening).await.map(Arc::new);
         {
             let mut last = self.last.lock();
             last.finished += 1;

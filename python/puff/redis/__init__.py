@@ -48,11 +48,13 @@ from redis.exceptions import (
 
 from ._client import Pipeline, Redis
 from ._connection import Connection, ConnectionPool
+from ._errors import CircuitOpenError
 from ._lock import Lock
 
 __all__ = [
     "AuthenticationError",
     "BusyLoadingError",
+    "CircuitOpenError",
     "Connection",
     "ConnectionError",
     "ConnectionPool",

@@ -24,6 +24,8 @@ _T = TypeVar("_T")
 
 # On a connection it leaves what later commands of its kind need.
 _HIMPORT = ("HIMPORT", b"HIMPORT")
+# In a pipeline redis-py sends it after its own MULTI.
+_DISCARD = ("DISCARD", b"DISCARD")
 
 
 class _Transport:
@@ -238,7 +240,9 @@ class Redis(_Transport, redis.Redis):  # type: ignore[misc]
 
         Now: `max_size` and `open` (shared connections), `in_flight` (commands), and under `dedicated`
         `max_size`, `in_use`, `idle` (connections of one caller) and `waiting` (callers). So far: `commands`,
-        `failures` (commands without an answer), and under `dedicated` `timed_out`.
+        `failures` (commands without an answer), and under `dedicated` `timed_out`. Under `circuit`: `open`
+        (whether commands fail at once), `retry_in` (seconds until it is tried again), and so far `connected`
+        and `failed` (attempts to connect).
 
         Raises:
             puff.ServiceError: the program has no such pool, or it cannot be opened.
@@ -260,7 +264,11 @@ class Pipeline(_Transport, redis.client.Pipeline):  # type: ignore[misc]
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
         stack = self.command_stack
-        if self.connection is not None or self.watching or any(args[0][:7] in _HIMPORT for args, _ in stack):
+        if (
+            self.connection is not None
+            or self.watching
+            or any(args[0][:7] in _HIMPORT or args[0] in _DISCARD for args, _ in stack)
+        ):
             return super().execute(raise_on_error)
         if not stack:
             return []

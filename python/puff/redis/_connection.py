@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from redis._parsers import Encoder, _RESP3Parser
-from redis.connection import AbstractConnection, parse_url
+from redis.connection import AbstractConnection, SSLConnection, parse_url
 from redis.connection import ConnectionPool as _PeerPool
 from redis.exceptions import ConnectionError, DataError, ResponseError
 from redis.utils import SENTINEL
@@ -191,7 +191,8 @@ def decoded(response: Any, encoder: Encoder) -> Any:
 
 
 # What a pool of its own is told. The rest is for redis-py's classes.
-_SERVER = {"host", "port", "path", "db", "username", "password"}
+_SERVER = {"host", "port", "path", "db", "username", "password", "ssl"}
+_TLS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
 _LIMITS = {"socket_timeout", "socket_connect_timeout", "max_connections", "shared_connections"}
 _IGNORED = {
     # How a socket is used is the native pool's business.
@@ -230,6 +231,7 @@ class ConnectionPool(_PeerPool):
         name: the name of a pool, as in `puff.global_redis(name)`.
         url: a URL, as `redis_url` in `puff.toml` has it.
         host, port, path, db, username, password: where a server is, as redis-py takes it.
+        ssl, ssl_ca_certs, ssl_certfile, ssl_keyfile, ssl_cert_reqs, ssl_check_hostname: TLS, likewise.
         socket_timeout: seconds for an answer, beyond what a command waits for by itself; 5 by default.
         socket_connect_timeout: seconds for opening a connection; 5 by default.
         max_connections: how many dedicated connections there may be; 64 by default.
@@ -256,7 +258,7 @@ class ConnectionPool(_PeerPool):
             raise DataError(
                 "Puff's pool speaks RESP3. Without protocol=2 responses have the same Python types as with it"
             )
-        server = {key: options.pop(key) for key in _SERVER & options.keys()}
+        server = {key: options.pop(key) for key in (_SERVER | _TLS) & options.keys()}
         limits = {key: options.pop(key) for key in _LIMITS & options.keys()}
         options = {key: value for key, value in options.items() if key in _CLIENT}
         own = url is not None or bool({"host", "path"} & server.keys())
@@ -277,11 +279,10 @@ class ConnectionPool(_PeerPool):
     def from_url(cls, url: str, **kwargs: Any) -> ConnectionPool:
         """A pool of its own for the server at `url`, which may have redis-py's options as parameters."""
         if urlsplit(url).scheme in ("redis", "rediss", "unix"):
-            known = {key: value for key, value in parse_url(url).items() if not key.startswith("ssl_")}
-            merged = {**known, **kwargs}
-            server = {key: merged.pop(key) for key in _SERVER & merged.keys()}
-            if urlsplit(url).scheme == "unix" or "host" in server or "path" in server:
-                return cls(url=_url(**server), **merged)
+            known = parse_url(url)
+            kind = known.pop("connection_class", None)
+            merged = {"ssl": kind is SSLConnection, "host": "localhost", **known, **kwargs}
+            return cls(**merged)
         return cls(url=url, **kwargs)
 
     def __repr__(self) -> str:
@@ -323,7 +324,7 @@ class ConnectionPool(_PeerPool):
 
 def _check_options(options: dict[str, Any]) -> None:
     for option, value in options.items():
-        if option not in _SERVER | _LIMITS | _IGNORED | _CLIENT and value is not None:
+        if option not in _SERVER | _TLS | _LIMITS | _IGNORED | _CLIENT and value is not None:
             raise TypeError(f"{option} is no option of Puff's pools")
 
 
@@ -344,6 +345,8 @@ def _url(
     db: int | str | None = None,
     username: str | None = None,
     password: str | None = None,
+    ssl: bool = False,
+    **tls: Any,
 ) -> str:
     """The URL of a server that is described as redis-py does."""
     if path is not None:
@@ -354,4 +357,5 @@ def _url(
     if password is not None:
         login = f"{quote(username or '', safe='')}:{quote(password, safe='')}@"
     host = f"[{host}]" if ":" in host else host
-    return f"redis://{login}{host}:{port}/{db or 0}"
+    query = urlencode({key: value for key, value in tls.items() if value is not None}) if ssl else ""
+    return f"redis{'s' if ssl else ''}://{login}{host}:{port}/{db or 0}?{query}"

@@ -13,11 +13,19 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+
+class CircuitOpenError(ConnectionError):
+    """Redis could not be reached several times in a row, and is not tried again for a moment: the command has
+    failed at once, and nothing was sent.
+    """
+
+
 _KINDS: dict[str, type[RedisError]] = {
     "connect": ConnectionError,
     "login": AuthenticationError,
     "timeout": TimeoutError,
     "exhausted": MaxConnectionsError,
+    "open": CircuitOpenError,
     "data": DataError,
     "unexpected": InvalidResponse,
 }

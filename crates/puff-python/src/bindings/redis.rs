@@ -221,6 +221,12 @@ impl<'py> IntoPyObject<'py> for Status {
         dedicated.set_item("waiting", status.dedicated.waiting)?;
         dedicated.set_item("timed_out", status.dedicated.timed_out)?;
         dict.set_item("dedicated", dedicated)?;
+        let circuit = PyDict::new(py);
+        circuit.set_item("open", status.circuit.open)?;
+        circuit.set_item("retry_in", status.circuit.retry_in.as_secs_f64())?;
+        circuit.set_item("connected", status.circuit.connected)?;
+        circuit.set_item("failed", status.circuit.failed)?;
+        dict.set_item("circuit", circuit)?;
         Ok(dict)
     }
 }

@@ -8,7 +8,7 @@ use puff_redis::RedisStatus;
 
 type Number = (MetricType, &'static str, &'static str, fn(&RedisStatus) -> u64);
 
-const NUMBERS: [Number; 5] = [
+const NUMBERS: [Number; 8] = [
     (
         MetricType::Gauge,
         "puff_redis_in_flight",
@@ -26,6 +26,24 @@ const NUMBERS: [Number; 5] = [
         "puff_redis_failures",
         "Commands that had no answer: connection lost, time-out",
         |redis| redis.failures,
+    ),
+    (
+        MetricType::Counter,
+        "puff_redis_opened",
+        "Connections to Redis that were opened",
+        |redis| redis.circuit.connected,
+    ),
+    (
+        MetricType::Counter,
+        "puff_redis_open_failures",
+        "Attempts to connect to Redis that failed",
+        |redis| redis.circuit.failed,
+    ),
+    (
+        MetricType::Gauge,
+        "puff_redis_circuit_open",
+        "Whether commands fail at once because Redis could not be reached several times in a row",
+        |redis| u64::from(redis.circuit.open),
     ),
     (
         MetricType::Gauge,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use super::PostgresSettings;
+use super::{PostgresSettings, RedisSettings};
 
 /// Makes the object behind `puff.global_state()`; called once, attached, when the program starts.
 pub type GlobalStateFn = Arc<dyn for<'py> Fn(Python<'py>) -> PyResult<Py<PyAny>> + Send + Sync>;
@@ -50,6 +50,8 @@ pub struct RuntimeConfig {
     pub(crate) values: Vec<(String, String)>,
     /// The names of PostgreSQL pools beside the default one.
     pub(crate) pools: BTreeSet<String>,
+    /// The names of Redis pools beside the default one.
+    pub(crate) redis_pools: BTreeSet<String>,
     /// The names of GraphQL schemas beside the default one, as often as they were given.
     pub(crate) schemas: Vec<String>,
 }
@@ -172,6 +174,23 @@ impl RuntimeConfig {
             self = self.value(&format!("postgres.{name}.{key}"), text);
         }
         self.pools.insert(name);
+        self
+    }
+
+    /// A Redis pool beside the program's own: for another server, or work that shall not wait behind the rest. It is
+    /// opened on first use.
+    ///
+    /// Python asks for it with `puff.global_redis(name)`, Rust with [`Services::redis_named`]. The name is as for
+    /// [`set_postgres_named`](Self::set_postgres_named). In `puff.toml` the pool is the table `[redis.NAME]`, and what
+    /// that says wins, as do variables such as `PUFF_REDIS_NAME_URL`.
+    ///
+    /// [`Services::redis_named`]: super::Services::redis_named
+    pub fn set_redis_named(mut self, name: impl Into<String>, settings: RedisSettings) -> Self {
+        let name = name.into();
+        for (key, text) in settings.texts() {
+            self = self.value(&format!("redis.{name}.{key}"), text);
+        }
+        self.redis_pools.insert(name);
         self
     }
 

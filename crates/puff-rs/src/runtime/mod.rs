@@ -46,7 +46,7 @@ mod services;
 pub(crate) use config::ServiceUse;
 pub use config::{GlobalStateFn, RuntimeConfig};
 pub(crate) use console::Console;
-pub use pool_settings::PostgresSettings;
+pub use pool_settings::{PostgresSettings, RedisSettings};
 pub use puff_core::task::BlockingError;
 pub use puff_python::{
     CallError, PythonCall, PythonFunction, Runtime, ServiceError, Services, greenlet_async,

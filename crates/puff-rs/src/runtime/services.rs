@@ -26,7 +26,8 @@ pub(crate) struct ServicePlan {
     named_pools: BTreeMap<String, PoolPlan>,
     /// Most connections for GraphQL requests that have one of their own.
     max_borrowed: Option<usize>,
-    redis_url: Option<RedisConfig>,
+    redis_pool: RedisPlan,
+    named_redis: BTreeMap<String, RedisPlan>,
     pubsub_plan: PubSubPlan,
 }
 
@@ -35,6 +36,18 @@ pub(crate) struct ServicePlan {
 struct PoolPlan {
     url: Option<puff_postgres::Config>,
     limits: PoolConfig,
+    /// Where its URL can be set, if embedding cannot tell.
+    where_to_set: Option<String>,
+}
+
+/// One Redis pool.
+#[derive(Clone)]
+struct RedisPlan {
+    url: Option<RedisConfig>,
+    connections: Option<usize>,
+    dedicated: Option<usize>,
+    connect_timeout: Option<Duration>,
+    response_timeout: Option<Duration>,
     /// Where its URL can be set, if embedding cannot tell.
     where_to_set: Option<String>,
 }
@@ -51,7 +64,12 @@ impl ServicePlan {
     /// # Errors
     /// A URL or a size that is not right, with the name of its source and without its password.
     pub(crate) fn new(config: &RuntimeConfig, settings: &Settings) -> Result<ServicePlan, ConfigError> {
-        let redis_url = settings.get_with("redis_url", RedisConfig::from_url)?;
+        let redis_pool = RedisPlan::new("redis_", settings)?;
+        let named_redis = settings
+            .redis_pools(&config.redis_pools)?
+            .into_iter()
+            .map(|name| Ok((name.clone(), RedisPlan::named(&name, settings)?)))
+            .collect::<Result<_, ConfigError>>()?;
         let named_pools = settings
             .pools(&config.pools)?
             .into_iter()
@@ -64,8 +82,9 @@ impl ServicePlan {
             pool: PoolPlan::new("postgres_", settings)?,
             named_pools,
             max_borrowed: settings.get("graphql_borrow_pool_size")?,
-            pubsub_plan: PubSubPlan::new(settings, redis_url.as_ref())?,
-            redis_url,
+            pubsub_plan: PubSubPlan::new(settings, redis_pool.url.as_ref())?,
+            redis_pool,
+            named_redis,
         })
     }
 
@@ -96,11 +115,10 @@ impl ServicePlan {
             builder = builder.postgres_named(name, pool.opener(&private));
         }
         if self.redis != ServiceUse::Off {
-            let (url, private) = (self.redis_url.clone(), private.clone());
-            builder = builder.redis(Arc::new(move || {
-                let (url, private) = (url.clone(), private.clone());
-                Box::pin(async move { Ok(RedisPool::new(private.redis("Redis", url).await?)) })
-            }));
+            builder = builder.redis(self.redis_pool.opener(&private));
+        }
+        for (name, pool) in &self.named_redis {
+            builder = builder.redis_named(name, pool.opener(&private));
         }
         if self.pubsub != ServiceUse::Off {
             builder = builder.pubsub(self.pubsub_plan.opener(&private));
@@ -195,12 +213,61 @@ impl PoolPlan {
     }
 }
 
+impl RedisPlan {
+    /// The pool whose settings are called `prefix` and a key.
+    fn new(prefix: &str, settings: &Settings) -> Result<RedisPlan, ConfigError> {
+        let name = |key: &str| format!("{prefix}{key}");
+        Ok(RedisPlan {
+            url: settings.get_with(&name("url"), RedisConfig::from_url)?,
+            connections: settings.get(&name("connections"))?,
+            dedicated: settings.get(&name("dedicated"))?,
+            connect_timeout: settings.get(&name("connect_timeout"))?,
+            response_timeout: settings.get(&name("response_timeout"))?,
+            where_to_set: None,
+        })
+    }
+
+    fn named(name: &str, settings: &Settings) -> Result<RedisPlan, ConfigError> {
+        let variable = name.to_ascii_uppercase();
+        Ok(RedisPlan {
+            where_to_set: Some(format!(
+                "the pool {name:?} has no URL: set PUFF_REDIS_{variable}_URL, or url in [redis.{name}]"
+            )),
+            ..RedisPlan::new(&format!("redis.{name}."), settings)?
+        })
+    }
+
+    /// Opens the pool, at its URL or on the private server. It connects with its first command.
+    fn opener(&self, private: &Private) -> Opener<RedisPool> {
+        let (plan, private) = (self.clone(), private.clone());
+        Arc::new(move || {
+            let (plan, private) = (plan.clone(), private.clone());
+            Box::pin(async move {
+                if let (None, Some(reason), true) = (&plan.url, plan.where_to_set, private.config.production)
+                {
+                    return Err(ServiceError::Unavailable {
+                        service: "Redis",
+                        reason,
+                    });
+                }
+                let mut config = private.redis("Redis", plan.url).await?;
+                config.connections = plan.connections.unwrap_or(config.connections);
+                config.dedicated_connections = plan.dedicated.unwrap_or(config.dedicated_connections);
+                config.connect_timeout = plan.connect_timeout.unwrap_or(config.connect_timeout);
+                config.response_timeout = plan.response_timeout.unwrap_or(config.response_timeout);
+                Ok(RedisPool::new(config))
+            })
+        })
+    }
+}
+
 impl Started {
-    /// Closes the PostgreSQL pools and gives the private servers back; they stop when nobody else uses them.
+    /// Closes the pools and gives the private servers back; they stop when nobody else uses them.
     pub(crate) async fn close(self) {
         // Together: each may wait for as long as its callers would.
         self.services.close_sessions().await;
         join_all(self.services.opened_postgres().map(Pool::close)).await;
+        self.services.opened_redis().for_each(|(_, pool)| pool.close());
         self.leases.lock().clear();
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::{keys, pools, schemas, websocket_keys};
+use super::{keys, pools, redis_pools, schemas, websocket_keys};
 use crate::errors::ConfigError;
 
 /// The name of the file in the working directory.
@@ -20,6 +20,8 @@ pub(super) struct File {
     pub(super) values: HashMap<String, String>,
     /// The pools that have a table, be it an empty one.
     pub(super) pools: BTreeSet<String>,
+    /// Redis' pools likewise.
+    pub(super) redis_pools: BTreeSet<String>,
     /// The schemas likewise.
     pub(super) schemas: BTreeSet<String>,
     /// Paths of WebSockets and the functions that serve them.
@@ -44,6 +46,8 @@ pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
     for (name, value) in table {
         if name == pools::TABLE {
             file.pools = file.read_tables(path, value, &POOLS)?;
+        } else if name == redis_pools::TABLE {
+            file.redis_pools = file.read_tables(path, value, &REDIS_POOLS)?;
         } else if name == schemas::TABLE {
             file.schemas = file.read_tables(path, value, &SCHEMAS)?;
         } else if name == websocket_keys::TABLE {
@@ -79,6 +83,15 @@ const POOLS: Tables = Tables {
     is_name: pools::is_name,
     has: |setting| pools::KEYS.contains(&setting),
     similar: pools::similar,
+};
+
+const REDIS_POOLS: Tables = Tables {
+    key: redis_pools::TABLE,
+    rule: redis_pools::TABLE_RULE,
+    name_rule: pools::NAME_RULE,
+    is_name: pools::is_name,
+    has: |setting| redis_pools::KEYS.contains(&setting),
+    similar: redis_pools::similar,
 };
 
 const SCHEMAS: Tables = Tables {

@@ -175,6 +175,30 @@ pub static RUNTIME_KEYS: &[Key] = &[
     )
     .default("false"),
     key("redis_url", "URL", "Redis to use instead of a private Valkey").or_variable("REDIS_URL"),
+    key(
+        "redis_connections",
+        "N",
+        "Connections to Redis that commands share",
+    )
+    .default("2"),
+    key(
+        "redis_dedicated",
+        "N",
+        "Most connections to Redis beside them, for commands that wait, WATCH and the like",
+    )
+    .default("64"),
+    key(
+        "redis_connect_timeout",
+        "TIME",
+        "How long a connection to Redis may take to open",
+    )
+    .default("5s"),
+    key(
+        "redis_response_timeout",
+        "TIME",
+        "How long Redis may take for an answer, beyond what a command waits for by itself",
+    )
+    .default("5s"),
 ];
 
 /// What a stock server or a GraphQL command loads.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::{Settings, keys, pools, schemas};
+use super::{Settings, keys, pools, redis_pools, schemas};
 
 impl Settings {
     /// Every setting in the form of `puff.toml`, with its source or its default behind it. Passwords are not
@@ -13,13 +13,19 @@ impl Settings {
         for key in keys::all_keys() {
             self.list(&mut text, key.name, key.default.unwrap_or("not set"));
         }
-        for name in self.names(pools::TABLE, pools::named_by(self.environment.keys())) {
-            for key in pools::KEYS {
-                self.list(
-                    &mut text,
-                    &format!("{}.{name}.{key}", pools::TABLE),
-                    "the pool's default",
-                );
+        let variables = || self.environment.keys();
+        for (table, keys, named) in [
+            (pools::TABLE, pools::KEYS, pools::named_by(variables())),
+            (
+                redis_pools::TABLE,
+                redis_pools::KEYS,
+                redis_pools::named_by(variables()),
+            ),
+        ] {
+            for name in self.names(table, named) {
+                for key in keys {
+                    self.list(&mut text, &format!("{table}.{name}.{key}"), "the pool's default");
+                }
             }
         }
         for name in self.names(schemas::TABLE, schemas::named_by(self.environment.keys())) {
@@ -74,7 +80,8 @@ fn shown(name: &str, value: &str) -> String {
             }
             url.into()
         }
-        Err(_) if value.contains("password") => "***".to_owned(),
+        // One with several hosts is none, and may have a password all the same.
+        Err(_) if value.contains("password") || value.contains('@') => "***".to_owned(),
         Err(_) => value.to_owned(),
     }
 }

@@ -11,6 +11,7 @@ mod log_keys;
 mod pools;
 mod process_keys;
 mod pubsub_keys;
+mod redis_pools;
 mod schemas;
 mod server_keys;
 mod static_keys;
@@ -126,6 +127,22 @@ impl Settings {
         Ok(names)
     }
 
+    /// The names of the Redis pools beside the default one, likewise.
+    ///
+    /// # Errors
+    /// As [`Settings::pools`].
+    pub fn redis_pools(&self, program: &BTreeSet<String>) -> Result<BTreeSet<String>, ConfigError> {
+        if let Some(wrong) = program.iter().find(|name| !pools::is_name(name)) {
+            return Err(ConfigError::Rejected {
+                source_name: format!("the program's {}.{wrong}", redis_pools::TABLE),
+                reason: pools::NAME_RULE.to_owned(),
+            });
+        }
+        let mut names = redis_pools::named_by(self.environment.keys());
+        names.extend(self.file.redis_pools.iter().chain(program).cloned());
+        Ok(names)
+    }
+
     /// The paths and functions of the file's table `[websockets]`, and how an error names it.
     pub fn websockets(&self) -> (&BTreeMap<String, String>, String) {
         let place = format!("{}: {}", self.file_path.display(), websocket_keys::TABLE);
@@ -209,7 +226,11 @@ impl Settings {
                 [Some(key.variable()), key.fallback_variable.map(str::to_owned)]
             }
             None => [
-                Some(pools::variable(name).or_else(|| schemas::variable(name))?),
+                Some(
+                    pools::variable(name)
+                        .or_else(|| redis_pools::variable(name))
+                        .or_else(|| schemas::variable(name))?,
+                ),
                 None,
             ],
         };

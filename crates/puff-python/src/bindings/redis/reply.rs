@@ -160,6 +160,7 @@ impl From<Error> for Peer {
             Error::Config { .. } | Error::Invalid { .. } => "data",
             Error::Timeout { .. } => "timeout",
             Error::PoolTimeout { .. } => "exhausted",
+            Error::CircuitOpen { .. } => "open",
             Error::Connect { code: Some(code), .. } => match code.as_str() {
                 "WRONGPASS" | "NOAUTH" | "NOPERM" => "login",
                 _ => "connect",
