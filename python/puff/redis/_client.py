@@ -85,7 +85,7 @@ class _Transport:
         # The dict ignores the case of names, at a price: nearly all come as they are in there.
         callback = dict.get(callbacks, name)
         if callback is None:
-            if name not in callbacks:
+            if name.isupper() or name not in callbacks:
                 return response
             callback = callbacks[name]
         return callback(response, **options)
@@ -303,18 +303,32 @@ class Pipeline(_Transport, redis.client.Pipeline):  # type: ignore[misc]
     def _finished(
         self, stack: list[Any], found: list[Any], known: dict[int, Any], raise_on_error: bool
     ) -> list[Any]:
-        understood = self._understood
+        callbacks, callback_of = self.response_callbacks, dict.get
         for index, (args, options) in enumerate(stack):
             response = found[index]
             if isinstance(response, Exception):
                 if raise_on_error:
                     self.annotate_exception(response, index + 1, args)
                     raise response
+            elif callback_of(callbacks, args[0]) is None and args[0].isupper():
+                pass  # most have none
             elif index not in known:
                 options.pop("keys", None)
                 options.pop(NEVER_DECODE, None)
-                found[index] = understood(args[0], response, options)
+                found[index] = self._understood(args[0], response, options)
         return found
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        if self.watching or args[0] == "WATCH":
+            return super().execute_command(*args, **options)
+        self.command_stack.append((args, options))
+        return self
+
+    def get(self, name: Any) -> Any:
+        if self.watching:
+            return super().get(name)
+        self.command_stack.append((("GET", name), {}))
+        return self
 
     def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
         # Loading scripts needs no connection of its own.
