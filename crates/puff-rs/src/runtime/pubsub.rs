@@ -24,7 +24,7 @@ pub(super) struct PubSubPlan {
 enum Place {
     Memory,
     /// Without a configuration, a private server.
-    Redis(Option<RedisConfig>),
+    Redis(Option<Box<RedisConfig>>),
 }
 
 impl PubSubPlan {
@@ -35,7 +35,7 @@ impl PubSubPlan {
     pub(super) fn new(settings: &Settings, redis: Option<&RedisConfig>) -> Result<PubSubPlan, ConfigError> {
         let place = settings.get_with("pubsub_url", |url| match url {
             MEMORY => Ok(Place::Memory),
-            url => RedisConfig::from_url(url).map(|config| Place::Redis(Some(config))),
+            url => RedisConfig::from_url(url).map(|config| Place::Redis(Some(Box::new(config)))),
         })?;
         let mut config = PubSubConfig::default();
         config.queue_messages = settings.get_or("pubsub_queue", config.queue_messages)?;
@@ -53,7 +53,7 @@ impl PubSubPlan {
         }
         config.history = settings.get_or("pubsub_history", Histories(Vec::new()))?.0;
         Ok(PubSubPlan {
-            place: place.unwrap_or_else(|| Place::Redis(redis.cloned())),
+            place: place.unwrap_or_else(|| Place::Redis(redis.cloned().map(Box::new))),
             config,
         })
     }
@@ -66,7 +66,9 @@ impl PubSubPlan {
             Box::pin(async move {
                 Ok(match place {
                     Place::Memory => PubSub::in_process_with(config),
-                    Place::Redis(url) => PubSub::redis_with(private.redis("pub-sub", url).await?, config),
+                    Place::Redis(url) => {
+                        PubSub::redis_with(private.redis("pub-sub", url.map(|url| *url)).await?, config)
+                    }
                 })
             })
         })
@@ -80,7 +82,7 @@ impl PubSubPlan {
         let Place::Redis(Some(url)) = &self.place else {
             return Ok(());
         };
-        let probe = RedisPool::new(url.clone());
+        let probe = RedisPool::new((**url).clone());
         let answer = probe.ping().await;
         probe.close();
         answer.map_err(|error| ProgramError::Service(format!("pub-sub is not available: {error}")))
