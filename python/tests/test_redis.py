@@ -316,9 +316,22 @@ def test_passwords_and_databases(run: Run, key: str) -> None:
         for call in (wrong.ping, wrong.client):
             with pytest.raises(peer.AuthenticationError, match="WRONGPASS"):
                 run(call)
+    run(CLIENT.execute_command, "ACL", "SETUSER", key, "nopass")
+    nameless = puff.redis.Redis(unix_socket_path=path, username=key)
+    assert run(nameless.acl_whoami) == key, "a user without a password is not the default one"
     from_url = puff.redis.Redis.from_url(f"unix://{path}?db=3&decode_responses=true")
     assert run(from_url.echo, "x") == "x"
     run(CLIENT.execute_command, "ACL", "DELUSER", key)
+
+
+def test_callbacks_of_ones_own(run: Run, key: str) -> None:
+    own = puff.redis.Redis()
+    own.set_response_callback("GET", lambda response, **options: "mine")
+    own.set_response_callback("DEL", lambda response, **options: "gone")
+    assert run(own.get, key) == "mine"
+    assert run(own.pipeline().get(key).delete(key).execute) == ["mine", "gone"]
+    assert run(own.delete, key) == "gone"
+    assert run(CLIENT.get, key) is None
 
 
 def test_what_a_constructor_refuses() -> None:

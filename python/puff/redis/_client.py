@@ -186,7 +186,7 @@ class Redis(_Transport, redis.Redis):  # type: ignore[misc]
     def get(self, name: Any) -> Any:
         if self.connection is not None:
             return super().get(name)
-        return self._ask(("GET", name), self._decode)
+        return self._understood("GET", self._ask(("GET", name), self._decode), {})
 
     def set(self, name: Any, value: Any, *args: Any, **options: Any) -> Any:
         if self.connection is not None or args or options:
@@ -196,17 +196,17 @@ class Redis(_Transport, redis.Redis):  # type: ignore[misc]
     def mget(self, keys: Any, *args: Any) -> Any:
         if self.connection is not None or args or type(keys) not in (list, tuple) or not keys:
             return super().mget(keys, *args)
-        return self._ask(("MGET", *keys), self._decode)
+        return self._understood("MGET", self._ask(("MGET", *keys), self._decode), {})
 
     def delete(self, *names: Any) -> Any:
         if self.connection is not None:
             return super().delete(*names)
-        return self._ask(("DEL", *names), self._decode)
+        return self._understood("DEL", self._ask(("DEL", *names), self._decode), {})
 
     def incrby(self, name: Any, amount: int = 1) -> Any:
         if self.connection is not None:
             return super().incrby(name, amount)
-        return self._ask(("INCRBY", name, amount), self._decode)
+        return self._understood("INCRBY", self._ask(("INCRBY", name, amount), self._decode), {})
 
     incr = incrby
 

@@ -349,13 +349,11 @@ def _url(
     **tls: Any,
 ) -> str:
     """The URL of a server that is described as redis-py does."""
+    if username is not None and password is None:
+        password = ""  # for a user who needs none
+    parameters = {"username": username, "password": password, **(tls if ssl and path is None else {})}
+    query = {key: value for key, value in parameters.items() if value is not None}
     if path is not None:
-        parameters = {"db": db or None, "username": username, "password": password}
-        query = urlencode({key: value for key, value in parameters.items() if value is not None})
-        return f"unix://{quote(path)}?{query}"
-    login = ""
-    if password is not None:
-        login = f"{quote(username or '', safe='')}:{quote(password, safe='')}@"
+        return f"unix://{quote(path)}?{urlencode({'db': db or 0, **query})}"
     host = f"[{host}]" if ":" in host else host
-    query = urlencode({key: value for key, value in tls.items() if value is not None}) if ssl else ""
-    return f"redis{'s' if ssl else ''}://{login}{host}:{port}/{db or 0}?{query}"
+    return f"redis{'s' if ssl else ''}://{host}:{port}/{db or 0}?{urlencode(query)}"
