@@ -87,6 +87,9 @@ fn config() -> PubSubConfig {
     config
 }
 
+/// One with a history and one without.
+const CHANNELS: [&str; 2] = ["kept", "numbered"];
+
 /// How long the server is paused.
 fn paused() -> Duration {
     let seconds = std::env::var("PUFF_TEST_PAUSE").ok();
@@ -96,7 +99,7 @@ fn paused() -> Duration {
 /// Which numbers were published for certain, per channel.
 type Log = Arc<Mutex<HashSet<u64>>>;
 
-/// Publishes numbers until it is told to stop; then an end that everybody gets.
+/// Publishes numbers until it is told to stop; then an end that reaches all nodes.
 async fn publish(pubsub: PubSub, channel: &'static str, log: Log, stop: Arc<AtomicU64>, receivers: usize) {
     let mut number = 0;
     while stop.load(SeqCst) == 0 {
@@ -163,7 +166,7 @@ async fn whatever_happens_to_the_server_each_message_arrives_or_is_covered_on_tw
     let stop = Arc::new(AtomicU64::new(0));
     let mut publishers = JoinSet::new();
     let mut checkers = JoinSet::new();
-    for channel in ["kept", "numbered"] {
+    for channel in CHANNELS {
         let log = Log::default();
         for node in &nodes {
             for policy in [Overflow::Gap, Overflow::DropOldest, Overflow::Gap] {
@@ -196,11 +199,22 @@ async fn whatever_happens_to_the_server_each_message_arrives_or_is_covered_on_tw
     while let Some(done) = publishers.join_next().await {
         done.unwrap();
     }
+    // Who is behind may miss an end, behind a gap.
+    let ending = tokio::spawn(async move {
+        loop {
+            for channel in CHANNELS {
+                // One that fails is followed by others.
+                let _ = publisher.publish(channel, "end").await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
     let (mut messages, mut gaps) = (0, 0);
     while let Some(done) = checkers.join_next().await {
         let (more_messages, more_gaps) = done.unwrap();
         (messages, gaps) = (messages + more_messages, gaps + more_gaps);
     }
+    ending.abort();
     println!("{messages} messages and {gaps} gaps at twelve receivers");
     assert!(messages > 1000 && gaps > 10, "{messages} messages, {gaps} gaps");
 }
