@@ -402,7 +402,8 @@ def test_a_redis_that_is_not_there() -> None:
             receivers = [asyncio.wait_for(layer.receive(channel), 20) for _ in range(3)]
             return await asyncio.gather(*receivers, return_exceptions=True)
 
-        assert [type(error) for error in asyncio.run(all_hear_of_it())] == [peer.ConnectionError] * 3
+        heard = asyncio.run(all_hear_of_it())
+        assert [isinstance(error, peer.ConnectionError) for error in heard] == [True] * 3
 
 
 def test_a_key_of_another_type() -> None:
