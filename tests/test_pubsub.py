@@ -364,15 +364,13 @@ def _eventually_subscribed(folder: Path, expected: int) -> None:
 
 def test_members_of_a_killed_process_leave_by_themselves(folder: Path) -> None:
     env = {"PUFF_PUBSUB_PRESENCE_TTL": "1s"}
-    with (
-        running("run", "main.watch", cwd=folder, env=env) as watcher,
-        running("run", "main.stay", "mortal", cwd=folder, env=env) as member,
-    ):
+    with running("run", "main.watch", cwd=folder, env=env) as watcher:
         watcher.wait_for("watching")
-        watcher.wait_for("+mortal")
-        member.wait_for("entered")
-        os.kill(member.process.pid, signal.SIGKILL)
-        watcher.wait_for("-mortal", seconds=20)
+        with running("run", "main.stay", "mortal", cwd=folder, env=env) as member:
+            watcher.wait_for("+mortal")
+            member.wait_for("entered")
+            os.kill(member.process.pid, signal.SIGKILL)
+            watcher.wait_for("-mortal", seconds=20)
 
 
 def test_metrics(folder: Path, serve: Serve) -> None:
