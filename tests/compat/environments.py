@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -33,7 +35,22 @@ def environment(driver: str, django: str) -> Path:
     package itself is the checkout's, found as an editable install would be.
     """
     packages = [*_DJANGO_NEEDS, *(_PUFF_NEEDS if driver == "puff" else [f"psycopg2-binary=={PSYCOPG2}"])]
-    folder = WORK / f"venv-{driver}-django-{django}-{sys.version_info.major}.{sys.version_info.minor}"
+    with prepared(f"{driver}-django-{django}", packages) as python:
+        paths = [
+            SUITE,
+            source("Django", django, python),
+            source("dbapi-compliance", DBAPI_COMPLIANCE, python),
+        ]
+        if driver == "puff":
+            paths.append(ROOT / "python")
+        join(python, "compat", paths)
+    return python
+
+
+@contextlib.contextmanager
+def prepared(name: str, packages: list[str]) -> Iterator[Path]:
+    """The Python of an environment with these packages, made anew if they are others. Locked meanwhile."""
+    folder = WORK / f"venv-{name}-{sys.version_info.major}.{sys.version_info.minor}"
     python = folder / "bin" / "python"
     complete = folder / "packages.txt"
     with locked(folder.name):
@@ -42,17 +59,16 @@ def environment(driver: str, django: str) -> Path:
             venv.create(folder, clear=True, with_pip=True)
             pip(python, "install", *packages)
             complete.write_text("\n".join(packages))
-        paths = [
-            SUITE,
-            source("Django", django, python),
-            source("dbapi-compliance", DBAPI_COMPLIANCE, python),
-        ]
-        if driver == "puff":
-            paths.append(ROOT / "python")
-        site = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
-        # A .pth file, because some tests start children with a PYTHONPATH of their own.
-        (site / "compat.pth").write_text("".join(f"{path}\n" for path in paths))
-    return python
+        yield python
+
+
+def join(python: Path, name: str, lines: Iterable[object]) -> None:
+    """Lets an environment find these folders, or run these imports when it starts.
+
+    By a .pth file, because some tests start children with a PYTHONPATH of their own.
+    """
+    lib = python.parents[1] / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    (lib / "site-packages" / f"{name}.pth").write_text("".join(f"{line}\n" for line in lines))
 
 
 def source(project: str, version: str, python: Path) -> Path:

@@ -13,7 +13,6 @@ import os
 import re
 import subprocess
 import sys
-import venv
 import xml.etree.ElementTree
 from pathlib import Path
 
@@ -168,21 +167,10 @@ def run(name: str, server: str, python: Path, chosen: str | None) -> Outcomes:
 
 def environment() -> Path:
     """The Python of an environment with the frameworks, the checkout's package, and what joins them."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = environments.WORK / f"venv-frameworks-{version}"
-    python = folder / "bin" / "python"
-    complete = folder / "packages.txt"
-    with environments.locked(folder.name):
-        if not complete.exists() or complete.read_text() != "\n".join(PACKAGES):
-            print(f"Making {folder.relative_to(environments.WORK.parent)}", file=sys.stderr)
-            venv.create(folder, clear=True, with_pip=True)
-            environments.pip(python, "install", *PACKAGES)
-            complete.write_text("\n".join(PACKAGES))
+    with environments.prepared("frameworks", PACKAGES) as python:
         django = environments.source("Django", environments.DJANGO, python)
         paths = [FOLDER / "suite", django, ROOT / "python"]
-        site = folder / "lib" / f"python{version}" / "site-packages"
-        lines = [*map(str, paths), "import frameworks_startup"]
-        (site / "frameworks.pth").write_text("".join(f"{line}\n" for line in lines))
+        environments.join(python, "frameworks", [*paths, "import frameworks_startup"])
     return python
 
 

@@ -13,7 +13,6 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
 import xml.etree.ElementTree
 from pathlib import Path
 
@@ -169,18 +168,8 @@ def outcomes(results: Path) -> Outcomes:
 
 def environment() -> Path:
     """The Python of an environment with the suites' packages, the checkout's package, and what joins them."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = environments.WORK / f"venv-peers-{version}"
-    python = folder / "bin" / "python"
-    complete = folder / "packages.txt"
-    with environments.locked(folder.name):
-        if not complete.exists() or complete.read_text() != "\n".join(PACKAGES):
-            print(f"Making {folder.relative_to(environments.WORK.parent)}", file=sys.stderr)
-            venv.create(folder, clear=True, with_pip=True)
-            environments.pip(python, "install", *PACKAGES)
-            complete.write_text("\n".join(PACKAGES))
-        site = folder / "lib" / f"python{version}" / "site-packages"
-        (site / "peers.pth").write_text("".join(f"{path}\n" for path in (FOLDER / "suite", ROOT / "python")))
+    with environments.prepared("peers", PACKAGES) as python:
+        environments.join(python, "peers", (FOLDER / "suite", ROOT / "python"))
     return python
 
 

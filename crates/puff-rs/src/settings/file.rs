@@ -6,7 +6,7 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::{keys, pools, redis_pools, schemas, websocket_keys};
+use super::{keys, pools, schemas, websocket_keys};
 use crate::errors::ConfigError;
 
 /// The name of the file in the working directory.
@@ -44,9 +44,9 @@ pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
     })?;
     let mut file = File::default();
     for (name, value) in table {
-        if name == pools::TABLE {
+        if name == pools::POSTGRES.table {
             file.pools = file.read_tables(path, value, &POOLS)?;
-        } else if name == redis_pools::TABLE {
+        } else if name == pools::REDIS.table {
             file.redis_pools = file.read_tables(path, value, &REDIS_POOLS)?;
         } else if name == schemas::TABLE {
             file.schemas = file.read_tables(path, value, &SCHEMAS)?;
@@ -77,21 +77,21 @@ struct Tables {
 }
 
 const POOLS: Tables = Tables {
-    key: pools::TABLE,
-    rule: pools::TABLE_RULE,
+    has: |setting| pools::POSTGRES.keys.contains(&setting),
+    similar: |setting| pools::POSTGRES.similar(setting),
+    key: pools::POSTGRES.table,
+    rule: pools::POSTGRES.rule,
     name_rule: pools::NAME_RULE,
     is_name: pools::is_name,
-    has: |setting| pools::KEYS.contains(&setting),
-    similar: pools::similar,
 };
 
 const REDIS_POOLS: Tables = Tables {
-    key: redis_pools::TABLE,
-    rule: redis_pools::TABLE_RULE,
+    has: |setting| pools::REDIS.keys.contains(&setting),
+    similar: |setting| pools::REDIS.similar(setting),
+    key: pools::REDIS.table,
+    rule: pools::REDIS.rule,
     name_rule: pools::NAME_RULE,
     is_name: pools::is_name,
-    has: |setting| redis_pools::KEYS.contains(&setting),
-    similar: redis_pools::similar,
 };
 
 const SCHEMAS: Tables = Tables {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::{Settings, keys, pools, redis_pools, schemas};
+use super::{Settings, keys, pools, schemas};
 
 impl Settings {
     /// Every setting in the form of `puff.toml`, with its source or its default behind it. Passwords are not
@@ -13,17 +13,10 @@ impl Settings {
         for key in keys::all_keys() {
             self.list(&mut text, key.name, key.default.unwrap_or("not set"));
         }
-        let variables = || self.environment.keys();
-        for (table, keys, named) in [
-            (pools::TABLE, pools::KEYS, pools::named_by(variables())),
-            (
-                redis_pools::TABLE,
-                redis_pools::KEYS,
-                redis_pools::named_by(variables()),
-            ),
-        ] {
-            for name in self.names(table, named) {
-                for key in keys {
+        for pools in [pools::POSTGRES, pools::REDIS] {
+            let table = pools.table;
+            for name in self.names(table, pools.named_by(self.environment.keys())) {
+                for key in pools.keys {
                     self.list(&mut text, &format!("{table}.{name}.{key}"), "the pool's default");
                 }
             }

@@ -11,7 +11,6 @@ mod log_keys;
 mod pools;
 mod process_keys;
 mod pubsub_keys;
-mod redis_pools;
 mod schemas;
 mod server_keys;
 mod static_keys;
@@ -28,6 +27,7 @@ pub use file::CONFIG_FILE;
 pub(crate) use schemas::SchemaSettings;
 pub use value::{BindAddress, ByteSize, Count, SettingValue};
 
+use self::pools::Pools;
 use crate::errors::ConfigError;
 
 /// The layers of one run, read but not yet interpreted.
@@ -116,15 +116,7 @@ impl Settings {
     /// # Errors
     /// A name of the program's that no pool may have.
     pub fn pools(&self, program: &BTreeSet<String>) -> Result<BTreeSet<String>, ConfigError> {
-        if let Some(wrong) = program.iter().find(|name| !pools::is_name(name)) {
-            return Err(ConfigError::Rejected {
-                source_name: format!("the program's {}.{wrong}", pools::TABLE),
-                reason: pools::NAME_RULE.to_owned(),
-            });
-        }
-        let mut names = pools::named_by(self.environment.keys());
-        names.extend(self.file.pools.iter().chain(program).cloned());
-        Ok(names)
+        self.pools_of(&pools::POSTGRES, &self.file.pools, program)
     }
 
     /// The names of the Redis pools beside the default one, likewise.
@@ -132,14 +124,23 @@ impl Settings {
     /// # Errors
     /// As [`Settings::pools`].
     pub fn redis_pools(&self, program: &BTreeSet<String>) -> Result<BTreeSet<String>, ConfigError> {
+        self.pools_of(&pools::REDIS, &self.file.redis_pools, program)
+    }
+
+    fn pools_of(
+        &self,
+        pools: &Pools,
+        tables: &BTreeSet<String>,
+        program: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, ConfigError> {
         if let Some(wrong) = program.iter().find(|name| !pools::is_name(name)) {
             return Err(ConfigError::Rejected {
-                source_name: format!("the program's {}.{wrong}", redis_pools::TABLE),
+                source_name: format!("the program's {}.{wrong}", pools.table),
                 reason: pools::NAME_RULE.to_owned(),
             });
         }
-        let mut names = redis_pools::named_by(self.environment.keys());
-        names.extend(self.file.redis_pools.iter().chain(program).cloned());
+        let mut names = pools.named_by(self.environment.keys());
+        names.extend(tables.iter().chain(program).cloned());
         Ok(names)
     }
 
@@ -226,11 +227,7 @@ impl Settings {
                 [Some(key.variable()), key.fallback_variable.map(str::to_owned)]
             }
             None => [
-                Some(
-                    pools::variable(name)
-                        .or_else(|| redis_pools::variable(name))
-                        .or_else(|| schemas::variable(name))?,
-                ),
+                Some(pools::variable(name).or_else(|| schemas::variable(name))?),
                 None,
             ],
         };

@@ -40,7 +40,7 @@ pub(super) fn keys() -> impl Iterator<Item = &'static str> {
 
 /// The variable of a setting of a named schema, `graphql_schema.admin.path`; `None` if `path` is none.
 ///
-/// No two have the same one, as in [`pools::variable`].
+/// No two have the same one, as in [`pools`](super::pools).
 pub(super) fn variable(path: &str) -> Option<String> {
     let (name, key) = path.strip_prefix(TABLE)?.strip_prefix('.')?.split_once('.')?;
     (is_name(name) && keys().any(|known| known == key))
