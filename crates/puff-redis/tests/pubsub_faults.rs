@@ -262,7 +262,7 @@ async fn many_receivers_share_one_message_and_its_encoding() {
         let Ok(Event::Message(message)) = connection.receive().await else {
             panic!("no message")
         };
-        let frame = message.encoded(Form::WebSocket, |message| {
+        let frame = message.encoded(Form::Other, |message| {
             encodings += 1;
             message.body.clone()
         });

@@ -55,18 +55,19 @@ pub struct Message {
     /// Its place in the channel; `None` for other programs' plain messages.
     pub position: Option<Position>,
     encoded: [OnceLock<Bytes>; FORMS],
+    is_text: OnceLock<bool>,
 }
 
 const FORMS: usize = 3;
 
-/// Who shares an encoding of a message; see [`Message::encoded`].
+/// Which encoding of a message it is; see [`Message::encoded`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Receivers that are WebSockets.
-    WebSocket,
-    /// Receivers that are event streams.
-    EventStream,
-    /// Receivers of one more kind, which the program chooses.
+    /// The message as an object of JSON, its body as JSON.
+    Json,
+    /// The message as an object of JSON, its body as a string.
+    Text,
+    /// One more, which the program chooses.
     Other,
 }
 
@@ -83,7 +84,15 @@ impl Message {
             from_connection_id,
             position,
             encoded: Default::default(),
+            is_text: OnceLock::new(),
         }
+    }
+
+    /// Whether the body is UTF-8; looked at once for all receivers.
+    pub fn is_text(&self) -> bool {
+        *self
+            .is_text
+            .get_or_init(|| std::str::from_utf8(&self.body).is_ok())
     }
 
     /// The message as its receivers send it on, encoded by the first of a form and shared by the others.
