@@ -102,6 +102,16 @@ SIDES: Sequence[Side] = (
         publisher="{bin}/puff run fanout.publish",
         environment=_PUFF,
     ),
+    Side(
+        "puff-bound",
+        "Puff, bound",
+        "{bin}/puff runserver --bind 127.0.0.1:{port} --wsgi fanout:app",
+        "puff",
+        ("py:puff-py", "py:greenlet"),
+        path="/bound",
+        publisher="{bin}/puff run fanout.publish",
+        environment=_PUFF,
+    ),
     _channels("channels", "Channels, pub-sub layer", "channels_redis.pubsub.RedisPubSubChannelLayer"),
     _channels("channels-core", "Channels, core layer", "channels_redis.core.RedisChannelLayer"),
 )

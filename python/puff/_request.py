@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from greenlet import getcurrent
 
 from ._hub import Worker, running
+from ._native import native
+
+if TYPE_CHECKING:
+    from ._puff import WsgiRequest
 
 
 def request_id() -> str | None:
@@ -18,10 +24,21 @@ def request_id() -> str | None:
         >>> puff.request_id() is None
         True
     """
+    found = getattr(_argument(), "request_id", None)
+    return found if isinstance(found, str) else None
+
+
+def wsgi_request() -> WsgiRequest | None:
+    """The request that the calling greenlet answers, if it is one to a WSGI application."""
+    found = _argument()
+    return found if isinstance(found, native.WsgiRequest) else None
+
+
+def _argument() -> object:
+    """What the calling greenlet was started for."""
     if not running():
         return None  # at the very end even to ask for the current greenlet is an error
     current = getcurrent()
     if not isinstance(current, Worker) or current.puff_job is None:
         return None
-    found = getattr(current.puff_job[1], "request_id", None)
-    return found if isinstance(found, str) else None
+    return current.puff_job[1]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from greenlet import GreenletExit, getcurrent
 
 from ._call import import_for, plain
 from ._hub import current_hub
+from ._native import native
 
 if TYPE_CHECKING:
     from ._puff import WebSocketCall
@@ -41,9 +44,9 @@ class WebSocketClosed(Exception):
 class WebSocket:
     """One client of a WebSocket, the first argument of the function that talks with it.
 
-    The first `send` or `receive` accepts the client; before that, `reject` refuses it, and `accept` chooses a
-    subprotocol. The methods may be called in any greenlet and in threads of `puff.blocking`; sends of several
-    greenlets at a time do not mix. When the function returns, the WebSocket is closed.
+    The first `send`, `receive` or `bind` accepts the client; before that, `reject` refuses it, and `accept`
+    chooses a subprotocol. The methods may be called in any greenlet and in threads of `puff.blocking`; sends
+    of several greenlets at a time do not mix. When the function returns, the WebSocket is closed.
 
     Example:
         ```python
@@ -56,6 +59,7 @@ class WebSocket:
 
     def __init__(self, call: WebSocketCall) -> None:
         self._call = call
+        self._connection_id: str | None = None
         self.path: str = call.path
         """The path of the request, percent escapes resolved."""
         self.query_string: str = call.query_string
@@ -180,6 +184,91 @@ class WebSocket:
             if closed is not None:
                 raise WebSocketClosed(*closed)
             current_hub().wait_for(call.writable)
+
+    @property
+    def connection_id(self) -> str:
+        """The id of this client for pub-sub, which no other has.
+
+        Publish with `publish_as` and it, and `echo=False` leaves out what the client published itself.
+        """
+        if self._connection_id is None:
+            self._connection_id = native.new_connection_id()
+        return self._connection_id
+
+    def bind(
+        self,
+        channel: str,
+        *,
+        since: str | None = None,
+        echo: bool = True,
+        format: Literal["body", "json", "text"] = "body",
+        gap: str | bytes | None = None,
+        presence: bool = False,
+    ) -> str:
+        """Has the client receive what is published on `channel`, until `unbind` or the end, without Python.
+
+        Whoever calls this has seen to it that the client may hear it. Returns when that is confirmed; from
+        then on nothing is missed. Accepts the client then. What the function sends goes between the messages
+        as it comes. A channel that is bound already gets the new options.
+
+        Args:
+            channel: its name.
+            since: a position, of which what came later is sent first, as far as the channel keeps its
+                messages.
+            echo: whether the client receives what was published in the name of `connection_id`.
+            format: what the client receives of a message. `body` is its body, as text if it is UTF-8, else as
+                bytes. `json` is an object, `{"channel": ..., "position": ..., "from": ..., "data": ...}`,
+                where `data` is the body, which is JSON; one that is not comes as a string, `text`, or as
+                `base64` in its place. `text` is the same object with the body as a string, whatever it says.
+            gap: what the client receives where messages may be missing: because it was too slow, because
+                Redis was away, because the channel keeps too little. Without it that is `{"channel": ...,
+                "gap": {"last": ..., "next": ..., "missed": ...}}` with `json` and `text`; with `body` the
+                WebSocket is closed with 1013.
+            presence: whether the client is told of who comes and goes, as well: `{"channel": ..., "joined":
+                {"id": ..., "info": ...}}`, the same with `left`, and a gap with `"presence": true` where that
+                may have been missed. Not with `body`.
+
+        Returns:
+            The position that the messages follow.
+
+        Raises:
+            WebSocketClosed: the conversation is over.
+            ValueError: the channel, the position or the format is none, or `since` is given for a channel
+                that is bound already.
+            ConnectionError: Redis cannot be reached.
+            TimeoutError: Redis does not answer.
+        """
+        if presence and format == "body":
+            raise ValueError("presence is told as JSON: bind with format='json' or 'text'")
+        how, begin = (format, presence), (since, echo)
+        position: str | None = current_hub().wait_for(
+            partial(self._call.bind, self.connection_id, channel, how, begin, gap)
+        )
+        if position is None:
+            raise WebSocketClosed(*(self._call.closed or (1006, "")))
+        return position
+
+    def enter(self, channel: str, member: str | None = None, info: object = None) -> None:
+        """Is on `channel` from now on, for all who ask who is there, until `leave` or the end.
+
+        As `puff.pubsub.Connection.enter`, with the same arguments and errors; `channel` need not be bound.
+        Accepts the client.
+
+        Raises:
+            WebSocketClosed: the conversation is over.
+        """
+        told = json.dumps(info, separators=(",", ":")).encode()
+        name = self.connection_id if member is None else member
+        if not current_hub().wait_for(partial(self._call.enter, self.connection_id, channel, name, told)):
+            raise WebSocketClosed(*(self._call.closed or (1006, "")))
+
+    def leave(self, channel: str) -> bool:
+        """Is on `channel` no more; whether it was."""
+        return current_hub().wait_for(partial(self._call.leave, channel))  # type: ignore[no-any-return]
+
+    def unbind(self, channel: str) -> bool:
+        """Sends nothing more of `channel`, also of what waits; False if it was not bound."""
+        return self._call.unbind(channel)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Closes the WebSocket after what was sent; nothing is received any more. A second time does nothing.

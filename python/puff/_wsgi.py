@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit, getcurrent
 
+from ._event_stream import EventStream
 from ._hub import current_hub
 from ._native import native
 
@@ -73,7 +74,7 @@ def _begin_at_users_code(error: BaseException) -> None:
 
 def _send(request: WsgiRequest, result: Any) -> None:
     try:
-        if type(result) is not FileWrapper or not result.send(request):
+        if type(result) not in (FileWrapper, EventStream) or not result.send(request):
             for chunk in result:
                 write(request, chunk)
         request.finish()
@@ -92,7 +93,7 @@ def write(request: WsgiRequest, data: bytes) -> None:
 class FileWrapper:
     """The `wsgi.file_wrapper` of PEP 3333: a regular file is sent by Tokio, from where it stands.
 
-    Other things with a `read` are read here, `block_size` bytes at a time.
+    So is an event stream. Other things with a `read` are read here, `block_size` bytes at a time.
     """
 
     def __init__(self, filelike: Any, block_size: int = 8192) -> None:
@@ -111,6 +112,8 @@ class FileWrapper:
 
     def send(self, request: WsgiRequest) -> bool:
         """Sends the file whole; False if it is none that Rust may read."""
+        if type(self.filelike) is EventStream:
+            return self.filelike.send(request)
         # Temporary files are wrapped by objects that pass everything on.
         file = getattr(self.filelike, "file", self.filelike)
         # Only these: a GzipFile has a descriptor too, and it is not of what `read` gives.

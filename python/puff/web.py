@@ -1,4 +1,4 @@
-"""What a Python function behind a route in Rust gets.
+"""What a Python function behind a route in Rust gets; and event streams, for WSGI applications.
 
 With `python_handler("shop.api:create")` in Rust:
 
@@ -14,7 +14,9 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-__all__ = ["BadRequest", "Request"]
+from ._event_stream import EventStream, event_stream
+
+__all__ = ["BadRequest", "EventStream", "Request", "event_stream"]
 
 
 class BadRequest(ValueError):

@@ -15,6 +15,7 @@ pub mod graphql;
 pub mod hub;
 pub mod import;
 pub mod interpreter;
+pub mod live;
 pub mod services;
 pub mod websocket;
 pub mod wsgi;
@@ -65,6 +66,7 @@ pub fn populate(module: &Bound<'_, PyModule>) -> PyResult<()> {
     bindings::populate(module)?;
     driver::populate(module)?;
     graphql::populate(module)?;
+    live::populate(module)?;
     websocket::populate(module)?;
     wsgi::populate(module)
 }

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::graphql::{GraphQl, NoSchema, Schemas};
+use crate::live::EventStreams;
 use crate::reactor::Reactor;
 use crate::services::Services;
 use crate::tasks::{Tasks, Unfinished};
@@ -31,6 +32,7 @@ struct Inner {
     tasks: Arc<Tasks>,
     global_state: OnceLock<Py<PyAny>>,
     schemas: OnceLock<Schemas>,
+    event_streams: OnceLock<EventStreams>,
 }
 
 /// The runtime that Python's `puff.*` functions see.
@@ -54,6 +56,7 @@ impl Runtime {
                 tasks: Arc::default(),
                 global_state: OnceLock::new(),
                 schemas: OnceLock::new(),
+                event_streams: OnceLock::new(),
             }),
         })
     }
@@ -125,6 +128,20 @@ impl Runtime {
         self.reactor().close();
         self.shutdown().cancel();
         self.inner.tasks.wait(patience)
+    }
+
+    /// What event streams share: [`Runtime::bound_event_streams`], or 10,000 of them, which say something every 15 s.
+    pub fn event_streams(&self) -> &EventStreams {
+        self.inner
+            .event_streams
+            .get_or_init(|| EventStreams::new(10_000, Duration::from_secs(15), self.shutdown().clone()))
+    }
+
+    /// How many event streams there may be, and how often each says something at least. For a server, before it starts;
+    /// later it does nothing.
+    pub fn bound_event_streams(&self, most: usize, keep_alive: Duration) {
+        let streams = EventStreams::new(most, keep_alive, self.shutdown().clone());
+        let _ = self.inner.event_streams.set(streams);
     }
 
     pub(crate) fn reactor(&self) -> &Arc<Reactor> {

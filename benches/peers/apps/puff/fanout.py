@@ -1,6 +1,7 @@
 """Fan-out: a WebSocket receives what is published to the channels that its query names.
 
-Each client has a greenlet that receives from its pub-sub connection and sends.
+At `/fanout` each client has a greenlet that receives from its pub-sub connection and sends; at `/bound` the
+channels are bound to the client.
 """
 
 from __future__ import annotations
@@ -24,6 +25,16 @@ def fanout(ws: puff.WebSocket) -> None:
             ws.send(message.text)
     finally:
         connection.close()
+
+
+@puff.websocket("/bound")
+def bound(ws: puff.WebSocket) -> None:
+    """Says `ready` when all channels are bound."""
+    for channel in ws.query["channels"].split(","):
+        ws.bind(channel)
+    ws.send("ready")
+    for _ in ws:
+        pass
 
 
 def publish() -> None:

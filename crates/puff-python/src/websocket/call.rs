@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use puff_redis::{Error, Position};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -14,8 +15,11 @@ use super::handshake::Handshake;
 use super::message::{Closed, Message};
 use super::state::Shared;
 use crate::call::PythonFunction;
+use crate::greenlet::start;
 use crate::lifeline::Lifeline;
+use crate::live::{BindOptions, OnGap, read_format};
 use crate::reactor::Job;
+use crate::runtime::Runtime;
 use crate::waiter::Waiter;
 
 /// A call in the hub's queue.
@@ -217,6 +221,71 @@ impl WebSocketCall {
         Ok(())
     }
 
+    /// Completes `waiter` when what is published on `channel` goes to the client, with the position that it follows; with
+    /// None if the conversation is over. Takes the client then.
+    ///
+    /// `how` is the format, and whether the client is told of who comes and goes; `begin` where the messages begin, and
+    /// whether the client's own come back.
+    fn bind(
+        &self,
+        id: String,
+        channel: String,
+        how: (&str, bool),
+        begin: (Option<&str>, bool),
+        gap: Option<&Bound<'_, PyAny>>,
+        waiter: Py<Waiter>,
+    ) -> PyResult<()> {
+        let mut options = BindOptions::new(read_format(how.0)?);
+        options.presence = how.1;
+        options.subscribe.since = begin.0.map(read_position).transpose()?;
+        options.subscribe.echo = begin.1;
+        if let Some(gap) = gap {
+            options.gap = OnGap::Send(Message::from_python(gap)?);
+        }
+        let (runtime, shared) = (Runtime::current()?, self.shared.clone());
+        start(waiter, async move {
+            let pubsub = runtime.services().pubsub().await?;
+            let position = shared.bind(&pubsub, &id, &channel, options).await?;
+            Ok(position.map(|position| position.to_string()))
+        });
+        Ok(())
+    }
+
+    /// Completes `waiter` when the client is on `channel` as `member`; with False if the conversation is over. Takes the
+    /// client then.
+    fn enter(
+        &self,
+        id: String,
+        channel: String,
+        member: String,
+        info: Vec<u8>,
+        waiter: Py<Waiter>,
+    ) -> PyResult<()> {
+        let (runtime, shared) = (Runtime::current()?, self.shared.clone());
+        start(waiter, async move {
+            let pubsub = runtime.services().pubsub().await?;
+            let entered = shared.enter(&pubsub, &id, &channel, &member, info.into()).await?;
+            Ok(entered.is_some())
+        });
+        Ok(())
+    }
+
+    /// Completes `waiter` with whether the client was on `channel`, when it is there no more.
+    fn leave(&self, channel: String, waiter: Py<Waiter>) {
+        let bound = self.shared.bound();
+        start(waiter, async move {
+            match bound {
+                Some(bound) => Ok(bound.connection().leave(&channel).await?),
+                None => Ok(false),
+            }
+        });
+    }
+
+    /// Sends nothing more of `channel`; False if it was not bound.
+    fn unbind(&self, channel: &str) -> bool {
+        self.shared.bound().is_some_and(|bound| bound.unbind(channel))
+    }
+
     /// The function has returned: closes with 1000, or rejects a client that was not taken.
     fn returned(&self) {
         self.finish(StatusCode::FORBIDDEN, Closed::new(Closed::NORMAL, ""));
@@ -261,6 +330,11 @@ impl Drop for WebSocketCall {
     fn drop(&mut self) {
         self.shared.end(Closed::new(Closed::GOING_AWAY, ""));
     }
+}
+
+fn read_position(text: &str) -> PyResult<Position> {
+    text.parse()
+        .map_err(|error: Error| PyValueError::new_err(error.to_string()))
 }
 
 /// All values of a header in one, as characters of the same numbers: cookies with `; `, the rest with `, `.

@@ -83,11 +83,17 @@ pub struct Line {
 }
 
 impl Line {
-    /// What is to be sent next: the function's messages in their order, then at most one close.
+    /// What is to be sent next: the function's messages in their order, among them those of channels that are bound;
+    /// then at most one close.
     ///
     /// Waits for ever after [`Line::lost`].
     pub async fn next(&self) -> Outgoing {
         self.shared.next().await
+    }
+
+    /// What is to be sent next, if there is something.
+    pub fn try_next(&self) -> Option<Outgoing> {
+        self.shared.try_next()
     }
 
     /// Waits until there is room for one more message of the client's. Then read one, and [`Line::deliver`] it.

@@ -88,6 +88,8 @@ impl Closed {
     pub const TOO_BIG: u16 = 1009;
     /// The function failed.
     pub const FAILED: u16 = 1011;
+    /// The client cannot be served as it should be, and may come again.
+    pub const TRY_AGAIN: u16 = 1013;
 
     /// A close with this code and reason.
     pub fn new(code: u16, reason: impl Into<String>) -> Closed {

@@ -1,15 +1,18 @@
 //! What both ends of a line share.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use parking_lot::{Mutex, MutexGuard};
+use puff_redis::{Error, Position, PubSub};
 use pyo3::prelude::*;
 use tokio::sync::{Notify, oneshot};
 
 use super::handshake::Decision;
 use super::message::{Closed, Message, Outgoing};
+use crate::live::{BindOptions, Bound, Said};
 use crate::waiter::Waiter;
 
 /// How many messages a function may take or send in a row without letting other greenlets run.
@@ -34,6 +37,10 @@ struct State {
     subprotocol: Option<String>,
     inbox: Queue,
     outbox: Queue,
+    /// Channels whose messages are sent beside the outbox, until the conversation is over.
+    bound: Option<Arc<Bound>>,
+    /// Whether it is their turn.
+    bound_is_next: bool,
     /// Greenlets that wait for a message.
     receivers: Vec<Py<Waiter>>,
     /// Greenlets that wait for room.
@@ -77,14 +84,33 @@ impl Queue {
 
 /// Who is to be told of a change, once the lock is gone.
 #[must_use]
-struct Wake(Vec<Py<Waiter>>);
+struct Wake {
+    waiters: Vec<Py<Waiter>>,
+    /// Channels that are to be left.
+    bound: Option<Arc<Bound>>,
+}
 
 impl Wake {
+    fn of(waiters: Vec<Py<Waiter>>) -> Wake {
+        Wake { waiters, bound: None }
+    }
+
     fn now(self) {
-        for waiter in self.0 {
+        for waiter in self.waiters {
             Waiter::complete(waiter, Box::new(|py| Ok(py.None())));
         }
+        if let Some(bound) = self.bound {
+            bound.close();
+        }
     }
+}
+
+/// What a look for something to send has found.
+enum Found {
+    Outgoing(Outgoing, Wake),
+    /// What is bound has something to say, if anything has.
+    Bound(Arc<Bound>),
+    Nothing,
 }
 
 impl Shared {
@@ -95,6 +121,8 @@ impl Shared {
                 subprotocol: None,
                 inbox: Queue::default(),
                 outbox: Queue::default(),
+                bound: None,
+                bound_is_next: false,
                 receivers: Vec::new(),
                 senders: Vec::new(),
                 farewell: None,
@@ -185,7 +213,7 @@ impl Shared {
             self.come_to_the_end(state);
         } else {
             drop(state);
-            Wake(vec![waiter]).now();
+            Wake::of(vec![waiter]).now();
         }
     }
 
@@ -213,7 +241,7 @@ impl Shared {
             State::wait(&mut state.senders, waiter);
         } else {
             drop(state);
-            Wake(vec![waiter]).now();
+            Wake::of(vec![waiter]).now();
         }
     }
 
@@ -230,6 +258,70 @@ impl Shared {
         self.outgoing.notify_one();
         self.room.notify_one();
         self.ended.notify_one();
+    }
+
+    /// Has the client receive what is published on a channel, from when this returns; takes the client then. Returns
+    /// the position that messages follow, or nothing if the conversation is over.
+    pub(super) async fn bind(
+        &self,
+        pubsub: &PubSub,
+        id: &str,
+        channel: &str,
+        options: BindOptions,
+    ) -> Result<Option<Position>, Error> {
+        let Some(bound) = self.ensure_bound(pubsub, id)? else {
+            return Ok(None);
+        };
+        self.begun(bound.bind(channel, options).await)
+    }
+
+    /// Has the client be on a channel, as `member`; as [`bind`](Self::bind).
+    pub(super) async fn enter(
+        &self,
+        pubsub: &PubSub,
+        id: &str,
+        channel: &str,
+        member: &str,
+        info: Bytes,
+    ) -> Result<Option<()>, Error> {
+        let Some(bound) = self.ensure_bound(pubsub, id)? else {
+            return Ok(None);
+        };
+        self.begun(bound.connection().enter(channel, member, info).await)
+    }
+
+    /// What is bound, made if there is none; nothing if the conversation is over.
+    fn ensure_bound(&self, pubsub: &PubSub, id: &str) -> Result<Option<Arc<Bound>>, Error> {
+        let mut state = self.state.lock();
+        if state.closed.is_some() {
+            return Ok(None);
+        }
+        if let Some(bound) = &state.bound {
+            return Ok(Some(bound.clone()));
+        }
+        let bound = Arc::new(Bound::new(pubsub, id)?);
+        state.bound = Some(bound.clone());
+        drop(state);
+        // Whoever waits for something to send has one more place to look at.
+        self.outgoing.notify_one();
+        Ok(Some(bound))
+    }
+
+    /// Takes the client for which something was begun.
+    fn begun<T>(&self, result: Result<T, Error>) -> Result<Option<T>, Error> {
+        match result {
+            Ok(value) => {
+                self.ensure_accepted();
+                Ok(Some(value))
+            }
+            Err(Error::Closed { .. }) if self.closed().is_some() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is bound, if anything is.
+    pub(super) fn bound(&self) -> Option<Arc<Bound>> {
+        self.state.lock().bound.clone()
     }
 
     // ------------------------------------------------------------------ both ends
@@ -251,7 +343,7 @@ impl Shared {
                 return;
             }
             state.inbox.push(message);
-            Wake(std::mem::take(&mut state.receivers))
+            Wake::of(std::mem::take(&mut state.receivers))
         };
         wake.now();
     }
@@ -291,13 +383,67 @@ impl Shared {
 
     pub(super) async fn next(&self) -> Outgoing {
         loop {
-            let next = self.state.lock().next(self.limit);
-            if let Some((outgoing, wake)) = next {
-                // Not under the lock.
-                wake.now();
+            if let Some(outgoing) = self.try_next() {
                 return outgoing;
             }
-            self.outgoing.notified().await;
+            let bound = self.state.lock().bound.clone();
+            match bound {
+                None => self.outgoing.notified().await,
+                Some(bound) => tokio::select! {
+                    biased;
+                    () = self.outgoing.notified() => {}
+                    said = bound.next() => {
+                        if let Some(outgoing) = self.pass(said) {
+                            return outgoing;
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// What is to be sent next, if there is something. What the function sends and what is bound take turns.
+    pub(super) fn try_next(&self) -> Option<Outgoing> {
+        loop {
+            let found = self.state.lock().find(self.limit);
+            let bound = match found {
+                Found::Outgoing(outgoing, wake) => {
+                    // Not under the lock.
+                    wake.now();
+                    return Some(outgoing);
+                }
+                Found::Bound(bound) => bound,
+                Found::Nothing => return None,
+            };
+            match bound.try_next() {
+                Some(said) => {
+                    if let Some(outgoing) = self.pass(said) {
+                        return Some(outgoing);
+                    }
+                }
+                None => {
+                    let mut state = self.state.lock();
+                    state.bound_is_next = false;
+                    if state.outbox.messages.is_empty() && state.farewell.is_none() {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is bound has something to say. Its last word is that of the conversation.
+    fn pass(&self, said: Said) -> Option<Outgoing> {
+        match said {
+            Said::Message(message) => {
+                let mut state = self.state.lock();
+                state.bound_is_next = false;
+                state.bound.is_some().then_some(Outgoing::Message(message))
+            }
+            Said::Last(closed) => {
+                self.shut(closed);
+                None
+            }
         }
     }
 
@@ -336,9 +482,12 @@ impl State {
     /// Ends the conversation for the function; the first end counts.
     fn close(&mut self, closed: Closed) -> Wake {
         self.closed.get_or_insert(closed);
-        let mut all = std::mem::take(&mut self.receivers);
-        all.append(&mut self.senders);
-        Wake(all)
+        let mut waiters = std::mem::take(&mut self.receivers);
+        waiters.append(&mut self.senders);
+        Wake {
+            waiters,
+            bound: self.bound.take(),
+        }
     }
 
     fn say_farewell(&mut self, last: Closed) -> Wake {
@@ -351,20 +500,30 @@ impl State {
         self.close(last)
     }
 
-    fn next(&mut self, limit: usize) -> Option<(Outgoing, Wake)> {
+    fn find(&mut self, limit: usize) -> Found {
         if self.deaf {
-            return None;
+            return Found::Nothing;
+        }
+        if let Some(bound) = self
+            .bound
+            .as_ref()
+            .filter(|_| self.bound_is_next || self.outbox.messages.is_empty())
+        {
+            return Found::Bound(bound.clone());
         }
         let was_full = self.outbox.bytes >= limit;
         if let Some(message) = self.outbox.pop() {
+            self.bound_is_next = true;
             let freed = was_full && self.outbox.bytes < limit;
             let woken = match freed {
                 true => std::mem::take(&mut self.senders),
                 false => Vec::new(),
             };
-            return Some((Outgoing::Message(message), Wake(woken)));
+            return Found::Outgoing(Outgoing::Message(message), Wake::of(woken));
         }
-        let farewell = self.farewell.take()?;
-        Some((Outgoing::Close(farewell), Wake(Vec::new())))
+        match self.farewell.take() {
+            Some(farewell) => Found::Outgoing(Outgoing::Close(farewell), Wake::of(Vec::new())),
+            None => Found::Nothing,
+        }
     }
 }

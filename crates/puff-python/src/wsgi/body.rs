@@ -1,4 +1,4 @@
-//! The body of a WSGI response: nothing, one piece, or a stream with backpressure.
+//! The body of a WSGI response: nothing, one piece, a stream with backpressure, or events.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::Stream;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use crate::lifeline::Guard;
+use crate::live::EventBody;
 
 /// The application failed after its headers were sent: the connection must be cut, so that the client does
 /// not take half a body for a whole one.
@@ -33,6 +35,7 @@ enum Kind {
         /// Dropped with the body, before its end if the client has gone.
         _guard: Option<Guard>,
     },
+    Events(EventBody),
 }
 
 /// Set when the application has sent all it had. A stream that ends without it broke off: the application
@@ -56,6 +59,16 @@ impl WsgiBody {
     pub fn full(bytes: Bytes) -> WsgiBody {
         WsgiBody {
             kind: Kind::Full((!bytes.is_empty()).then_some(bytes)),
+        }
+    }
+
+    pub(super) fn is_events(&self) -> bool {
+        matches!(self.kind, Kind::Events(_))
+    }
+
+    pub(super) fn events(events: EventBody) -> WsgiBody {
+        WsgiBody {
+            kind: Kind::Events(events),
         }
     }
 
@@ -86,6 +99,9 @@ impl Body for WsgiBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         match &mut self.kind {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Events(events) => Pin::new(events)
+                .poll_next(context)
+                .map(|piece| piece.map(|piece| Ok(Frame::data(piece)))),
             Kind::Stream {
                 chunks, left, whole, ..
             } => match std::task::ready!(chunks.poll_recv(context)) {
@@ -109,7 +125,7 @@ impl Body for WsgiBody {
         match &self.kind {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Kind::Stream { left: Some(left), .. } => SizeHint::with_exact(*left),
-            Kind::Stream { left: None, .. } => SizeHint::default(),
+            Kind::Stream { left: None, .. } | Kind::Events(_) => SizeHint::default(),
         }
     }
 }

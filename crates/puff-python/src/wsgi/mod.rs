@@ -56,6 +56,11 @@ pub struct ConnectionInfo {
     pub tls: bool,
 }
 
+/// Marks, among their extensions, answers that go on until their client or the server ends them, as event streams do.
+/// Whoever gives them bounds their number: they take no turn.
+#[derive(Debug, Clone, Copy)]
+pub struct LongLived;
+
 /// How an application is run.
 #[derive(Debug, Clone, Default)]
 pub struct WsgiOptions {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderValue, Request, Response, StatusCode};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
@@ -19,11 +21,13 @@ use super::body::{Whole, WsgiBody};
 use super::file::{FileJob, Opened};
 use super::head::{Head, parse_head};
 use super::input::{RequestBody, Stream};
-use super::{ConnectionInfo, Inner, client_gone};
+use super::{ConnectionInfo, Inner, LongLived, client_gone};
 use crate::greenlet::start;
 use crate::lifeline::{Guard, Lifeline};
+use crate::live::EventStreamHandle;
 use crate::method::bound_method;
 use crate::reactor::Job;
+use crate::runtime::Runtime;
 use crate::waiter::Waiter;
 
 /// How many pieces of a streamed body may wait for the client; the greenlet waits when there are more.
@@ -217,6 +221,34 @@ impl WsgiRequest {
         self.release();
         send_response(state.sender.take(), head, body)?;
         state.body = BodyState::File(job);
+        Ok(true)
+    }
+
+    /// Answers with an event stream, which Tokio sends from here on: the request is done. False: Python has read from it,
+    /// or `write()` was used before; iterate.
+    fn send_events(&self, events: &EventStreamHandle) -> PyResult<bool> {
+        let mut state = self.state.lock();
+        if !matches!(state.body, BodyState::Nothing) {
+            return Ok(false);
+        }
+        let Some(stream) = events.take() else {
+            return Ok(false);
+        };
+        let head = state.head.take().ok_or_else(no_start_response)?;
+        state.body = BodyState::Ended;
+        self.read_no_more();
+        self.release();
+        if self.is_head || head.is_bodiless() {
+            send_response(state.sender.take(), head, WsgiBody::full(Bytes::new()))?;
+            return Ok(true);
+        }
+        match Runtime::current()?.event_streams().body(stream) {
+            Some(body) => send_response(state.sender.take(), head, WsgiBody::events(body))?,
+            None => {
+                let sender = state.sender.take().ok_or_else(client_gone)?;
+                sender.send(too_many_streams()).map_err(|_| client_gone())?;
+            }
+        }
         Ok(true)
     }
 
@@ -472,14 +504,26 @@ fn send_response(
     head: Head,
     body: WsgiBody,
 ) -> PyResult<()> {
+    let lasts = body.is_events();
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     if let Some(reason) = head.reason {
         response.extensions_mut().insert(reason);
     }
+    if lasts {
+        response.extensions_mut().insert(LongLived);
+    }
     let sender = sender.ok_or_else(client_gone)?;
     sender.send(response).map_err(|_| client_gone())
+}
+
+fn too_many_streams() -> Response<WsgiBody> {
+    let text = Bytes::from_static(b"the server has too many event streams, try again later\n");
+    let mut response = super::plain(StatusCode::SERVICE_UNAVAILABLE, text);
+    let soon = HeaderValue::from_static("1");
+    response.headers_mut().insert(RETRY_AFTER, soon);
+    response
 }
 
 /// `write(data)` of PEP 3333, for old applications: `puff._wsgi.write` bound to this request. It is Python

@@ -52,4 +52,10 @@ pub static WEBSOCKET_KEYS: &[Key] = &[
         "Whose pages may connect: same (this host's), * or https://shop.example; with commas",
     )
     .default("same"),
+    key(
+        "event_stream_keep_alive",
+        "TIME",
+        "How long an event stream may say nothing before its client is sent a comment",
+    )
+    .default("15s"),
 ];

@@ -13,6 +13,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, SizeHint};
 pub use puff_python::wsgi::BodyError;
+pub(crate) use puff_python::wsgi::LongLived;
 use puff_python::wsgi::WsgiBody;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, timeout_at};
@@ -131,11 +132,6 @@ pub(crate) struct ServerBody {
     held: Option<Held>,
     visit: Option<Box<Visit>>,
 }
-
-/// Of answers that go on until their client or the server ends them, as event streams do. Whoever gives them bounds
-/// their number: they take no turn.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LongLived;
 
 /// What a request has until its answer is out, so that slow readers count as running.
 pub(super) struct Held {

@@ -23,6 +23,7 @@ mod health;
 mod inspect;
 mod lease;
 mod listener;
+pub mod live;
 mod observe;
 mod proxy_protocol;
 mod pulse;

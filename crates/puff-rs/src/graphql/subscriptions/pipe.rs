@@ -182,6 +182,10 @@ impl Peer for std::sync::Arc<Pipe> {
         }
     }
 
+    fn try_next(&self) -> Option<Outgoing> {
+        self.take()
+    }
+
     async fn room(&self) {
         while !self.has_room() {
             self.room.notified().await;

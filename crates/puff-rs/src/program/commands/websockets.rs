@@ -46,6 +46,7 @@ impl WebSocketPlan {
         py: Python<'_>,
         runtime: &Runtime,
     ) -> Result<(WebSockets, Vec<String>), ProgramError> {
+        runtime.bound_event_streams(self.config.most, self.config.stream_keep_alive);
         let (mut routes, mut paths) = (WebSocketRoutes::new(), Vec::new());
         for (path, name) in &self.table {
             let function = resolve(py, name).map_err(|error| resolve_error(py, error))?;

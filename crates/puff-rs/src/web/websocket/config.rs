@@ -23,6 +23,9 @@ pub struct WebSocketConfig {
     pub grace: Duration,
     /// Which pages of browsers may connect.
     pub origins: Origins,
+    /// How long an event stream may say nothing before its client is sent a comment. There may be as many streams as
+    /// WebSockets.
+    pub stream_keep_alive: Duration,
 }
 
 impl Default for WebSocketConfig {
@@ -35,6 +38,7 @@ impl Default for WebSocketConfig {
             timeout: Duration::from_secs(20),
             grace: Duration::from_secs(5),
             origins: Origins::default(),
+            stream_keep_alive: Duration::from_secs(15),
         }
     }
 }
@@ -57,6 +61,7 @@ impl WebSocketConfig {
             timeout: settings.get_or("websocket_timeout", default.timeout)?,
             grace: settings.get_or("websocket_grace", default.grace)?,
             origins: settings.get_or("websocket_origins", default.origins)?,
+            stream_keep_alive: settings.get_or("event_stream_keep_alive", default.stream_keep_alive)?,
         })
     }
 }

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use puff_python::websocket::{Closed, Message, Outgoing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig as Limits};
@@ -32,6 +32,12 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 /// Longer messages are sent in frames of so many bytes: what a slow client has not taken of a frame is copied
 /// about, and a buffer of this size is all that a WebSocket keeps.
 const FRAME: usize = 16 << 10;
+
+/// Short messages are given to the system so many bytes at a time, if more than one is there.
+const BATCH: usize = 4 << 10;
+
+/// What a frame has before its bytes, at most.
+const HEAD: usize = 10;
 
 /// How much is read at a time. A WebSocket that is idle holds it.
 const READ: usize = 4 << 10;
@@ -126,9 +132,9 @@ impl<P: Peer> Conversation<P> {
     async fn over(&self, io: TokioIo<Upgraded>) {
         let limits = Limits::default()
             .read_buffer_size(READ)
-            .write_buffer_size(0)
-            // A frame of ours, and the answers to pings that a client does not take.
-            .max_write_buffer_size(2 * FRAME)
+            .write_buffer_size(BATCH)
+            // A batch that grew by a frame, and the answers to pings that a client does not take.
+            .max_write_buffer_size(2 * FRAME + BATCH)
             .max_message_size(Some(self.config.max_message))
             .max_frame_size(Some(self.config.max_message));
         let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(limits)).await;
@@ -247,72 +253,87 @@ impl<P: Peer> Conversation<P> {
 
     async fn write(&self, sink: &mut SplitSink<Socket, Received>, heard: &Heard) -> Writing {
         let ping = self.config.ping;
-        let mut next = Instant::now() + ping.unwrap_or_default();
+        // Made once: messages are many, and do not concern it.
+        let mut alarm = pin!(sleep(ping.unwrap_or_default()));
         // When the ping that is not answered was sent.
         let mut asked: Option<Instant> = None;
         loop {
             tokio::select! {
-                outgoing = self.line.next() => {
-                    let ends = matches!(outgoing, Outgoing::Close(_));
-                    match say(self.config.timeout, sink, outgoing).await {
-                        Ok(()) if ends => return Writing::Done,
-                        Ok(()) => {}
-                        Err(end) => return end,
-                    }
-                }
-                () = sleep_until(next), if ping.is_some() => {
+                outgoing = self.line.next() => match self.say(sink, outgoing).await {
+                    Ok(false) => {}
+                    Ok(true) => return Writing::Done,
+                    Err(end) => return end,
+                },
+                () = alarm.as_mut(), if ping.is_some() => {
                     let now = Instant::now();
                     if asked.is_some_and(|asked| heard.at() < asked) {
                         return Writing::Dead("the client does not answer");
                     }
                     let quiet_until = heard.at() + ping.unwrap_or_default();
                     if quiet_until > now {
-                        (asked, next) = (None, quiet_until);
+                        asked = None;
+                        alarm.as_mut().reset(quiet_until);
                         continue;
                     }
-                    (asked, next) = (Some(now), now + self.config.timeout);
-                    if let Err(end) = within(self.config.timeout, sink, Received::Ping(Bytes::new())).await {
+                    asked = Some(now);
+                    alarm.as_mut().reset(now + self.config.timeout);
+                    let sending = async {
+                        sink.flush().await?;
+                        sink.send(Received::Ping(Bytes::new())).await
+                    };
+                    if let Err(end) = within(self.config.timeout, sending).await {
                         return end;
                     }
                 }
             }
         }
     }
-}
 
-/// Sends a message, in frames that the client has `limit` to take, each.
-async fn say(
-    limit: Duration,
-    sink: &mut SplitSink<Socket, Received>,
-    outgoing: Outgoing,
-) -> Result<(), Writing> {
-    let (mut kind, mut data) = match outgoing {
-        Outgoing::Message(Message::Text(data)) => (Data::Text, data),
-        Outgoing::Message(Message::Binary(data)) => (Data::Binary, data),
-        Outgoing::Close(closed) => return within(limit, sink, close(&closed)).await,
-    };
-    loop {
-        let piece = data.split_to(data.len().min(FRAME));
-        let frame = Frame::message(piece, OpCode::Data(kind), data.is_empty());
-        within(limit, sink, Received::Frame(frame)).await?;
-        if data.is_empty() {
-            return Ok(());
+    /// Sends a message and those that are there behind it, up to a batch; whether a close was among them. The client has
+    /// the time-out for each batch, and for each frame of a long message.
+    async fn say(&self, sink: &mut SplitSink<Socket, Received>, first: Outgoing) -> Result<bool, Writing> {
+        let limit = self.config.timeout;
+        // Answers to pings may be in the way, and the buffer has a bound.
+        within(limit, sink.flush()).await?;
+        let mut next = Some(first);
+        let mut batch = 0;
+        while let Some(outgoing) = next.take() {
+            let (mut kind, mut data) = match outgoing {
+                Outgoing::Message(Message::Text(data)) => (Data::Text, data),
+                Outgoing::Message(Message::Binary(data)) => (Data::Binary, data),
+                Outgoing::Close(closed) => {
+                    return within(limit, sink.send(close(&closed))).await.map(|()| true);
+                }
+            };
+            loop {
+                let piece = data.split_to(data.len().min(FRAME));
+                batch += HEAD + piece.len();
+                let is_last = data.is_empty();
+                let full = batch >= BATCH;
+                if is_last && !full {
+                    next = self.line.try_next();
+                }
+                let frame = Received::Frame(Frame::message(piece, OpCode::Data(kind), is_last));
+                match full || next.is_none() {
+                    true => within(limit, sink.send(frame)).await?,
+                    false => within(limit, sink.feed(frame)).await?,
+                }
+                if is_last {
+                    break;
+                }
+                if full {
+                    batch = 0;
+                }
+                kind = Data::Continue;
+            }
         }
-        kind = Data::Continue;
+        Ok(false)
     }
 }
 
-async fn within(
-    limit: Duration,
-    sink: &mut SplitSink<Socket, Received>,
-    message: Received,
-) -> Result<(), Writing> {
-    let sending = async {
-        // Answers to pings may be in the way, and the buffer has a bound.
-        sink.flush().await?;
-        sink.send(message).await
-    };
-    match timeout(limit, sending).await {
+/// What goes on with a socket, for which the client has `limit`.
+async fn within(limit: Duration, work: impl Future<Output = Result<(), Error>>) -> Result<(), Writing> {
+    match timeout(limit, work).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => {
             debug!("a WebSocket cannot be written: {error}");

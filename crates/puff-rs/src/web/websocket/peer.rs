@@ -9,6 +9,9 @@ pub(crate) trait Peer: Send + Sync + 'static {
     /// after [`Peer::lost`].
     fn next(&self) -> impl Future<Output = Outgoing> + Send;
 
+    /// What is to be sent next, if there is something.
+    fn try_next(&self) -> Option<Outgoing>;
+
     /// Waits until there is room for one more message of the client's.
     fn room(&self) -> impl Future<Output = ()> + Send;
 
@@ -34,6 +37,10 @@ pub(crate) trait Peer: Send + Sync + 'static {
 impl Peer for Line {
     async fn next(&self) -> Outgoing {
         Line::next(self).await
+    }
+
+    fn try_next(&self) -> Option<Outgoing> {
+        Line::try_next(self)
     }
 
     async fn room(&self) {
