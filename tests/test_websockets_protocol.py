@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import signal
 import socket
@@ -20,8 +21,10 @@ import h2.settings
 import pytest
 from autobahn import verdicts
 from frames import BINARY, CLOSE, PING, PONG, TEXT, Raw, frame, raw
-from stack import ROOT, STOP_TIMEOUT, Serve, Server, clean_environment
+from stack import ROOT, STOP_TIMEOUT, Line, Serve, Server, clean_environment
 from support import eventually
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 CHAT = """
 import puff
@@ -344,3 +347,30 @@ def test_routes_of_a_program(folder: Path, serve: Serve, program: tuple[str, ...
             assert time.monotonic() - begun > 1.5
             server.process.wait(STOP_TIMEOUT)
         assert "cutting off requests that did not finish in time" in server.log.read_text()
+
+
+def test_channels_bound_in_rust(folder: Path, serve: Serve, program: tuple[str, ...]) -> None:
+    env = {**VARIABLES, "PUFF_PUBSUB_URL": "memory:"}
+    with (
+        serve(cwd=folder, command=program, env=env) as server,
+        connect(f"ws://127.0.0.1:{server.port}/feed/news") as ws,
+        Line(server) as line,
+    ):
+        line.send("GET /events/news HTTP/1.1")
+        answer = line.answer()
+        assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        # The beginning, which has an id; the stream is subscribed.
+        assert answer.readline().startswith(b"id: ")
+        assert server.request("POST", "/publish/news", b"[1]").text == "1"
+        assert json.loads(ws.recv(timeout=20))["data"] == [1]
+        lines = [answer.readline() for _ in range(3)]
+        assert lines[0] == b"\n"
+        assert lines[1].startswith(b"id: ")
+        assert lines[2] == b"data: [1]\n"
+        for number in range(200):
+            server.request("POST", "/publish/news", b"%d" % number)
+        assert [json.loads(ws.recv(timeout=20))["data"] for _ in range(200)] == list(range(200))
+        server.process.send_signal(signal.SIGTERM)
+        with pytest.raises(ConnectionClosed):
+            ws.recv(timeout=20)
+        assert ws.close_code == 1001
