@@ -3,12 +3,12 @@
 //! Reading and writing go on side by side in one task. A client that does not read stops the writing alone: its
 //! messages are read until the function's inbox is full.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -65,6 +65,18 @@ pub(super) struct Conversation<P> {
     pub(super) place: OwnedSemaphorePermit,
 }
 
+/// Futures of which only those are polled that have been woken: a message that is published wakes a thousand
+/// WebSockets for writing, and they need not all look whether there is something to read.
+type Woken<F> = FuturesUnordered<F>;
+
+/// What a conversation is told while it writes.
+enum News {
+    /// The reading has ended.
+    Read(Reading),
+    /// The server stops.
+    Stop,
+}
+
 /// How the reading ended.
 enum Reading {
     /// The client has closed, and our answer is out; or it has answered ours.
@@ -107,10 +119,11 @@ impl<P: Peer> Conversation<P> {
     /// Talks until the end, and gives the function its time to end as well.
     pub(super) async fn run(self, upgrade: OnUpgrade) {
         let kill = self.kill.clone();
+        let mut killed = Woken::from_iter([kill.cancelled()]);
         tokio::select! {
             () = self.talk(upgrade) => {}
             // The server's patience is at its end. The function is the hub's to end.
-            () = kill.cancelled() => {}
+            _ = killed.next() => {}
         }
     }
 
@@ -164,24 +177,30 @@ impl<P: Peer> Conversation<P> {
         stream: &mut SplitStream<Socket>,
     ) -> Option<Closed> {
         let heard = Heard(Mutex::new(Some(Instant::now())));
-        let mut reading = pin!(self.read(stream, &heard));
         let mut writing = pin!(self.write(sink, &heard));
         let mut closing = pin!(sleep(Duration::ZERO));
-        let mut stop = pin!(self.stop.cancelled());
-        let (mut stopping, mut written) = (false, false);
+        let reading = async { News::Read(self.read(stream, &heard).await) };
+        let stop = async {
+            self.stop.cancelled().await;
+            News::Stop
+        };
+        let mut news: Woken<Pin<Box<dyn Future<Output = News> + Send + '_>>> =
+            Woken::from_iter([Box::pin(reading) as Pin<Box<_>>, Box::pin(stop)]);
+        let mut written = false;
         // What came was wrong: nothing more is read, and this is what remains to be said.
         let mut failed: Option<Closed> = None;
         loop {
             tokio::select! {
-                end = &mut reading, if failed.is_none() => match end {
-                    Reading::Failed(closed) if !written => {
+                Some(told) = news.next() => match told {
+                    News::Read(Reading::Failed(closed)) if !written => {
                         debug!(code = closed.code, "a WebSocket is closed: {}", closed.reason);
                         self.line.fail(closed.clone());
                         failed = Some(closed);
                         closing.as_mut().reset(Instant::now() + FAREWELL);
                     }
-                    Reading::Lost | Reading::Failed(_) => return self.lost(BROKEN),
-                    Reading::Done => return None,
+                    News::Read(Reading::Lost | Reading::Failed(_)) => return self.lost(BROKEN),
+                    News::Read(Reading::Done) => return None,
+                    News::Stop => self.line.shut(Closed::new(Closed::GOING_AWAY, "the server stops")),
                 },
                 end = &mut writing, if !written => match end {
                     Writing::Done | Writing::Lost if failed.is_some() => return None,
@@ -199,10 +218,6 @@ impl<P: Peer> Conversation<P> {
                         return self.lost(reason);
                     }
                 },
-                () = stop.as_mut(), if !stopping => {
-                    stopping = true;
-                    self.line.shut(Closed::new(Closed::GOING_AWAY, "the server stops"));
-                }
                 () = closing.as_mut(), if written || failed.is_some() => {
                     if let Some(closed) = &failed {
                         self.line.lost(closed.clone());
