@@ -350,9 +350,8 @@ def test_routes_of_a_program(folder: Path, serve: Serve, program: tuple[str, ...
 
 
 def test_channels_bound_in_rust(folder: Path, serve: Serve, program: tuple[str, ...]) -> None:
-    env = {**VARIABLES, "PUFF_PUBSUB_URL": "memory:"}
     with (
-        serve(cwd=folder, command=program, env=env) as server,
+        serve(cwd=folder, command=program, env=VARIABLES) as server,
         connect(f"ws://127.0.0.1:{server.port}/feed/news") as ws,
         Line(server) as line,
     ):

@@ -92,6 +92,12 @@ fn main() -> ExitCode {
         .websocket("/missing", "chat:missing");
     Program::new("chat")
         .about("WebSockets of Rust and of Python")
+        // One process: nothing is published to others.
+        .runtime_config(
+            RuntimeConfig::default()
+                .set_pubsub(true)
+                .set_pubsub_url("memory:"),
+        )
         .command(ServerCommand::new(router))
         .run()
 }

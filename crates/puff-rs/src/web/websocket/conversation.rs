@@ -184,8 +184,9 @@ impl<P: Peer> Conversation<P> {
             self.stop.cancelled().await;
             News::Stop
         };
-        let mut news: Woken<Pin<Box<dyn Future<Output = News> + Send + '_>>> =
-            Woken::from_iter([Box::pin(reading) as Pin<Box<_>>, Box::pin(stop)]);
+        let halves: [Pin<Box<dyn Future<Output = News> + Send + '_>>; 2] =
+            [Box::pin(reading), Box::pin(stop)];
+        let mut news = Woken::from_iter(halves);
         let mut written = false;
         // What came was wrong: nothing more is read, and this is what remains to be said.
         let mut failed: Option<Closed> = None;
