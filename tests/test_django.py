@@ -17,16 +17,11 @@ from tools import packages, tools
 SETTINGS = """
 import os
 
-import puff
 import puff.contrib.django.postgresql
-from puff.postgres.extensions import parse_dsn
 
-_program = parse_dsn(puff.global_postgres().dsn())
 DATABASES = {
     "default": {
         "ENGINE": "puff.contrib.django.postgresql",
-        "NAME": _program["dbname"],
-        **{name.upper(): _program.get(name, "") for name in ("user", "password", "host", "port")},
         "OPTIONS": {"application_name": "shop"},
         "CONN_MAX_AGE": int(os.environ.get("MAX_AGE", "0")),
     }
@@ -190,6 +185,25 @@ def test_each_greenlet_has_a_connection_until_it_ends(program: Callable[..., str
         host=host,
     )
     assert printed == "apart\n"
+
+
+def test_settings_without_a_database_are_the_programs(program: Callable[..., str]) -> None:
+    printed = program(
+        """
+        from django.conf import settings
+        from django.db import connections
+        from puff.postgres.extensions import parse_dsn
+
+        def main():
+            mine, program = connections["default"].settings_dict, parse_dsn(postgres.dsn())
+            print([mine[name.upper()] == program[name] for name in ("host", "user")], mine["NAME"])
+            elsewhere = {**settings.DATABASES["default"], "NAME": "", "HOST": "127.0.0.1", "PORT": "1"}
+            connections.settings["elsewhere"] = elsewhere
+            theirs = connections["elsewhere"].settings_dict
+            print(repr(theirs["NAME"]), theirs["PORT"])
+        """
+    )
+    assert printed == "[True, True] puff\n'' 1\n"
 
 
 def test_a_killed_greenlet_leaves_no_connection(program: Callable[..., str]) -> None:

@@ -14,6 +14,7 @@ from puff import local
 from ._choice import import_backend
 from ._held import held
 from ._pool import Pool
+from ._program import name_database
 
 import_backend()
 
@@ -36,6 +37,8 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
 
     def __init__(self, settings_dict: dict[str, Any], alias: str = "default") -> None:
         super().__init__(settings_dict, alias)
+        if alias != NO_DB_ALIAS:
+            name_database(settings_dict)
         self._home = ref(held())
 
     def validate_thread_sharing(self) -> None:
