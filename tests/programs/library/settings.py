@@ -1,0 +1,29 @@
+"""Settings of the project that tests of `puff.contrib.django` copy."""
+
+import os
+
+import puff
+import puff.contrib.django.postgresql
+from puff.postgres.extensions import parse_dsn
+
+_program = parse_dsn(puff.global_postgres().dsn())
+DATABASES = {
+    "default": {
+        "ENGINE": "puff.contrib.django.postgresql",
+        "NAME": _program["dbname"],
+        **{name.upper(): _program.get(name, "") for name in ("user", "password", "host", "port")},
+    },
+    "file": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
+}
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.postgres",
+    "shelf",
+]
+ALLOWED_HOSTS = ["*"]
+SECRET_KEY = "of a test"
+USE_TZ = os.environ.get("SHELF_USE_TZ", "1") == "1"
+TIME_ZONE = "Europe/Zurich"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

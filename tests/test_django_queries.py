@@ -1,0 +1,65 @@
+"""Querysets as statements: `query_and_params` gives the rows that Django gives."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from stack import ROOT, Run
+from tools import packages, tools
+
+
+@pytest.fixture(scope="module")
+def library(
+    tmp_path_factory: pytest.TempPathFactory, puff: Run, stop_services: Callable[[Path], None]
+) -> Iterator[Callable[..., str]]:
+    """Calls a function in the project `programs/library`; what it printed."""
+    folder = tmp_path_factory.mktemp("django") / "library"
+    shutil.copytree(ROOT / "tests" / "programs" / "library", folder)
+
+    def run(function: str) -> str:
+        done = puff("run", function, cwd=folder, env={"PYTHONPATH": str(packages(tools()))})
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("filling.fill")
+    yield run
+    stop_services(folder)
+
+
+def test_rows_are_djangos(library: Callable[..., str]) -> None:
+    last = library("querysets.cases").splitlines()
+    assert last == [f"{int(last[-1].split()[0])} querysets, 0 differ"]
+    assert int(last[-1].split()[0]) > 130
+
+
+def test_what_has_no_statement_is_told_why(library: Callable[..., str]) -> None:
+    printed = dict(line.split(": ", 1) for line in library("querysets.refused").splitlines())
+    wanted = {
+        "prefetch_related": "the queryset of Author has prefetch_related",
+        "a field that Python changes": "the column 'motto' is of the field shelf.Sheet.motto, and Shouted.",
+        "a field of a related object": "the column 'sheet__motto' is of the field shelf.Sheet.motto",
+        "another database": "the queryset of Author asks the database 'file', which is SQLite",
+        "a model": "Author is a model; give a queryset, such as Author.objects.all()",
+        "an object": "an object of Author is no queryset",
+        "a list": "query_and_params() takes a queryset, not list: that is what was made of one",
+        "an iterator": "query_and_params() takes a queryset, not generator: that is",
+        "an asynchronous iterator": "query_and_params() takes a queryset, not async_generator: that is",
+        "a number": "query_and_params() takes a queryset, not int: that is",
+        "nothing": "query_and_params() takes a queryset, not NoneType",
+        "a value of no type": "a object has no SQL form",
+        "a placeholder in quotes": "a placeholder stands in quotes: '%s'",
+        "a per cent sign": "%' in a statement of Django is no placeholder",
+        "too few parameters": "the statement has 1 places for parameters, and there are 0 of them",
+        "a column twice": "two columns are called 'author__name'",
+        "raw without a value": "raw() has the placeholder %(a)s, and its params have no such key",
+    }
+    for name, beginning in wanted.items():
+        assert printed[name].startswith(beginning), printed[name]
+    assert printed.keys() == wanted.keys()
+
+
+def test_rows_that_django_does_not_have_like_that(library: Callable[..., str]) -> None:
+    assert library("querysets.others") == "as said\n"
