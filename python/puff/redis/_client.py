@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 import redis
 from redis._parsers import Encoder
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError, WatchError
 
 from .._hub import current_hub
 from .._redis import plain_command
 from ._connection import ConnectionPool, decoded, encoded, is_utf8
 from ._lock import Lock
+from ._reentrant import ReentrantLock
 
 _T = TypeVar("_T")
 
@@ -148,6 +149,7 @@ class Redis(_Transport, redis.Redis):  # type: ignore[misc]
         self._use(connection_pool)
         super().__init__(connection_pool=connection_pool, single_connection_client=single_connection_client)
         self.auto_close_connection_pool = own
+        self.single_connection_lock = ReentrantLock()  # type: ignore[assignment]
 
     @classmethod
     def from_url(cls, url: str, **kwargs: Any) -> Redis:
@@ -214,6 +216,32 @@ class Redis(_Transport, redis.Redis):  # type: ignore[misc]
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Pipeline:
         return Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+    def transaction(
+        self,
+        func: Callable[[Any], Any],
+        *watches: Any,
+        shard_hint: Any = None,
+        value_from_callable: bool = False,
+        watch_delay: float | None = None,
+    ) -> Any:
+        with self.pipeline(True, shard_hint) as pipe:
+            while True:
+                try:
+                    if watches:
+                        pipe.watch(*watches)
+                    value = func(pipe)
+                    responses = pipe.execute()
+                except WatchError:
+                    if watch_delay:
+                        current_hub().sleep(watch_delay)
+                else:
+                    return value if value_from_callable else responses
+
+    def pubsub(self, **kwargs: Any) -> Any:
+        pubsub = super().pubsub(**kwargs)
+        pubsub._lock = ReentrantLock()
+        return pubsub
 
     def lock(
         self,

@@ -21,6 +21,7 @@ from redis.utils import SENTINEL
 
 from .._hub import current_hub
 from .._native import native
+from ._retry import patient
 
 if TYPE_CHECKING:
     from .._puff import RedisLease, RedisPool
@@ -270,7 +271,7 @@ class ConnectionPool(_PeerPool):
                 "its settings (redis_url); for a pool of its own say url or host"
             )
         self.name = name
-        super().__init__(connection_class=Connection, retry=retry, **options)
+        super().__init__(connection_class=Connection, retry=patient(retry, options), **options)
         self.native = (
             _own_pool(url if url is not None else _url(**server), limits) if own else native.RedisPool(name)
         )
@@ -313,7 +314,7 @@ class ConnectionPool(_PeerPool):
         self.native.close()
 
     def set_retry(self, retry: Any) -> None:
-        self.connection_kwargs["retry"] = retry
+        self.connection_kwargs["retry"] = patient(retry, self.connection_kwargs)
 
     def get_connection_count(self) -> list[tuple[int, dict[str, str]]]:
         return []

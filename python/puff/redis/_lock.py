@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from redis.lock import Lock as _PeerLock
 
 from .._hub import current_hub
+from .._local import local
 
 
 class Lock(_PeerLock):
     """redis-py's `Lock`. Between two attempts to get it the greenlet sleeps; redis-py's own stops the thread.
 
-    It is what `Redis.lock` makes.
+    It is what `Redis.lock` makes. With `thread_local`, which it has by default, only the greenlet that got it
+    can release it.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.thread_local:
+            self.local: Any = local()
+            self.local.token = None
 
     def acquire(
         self,
