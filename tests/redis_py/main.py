@@ -35,8 +35,14 @@ FILES = [
     "test_pubsub.py",
     "test_scripting.py",
 ]
-SPOILING = ["tests/test_commands.py::TestRedisCommands::test_auth"]
-"""Sets the server's password, and does not get rid of it with a client of ours."""
+LEFT_OUT = [
+    # Sets the server's password, and does not get rid of it with a client of ours.
+    "tests/test_commands.py::TestRedisCommands::test_auth",
+    # Wait for ever for what a mock in the place of the parser does.
+    "tests/test_pubsub.py::TestPubSubAutoReconnect::test_reconnect_socket_error",
+    "tests/test_pubsub.py::TestBaseException::test_base_exception",
+]
+"""Tests that harm those after them. `differences.tsv` has their reasons, as of those that fail."""
 WAYS = ["redis-py", "shared", "own"]
 SECONDS = 1200
 """Bound on one run of all files."""
@@ -113,10 +119,10 @@ def outcomes(source: Path, way: str, port: int, arguments: argparse.Namespace) -
     with tempfile.NamedTemporaryFile(suffix=".xml") as results:
         command = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-o", "filterwarnings=default"]
         command += ["-p", "no:cacheprovider", "-p", "puff_suite", f"--rootdir={source}", "-c", os.devnull]
-        command += [f"--redis-url=redis://127.0.0.1:{port}/0", f"--junitxml={results.name}"]
+        command += ["-m", "not onlycluster", f"--redis-url=redis://127.0.0.1:{port}/0", f"--junitxml={results.name}"]
         command += ["-k", arguments.k] if arguments.k else []
         if way != "redis-py":
-            command += [f"--deselect={test}" for test in SPOILING]
+            command += [f"--deselect={test}" for test in LEFT_OUT]
         done = subprocess.run(
             [*command, *(f"tests/{file}" for file in arguments.files)],
             cwd=source,
