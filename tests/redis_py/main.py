@@ -119,7 +119,8 @@ def outcomes(source: Path, way: str, port: int, arguments: argparse.Namespace) -
     with tempfile.NamedTemporaryFile(suffix=".xml") as results:
         command = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-o", "filterwarnings=default"]
         command += ["-p", "no:cacheprovider", "-p", "puff_suite", f"--rootdir={source}", "-c", os.devnull]
-        command += ["-m", "not onlycluster", f"--redis-url=redis://127.0.0.1:{port}/0", f"--junitxml={results.name}"]
+        command += ["-m", "not onlycluster", f"--junitxml={results.name}"]
+        command += [f"--redis-url=redis://127.0.0.1:{port}/0"]
         command += ["-k", arguments.k] if arguments.k else []
         if way != "redis-py":
             command += [f"--deselect={test}" for test in LEFT_OUT]
