@@ -35,6 +35,10 @@ def test_rows_are_djangos(library: Callable[..., str]) -> None:
     assert int(last[-1].split()[0]) > 130
 
 
+def test_rows_of_querysets_by_chance_are_djangos(library: Callable[..., str]) -> None:
+    assert library("querysets.by_chances") == "400 querysets, 0 differ\n"
+
+
 def test_what_has_no_statement_is_told_why(library: Callable[..., str]) -> None:
     printed = dict(line.split(": ", 1) for line in library("querysets.refused").splitlines())
     wanted = {

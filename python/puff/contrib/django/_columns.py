@@ -222,7 +222,8 @@ def _is_whole(expression: Any) -> bool:
     if isinstance(expression, CombinedExpression) and expression.connector in ("+", "-", "*"):
         return _is_whole(expression.lhs) and _is_whole(expression.rhs)
     if isinstance(expression, (Coalesce, models.Sum, models.Max, models.Min)):
-        return all(_is_whole(source) for source in expression.get_source_expressions() if source is not None)
+        sources = [source for source in expression.get_source_expressions() if source is not None]
+        return all(_is_whole(source) for source in sources if not source.conditional)  # not FILTER's
     if isinstance(expression, Window):
         source = expression.source_expression
         return _is_whole(source) or not any(source.get_source_expressions())  # as RowNumber and Rank

@@ -69,7 +69,7 @@ def bind(sql: str, params: Sequence[Any]) -> tuple[str, list[Any]]:
             "in RawSQL, extra() and raw() a per cent sign of its own is written %%"
         )
     texts, slots = template.texts, template.slots
-    binding = _Binding(template.repeats)
+    binding = _Binding(_repeated(params) if template.repeats else None)
     pieces = [texts[0]]
     start = 0
     for index, (size, is_list) in enumerate(slots, 1):
@@ -117,22 +117,32 @@ def _check_quotes(sql: str) -> None:
             )
 
 
-class _Binding:
-    """The parameters of one statement, as they are numbered."""
+def _repeated(params: Sequence[Any]) -> frozenset[str]:
+    """Return the texts that are there more than once."""
+    texts = [value for value in params if type(value) is str]
+    return frozenset(value for value in texts if texts.count(value) > 1)
 
-    def __init__(self, repeats: bool) -> None:
+
+class _Binding:
+    """The parameters of one statement, as they are numbered.
+
+    Where expressions have to be recognized as the same, equal values are the same parameter. That will not do
+    for texts, as a parameter has one type wherever it is: those that are repeated are literals.
+    """
+
+    def __init__(self, repeated: frozenset[str] | None) -> None:
         self.values: list[Any] = []
-        self._seen: dict[Any, str] | None = {} if repeats else None
+        self._repeated = repeated or frozenset()
+        self._seen: dict[Any, str] | None = None if repeated is None else {}
 
     def one(self, value: Any) -> str:
         """Return what stands in the place of a value."""
         kind = type(value)
         if kind is str:
-            if self._seen is None:
-                self.values.append(value)
-                return f"${len(self.values)}"
-            # One number for both would not do: a parameter has the same type wherever it is.
-            return _quoted(value)
+            if value in self._repeated:
+                return _quoted(value)
+            self.values.append(value)
+            return f"${len(self.values)}"
         typed = _typed(value)
         if isinstance(typed, str):
             return typed
@@ -155,15 +165,20 @@ class _Binding:
 
     def members(self, values: Sequence[Any]) -> str:
         """Return the right side of an IN, with the operator."""
-        if all(type(value) is str for value in values):
+        kinds = set(map(type, values))
+        if kinds == {str}:
             self.values.append(list(values))
             return f" = ANY(${len(self.values)})"
+        if kinds == {int}:
+            self.values.append(list(values))
+            cast = max(_int(min(values)).cast, _int(max(values)).cast, key=_NUMBERS.index)
+            return f" = ANY(${len(self.values)}{cast}[])"
         typed = [_typed(value) for value in values]
         if all(isinstance(item, _Typed) and item.cast in _IN_ARRAYS for item in typed):
-            cast = _common([item.cast for item in typed])  # type: ignore[union-attr]
-            if cast is not None:
+            common = _common([item.cast for item in typed])  # type: ignore[union-attr]
+            if common is not None:
                 self.values.append([item.value for item in typed])  # type: ignore[union-attr]
-                return f" = ANY(${len(self.values)}{cast}[])"
+                return f" = ANY(${len(self.values)}{common}[])"
         return f" IN ({', '.join(map(self.one, values))})"
 
 
