@@ -67,3 +67,10 @@ def test_what_has_no_statement_is_told_why(library: Callable[..., str]) -> None:
 
 def test_rows_that_django_does_not_have_like_that(library: Callable[..., str]) -> None:
     assert library("querysets.others") == "as said\n"
+
+
+def test_a_prepared_queryset_is_asked_with_different_values(library: Callable[..., str]) -> None:
+    assert library("querysets.prepares").splitlines() == [
+        "the prepared queryset has the parameter n, which is not given",
+        "the prepared queryset has no parameter m (parameters: n)",
+    ]

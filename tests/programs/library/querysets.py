@@ -64,7 +64,7 @@ from django.utils.functional import lazystr
 from shelf.models import Author, Book, Country, Genre, Sheet, Tag, Work
 
 import puff
-from puff.contrib.django import QuerysetError, query_and_params
+from puff.contrib.django import Parameter, QuerysetError, prepared, query_and_params
 
 
 class Plain(enum.Enum):
@@ -575,3 +575,58 @@ def others() -> None:
     assert many == one, "the text should not depend on how many keys there are"
     assert query_and_params(authors.none())[1] == []
     print("as said")
+
+
+def prepares() -> None:
+    """Prepared querysets have the rows of those that have their values from the start."""
+    ask = puff.global_postgres().query
+
+    def same(queryset: Any, one: Any, **values: Any) -> None:
+        compiled = prepared(queryset)
+        theirs = ask(*query_and_params(one))
+        assert ask(*compiled(**values)) == theirs == ask(*compiled(**values)), compiled.sql
+        assert theirs, "nothing to compare"
+
+    ordered = books.order_by("pk")
+    same(lambda: ordered.filter(pages__gt=Parameter("n")), ordered.filter(pages__gt=100), n=100)
+    same(ordered.filter(author__in=Parameter("ids")), ordered.filter(author__in=[1, 2]), ids=[1, 2])
+    same(ordered.filter(genre__in=Parameter("g")), ordered.filter(genre="poem"), g=[Genre.POEM])
+    same(
+        ordered.filter(title__icontains=Parameter("t")),
+        ordered.filter(title__icontains="K 7 100%"),
+        t="K 7 100%",
+    )
+    same(ordered.filter(key=Parameter("k")), ordered.filter(key=uuid.UUID(int=7)), k=uuid.UUID(int=7))
+    same(ordered.filter(added__gte=Parameter("d")), ordered.filter(added__gte=when(9)), d=when(9))
+    same(
+        ordered.filter(author__name=Parameter("n")),
+        ordered.filter(author__name="Author 3"),
+        n=lazystr("Author 3"),
+    )
+    same(ordered.filter(data__contains=Parameter("j")), ordered.filter(data__contains={"n": 7}), j={"n": 7})
+    same(ordered.filter(words__contains=Parameter("w")), ordered.filter(words__contains=["two"]), w=["two"])
+    same(
+        ordered.annotate(x=Parameter("x", DecimalField(max_digits=9, decimal_places=2))),
+        ordered.annotate(x=Value(Decimal("1.50"))),
+        x="1.50",
+    )
+    same(
+        ordered.filter(pk__in=Parameter("ids", IntegerField())).exclude(pages=Parameter("n")),
+        ordered.filter(pk__in=[1, 2, 3]),
+        ids=["1", 2, 3],
+        n=-1,
+    )
+    same(
+        books.values(start=Substr("title", 1, Parameter("n", IntegerField())))
+        .annotate(n=Count("pk"))
+        .order_by("start"),
+        books.values(start=Substr("title", 1, 6)).annotate(n=Count("pk")).order_by("start"),
+        n=6,
+    )
+    same(ordered, ordered)
+    by_pages = prepared(ordered.filter(pages__gt=Parameter("n")))
+    for values in ({}, {"n": 1, "m": 2}):
+        try:
+            by_pages(**values)
+        except TypeError as error:
+            print(error)

@@ -56,6 +56,22 @@ class _Typed(NamedTuple):
     cast: str
 
 
+class Later(NamedTuple):
+    """A value that is not there yet.
+
+    Attributes:
+        name: By which it will be given.
+        cast: The type that it is told to have, as `::int4`.
+        field: The field of a model that prepares it, if there is one.
+        many: Whether it is a list of such values.
+    """
+
+    name: str
+    cast: str
+    field: Any = None
+    many: bool = False
+
+
 def bind(sql: str, params: Sequence[Any]) -> tuple[str, list[Any]]:
     """Return the statement with `$1`, `$2`... and the values as Puff's parameters take them.
 
@@ -166,6 +182,9 @@ class _Binding:
     def members(self, values: Sequence[Any]) -> str:
         """Return the right side of an IN, with the operator."""
         kinds = set(map(type, values))
+        if Later in kinds and len(values) == 1:
+            later = values[0]._replace(many=True)
+            return f" = ANY({self._add(_Typed(later, later.cast and later.cast + '[]'))})"
         if kinds == {str}:
             self.values.append(list(values))
             return f" = ANY(${len(self.values)})"
@@ -251,13 +270,9 @@ def _list(values: list[Any]) -> _Typed | str:
     if all(isinstance(item, _Typed) for item in typed):
         cast = _common(item.cast for item in typed)  # type: ignore[union-attr]
         if cast:
-            return _Typed(
-                _nested(values, lambda value: value if value is None else _value(value)), f"{cast}[]"
-            )
+            return _Typed(_nested(values, lambda value: value_of(value)), f"{cast}[]")
         if cast == "":
-            return _Typed(
-                _nested(values, lambda value: value if value is None else _value(value)), "::text[]"
-            )
+            return _Typed(_nested(values, lambda value: value_of(value)), "::text[]")
     raise QuerysetError(f"the elements of a list are of different types: {values!r:.100}")
 
 
@@ -273,7 +288,14 @@ def _nested(values: Any, change: Callable[[Any], Any]) -> Any:
     return [_nested(value, change) if isinstance(value, (list, tuple)) else change(value) for value in values]
 
 
-def _value(value: Any) -> Any:
+def value_of(value: Any) -> Any:
+    """Return a value as Puff's parameters take it, without a type.
+
+    Raises:
+        QuerysetError: it has no SQL form.
+    """
+    if value is None or type(value) is dict:  # which is JSON, where nothing says that it is an hstore
+        return value
     typed = _typed(value)
     return typed.value if isinstance(typed, _Typed) else typed
 
@@ -352,6 +374,7 @@ _CONVERTERS: dict[type, Callable[[Any], _Typed | str | list[Any]]] = {
     bytearray: lambda value: _Typed(value, "::bytea"),
     memoryview: lambda value: _Typed(value, "::bytea"),
     type(None): lambda value: "NULL",
+    Later: lambda value: _Typed(value, value.cast),
     list: _list,
     tuple: _tuple,
     dict: _hstore,
