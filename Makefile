@@ -18,7 +18,7 @@ RUST := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs' -o
 FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*')
 CARGO_TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --all-targets")
 
-.PHONY: help demo build wheel test test-rust test-python test-compat test-pythons compat frameworks peers soak lint format bench clean
+.PHONY: help demo build wheel test test-rust test-python test-compat test-pythons compat frameworks peers soak docs rustdoc lint format bench clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -53,6 +53,14 @@ build: $(VENV)/.package ## the venv with the package, and the release binaries
 wheel: python/puff/playground/dist/index.html | $(VENV)/.tools ## a wheel in target/wheels/
 	@$(BIN)/maturin build --quiet --release --target-dir target/extension --out target/wheels
 	@ls -1 target/wheels/*.whl
+
+docs: $(VENV)/.package ## the documentation site, in target/docs/
+	@$(BIN)/sphinx-build -W --keep-going -n -q -b html docs target/docs
+	@echo "target/docs/index.html"
+
+rustdoc: $(VENV)/.tools ## the documentation of the crates, in target/doc/
+	@cargo doc --quiet --workspace --no-deps
+	@echo "target/doc/puff_rs/index.html"
 
 test: test-rust test-python test-compat ## all tests: Rust, Python, whole stack, Django's own on our driver
 

@@ -31,7 +31,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDE = ROOT / "docs" / "guide"
-PAGES = sorted(GUIDE.glob("*.md"))
+PAGES = [ROOT / "docs" / "index.md", *sorted(GUIDE.glob("*.md"))]
 ADDRESS = "127.0.0.1:8000"
 SECONDS = 60.0
 
@@ -151,9 +151,3 @@ def test_page(page: Path, tmp_path: Path, serve: Any, puff: Any, stop_services: 
             stop_services(tmp_path)
             # Root keeps data outside a folder that the servers' account cannot reach: do not leave it there.
             puff("db", "reset", "--yes", cwd=tmp_path)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_links(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-        assert target.startswith("https://") or (page.parent / target).exists(), target

@@ -52,11 +52,6 @@ def test_the_other_python_runs(puff: Any, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "37 bytes\n"), done.stderr
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#]+)\)", README))
-def test_links_lead_somewhere(target: str) -> None:
-    assert target.startswith("https://") or (ROOT / target).exists()
-
-
 @pytest.mark.parametrize("name", re.findall(r"`make ([a-z]+)`|^make ([a-z]+) ", README, re.MULTILINE))
 def test_make_targets_exist(name: tuple[str, str]) -> None:
     assert re.search(rf"^{''.join(name)}:", (ROOT / "Makefile").read_text(), re.MULTILINE)

@@ -72,7 +72,7 @@ class WebSocket:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The request's headers: lower-case names, several values joined with `, ` (cookies with `; `)."""
+        """The request's headers: lower-case names, values joined with commas (cookies with semicolons)."""
         return self._call.headers()
 
     @property

@@ -39,7 +39,7 @@ class Request:
     """What comes after the question mark, as it was sent."""
 
     headers: dict[str, str]
-    """By their names in lower case. Several of one name are joined with `, `, cookies with `; `."""
+    """By their names in lower case. Several of one name are joined with commas, cookies with semicolons."""
 
     body: bytes
     """The whole body."""

@@ -3,23 +3,23 @@
 ``int``, ``float``, ``str`` and ``bool`` are GraphQL's own ``Int`` (32 bits), ``Float``, ``String`` and
 ``Boolean``. The others travel in JSON like this:
 
-======================  ============  =============================================================
-Python                  GraphQL       in JSON
-======================  ============  =============================================================
-``puff.graphql.ID``     ``ID``        a string
-``puff.graphql.BigInt`` ``BigInt``    a string of digits; a client may send a number as well
-``datetime.datetime``   ``DateTime``  ISO 8601 string, ``"2024-02-29T12:30:00+00:00"``
-``datetime.date``       ``Date``      ``"2024-02-29"``
-``datetime.time``       ``Time``      ``"12:30:00"``
-``datetime.timedelta``  ``Duration``  ISO 8601 duration, ``"P1DT2H30M"``
-``decimal.Decimal``     ``Decimal``   a number; sent by a client as a string or a number
-``uuid.UUID``           ``UUID``      ``"6fa459ea-ee8a-3ca4-894e-db77e160355e"``
-``bytes``               ``Bytes``     base64 string
-``puff.graphql.Upload`` ``Upload``    a file that comes with the request; only as an argument
-``dict``, ``Any``       ``JSON``      any JSON value (``Any`` may be null, ``puff.graphql.JSON`` not)
-======================  ============  =============================================================
+=======================  ============  =============================================================
+Python                   GraphQL       in JSON
+=======================  ============  =============================================================
+``puff.graphql.ID``      ``ID``        a string
+``puff.graphql.BigInt``  ``BigInt``    a string of digits; a client may send a number as well
+``datetime.datetime``    ``DateTime``  ISO 8601 string, ``"2024-02-29T12:30:00+00:00"``
+``datetime.date``        ``Date``      ``"2024-02-29"``
+``datetime.time``        ``Time``      ``"12:30:00"``
+``datetime.timedelta``   ``Duration``  ISO 8601 duration, ``"P1DT2H30M"``
+``decimal.Decimal``      ``Decimal``   a number; sent by a client as a string or a number
+``uuid.UUID``            ``UUID``      ``"6fa459ea-ee8a-3ca4-894e-db77e160355e"``
+``bytes``                ``Bytes``     base64 string
+``puff.graphql.Upload``  ``Upload``    a file that comes with the request; only as an argument
+``dict``, ``Any``        ``JSON``      any JSON value (``Any`` may be null, ``puff.graphql.JSON`` not)
+=======================  ============  =============================================================
 
-:func:`scalar` makes others. A scalar is declared in the schema only when some class uses it.
+:func:`puff.graphql.scalar` makes others. A scalar is declared in the schema only when some class uses it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from typing import Any, Literal, NewType
 from ._uploads import Upload
 from .errors import ArgumentError, GraphQLError
 
-__all__ = ["BIG_INT", "BUILTIN", "BY_TYPE", "ID", "ID_SCALAR", "JSON", "Scalar", "scalar"]
+__all__ = ["ID", "Scalar", "scalar"]
 
 log = logging.getLogger("puff.graphql")
 
@@ -54,7 +54,7 @@ Example:
 
 @dataclass(frozen=True)
 class Scalar:
-    """One GraphQL scalar; :func:`scalar` makes those of a program.
+    """One GraphQL scalar; :func:`puff.graphql.scalar` makes those of a program.
 
     Attributes:
         name: Name in the schema.
