@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-OZFRTAKO.js";import"./chunk-YVDEVQAC.js";import"./chunk-H55VNMTW.js";import"./chunk-TANUE5JA.js";import"./chunk-64RN6OTF.js";import"./chunk-JBU663DK.js";export{b as getWorker,a as jsonDefaults};
