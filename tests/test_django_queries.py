@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-from stack import ROOT, Run
-from tools import packages, tools
+from library import Library, open_library
+from stack import Run
 
 
 @pytest.fixture(scope="module")
-def library(
-    tmp_path_factory: pytest.TempPathFactory, puff: Run, stop_services: Callable[[Path], None]
-) -> Iterator[Callable[..., str]]:
-    """Calls a function in the project `programs/library`; what it printed."""
-    folder = tmp_path_factory.mktemp("django") / "library"
-    shutil.copytree(ROOT / "tests" / "programs" / "library", folder)
-
-    def run(function: str) -> str:
-        done = puff("run", function, cwd=folder, env={"PYTHONPATH": str(packages(tools()))})
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    run("filling.fill")
-    yield run
-    stop_services(folder)
+def library(tmp_path_factory: pytest.TempPathFactory, puff: Run) -> Iterator[Library]:
+    with open_library(tmp_path_factory.mktemp("django"), puff) as library:
+        yield library
 
 
-def test_rows_are_djangos(library: Callable[..., str]) -> None:
+def test_rows_are_djangos(library: Library) -> None:
     last = library("querysets.cases").splitlines()
     assert last == [f"{int(last[-1].split()[0])} querysets, 0 differ"]
     assert int(last[-1].split()[0]) > 130
 
 
-def test_rows_of_querysets_by_chance_are_djangos(library: Callable[..., str]) -> None:
+def test_rows_of_querysets_by_chance_are_djangos(library: Library) -> None:
     assert library("querysets.by_chances") == "400 querysets, 0 differ\n"
 
 
-def test_what_has_no_statement_is_told_why(library: Callable[..., str]) -> None:
+def test_what_has_no_statement_is_told_why(library: Library) -> None:
     printed = dict(line.split(": ", 1) for line in library("querysets.refused").splitlines())
     wanted = {
         "prefetch_related": "the queryset of Author has prefetch_related",
@@ -65,11 +51,11 @@ def test_what_has_no_statement_is_told_why(library: Callable[..., str]) -> None:
     assert printed.keys() == wanted.keys()
 
 
-def test_rows_that_django_does_not_have_like_that(library: Callable[..., str]) -> None:
+def test_rows_that_django_does_not_have_like_that(library: Library) -> None:
     assert library("querysets.others") == "as said\n"
 
 
-def test_a_prepared_queryset_is_asked_with_different_values(library: Callable[..., str]) -> None:
+def test_a_prepared_queryset_is_asked_with_different_values(library: Library) -> None:
     assert library("querysets.prepares").splitlines() == [
         "the prepared queryset has the parameter n, which is not given",
         "the prepared queryset has no parameter m (parameters: n)",

@@ -28,6 +28,7 @@ from ._annotations import (
 from ._connections import Connection, PageOptions, check_pages, page_options
 from ._constants import Constant
 from ._costs import check_costs, forbid_costs
+from ._deferred import Deferred
 from ._docs import describe_class, describe_function
 from ._enums import read_enum
 from ._interfaces import implementations, interfaces_of, is_interface, owner_of
@@ -294,12 +295,15 @@ class _Collector:
         def read() -> Field:
             found = self._resolvers.get((owner, name))
             if found is None:
-                if isinstance(raw, ConstantSql):
-                    found = self._statement(owner, name, raw, root, where)
-                elif isinstance(raw, Constant):
-                    found = self._constant(owner, name, raw, root, where)
+                made = raw
+                if isinstance(raw, Deferred):
+                    made = raw.resolver(owner.cls, name, self._scope(owner, where))
+                if isinstance(made, ConstantSql):
+                    found = self._statement(owner, name, made, root, where)
+                elif isinstance(made, Constant):
+                    found = self._constant(owner, name, made, root, where)
                 else:
-                    found = self._resolver(owner, name, raw, root, where)
+                    found = self._resolver(owner, name, made, root, where)
                 self._resolvers[owner, name] = found
             return found
 
@@ -314,7 +318,7 @@ class _Collector:
                 "underscore if it is no resolver. A method of an object type may be one as "
                 "(self, context, /, **arguments)",
             )
-        function = getattr(owner.cls, name)
+        function = raw.__get__(None, owner.cls)
         signature = read_signature(function, method=method)
         scope = self._scope(owner, where, function)
         returns: Returns = "value"

@@ -8,6 +8,7 @@ import types
 from typing import Any
 
 from ._constants import Constant
+from ._deferred import Deferred
 from ._model import MISSING
 from ._options import field_options
 from ._sql import ConstantSql
@@ -30,7 +31,7 @@ def resolver_names(cls: type) -> list[str]:
         for name in vars(base):
             if not name.startswith("_") and name not in fields:
                 names.setdefault(name)
-    kinds = (ConstantSql, Constant, classmethod, staticmethod, types.FunctionType, property)
+    kinds = (ConstantSql, Constant, Deferred, classmethod, staticmethod, types.FunctionType, property)
     found = ((name, inspect.getattr_static(cls, name)) for name in names)
     return [name for name, raw in found if isinstance(raw, kinds) and not field_options(raw).private]
 

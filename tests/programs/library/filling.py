@@ -16,7 +16,18 @@ django.setup()
 from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db.backends.postgresql.psycopg_any import NumericRange  # noqa: E402
-from shelf.models import Author, Book, Country, Genre, Sheet, Tag  # noqa: E402
+from shelf.models import (  # noqa: E402
+    Author,
+    Book,
+    Choice,
+    Country,
+    Genre,
+    Question,
+    Room,
+    Sheet,
+    Tag,
+    Vote,
+)
 
 import puff  # noqa: E402
 
@@ -73,3 +84,21 @@ def fill(books: int = 60) -> None:
         book.tags.set(chance.sample(tags, chance.randrange(4)))
         if number % 3 == 0:
             Sheet.objects.create(book=book, motto=f"motto {number}")
+    rooms = [
+        Room.objects.create(name=name, parent=None, hidden=name == "cellar", by_tag=tags[number])
+        for number, name in enumerate(("house", "hall", "cellar", "attic"))
+    ]
+    for room in rooms[1:]:
+        room.parent = rooms[0]
+        room.save()
+    rooms[0].doors.set(rooms[1:3])
+    rooms[1].keys.set(tags[:2])
+    questions = Question.objects.bulk_create(Question(text=f"Question {number}") for number in range(120))
+    choices = Choice.objects.bulk_create(
+        Choice(question=question, text=f"{text}?") for question in questions for text in ("yes", "no", "both")
+    )
+    Vote.objects.bulk_create(
+        Vote(choice=choice, voter=f"voter {number}", secret=number == 1)
+        for choice in choices
+        for number in range(choice.pk % 4)
+    )

@@ -141,7 +141,7 @@ def _check_names(names: list[str]) -> None:
 
 def _check_field(field: Any, name: str, raw: Collection[str] | bool) -> None:
     """Look whether a field changes its values in Python."""
-    if raw is True or (raw and name in raw) or not _changes(field):
+    if raw is True or (raw and name in raw) or not changes(field):
         return
     raise QuerysetError(
         f"the column {name!r} is of the field {field}, and {type(field).__qualname__}.from_db_value changes "
@@ -150,14 +150,14 @@ def _check_field(field: Any, name: str, raw: Collection[str] | bool) -> None:
     )
 
 
-def _changes(field: Any) -> bool:
+def changes(field: Any) -> bool:
     if not hasattr(field, "from_db_value"):
         return False
     if getattr(type(field), "from_db_value", None) is models.JSONField.from_db_value:
         return False  # jsonb is JSON as it is
     base = getattr(field, "base_field", None)
     if base is not None and not hasattr(type(field), "from_db_value"):
-        return _changes(base)  # an ArrayField has it for its elements' sake
+        return changes(base)  # an ArrayField has it for its elements' sake
     return True
 
 

@@ -78,3 +78,43 @@ class Sheet(models.Model):
 
     book = models.OneToOneField(Book, models.CASCADE, related_name="sheet")
     motto = Shouted(max_length=50)
+
+
+class Question(models.Model):
+    text = models.CharField(max_length=50, help_text="What is asked.")
+    asked = models.DateField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-pk",)
+
+
+class Choice(models.Model):
+    question = models.ForeignKey(Question, models.CASCADE, related_name="choices")
+    text = models.CharField(max_length=50)
+
+
+class Vote(models.Model):
+    choice = models.ForeignKey(Choice, models.CASCADE, related_name="votes")
+    voter = models.CharField(max_length=20)
+    secret = models.BooleanField(default=False)
+
+
+class Visible(models.Manager):
+    def get_queryset(self):
+        return (
+            super().get_queryset().filter(hidden=False).select_related("parent").prefetch_related("children")
+        )
+
+
+class Room(models.Model):
+    """Rooms in rooms, and doors between them; some are hidden."""
+
+    name = models.CharField(max_length=20, unique=True)
+    parent = models.ForeignKey("self", models.CASCADE, null=True, related_name="children")
+    doors = models.ManyToManyField("self")
+    keys = models.ManyToManyField(Tag, related_name="+")
+    hidden = models.BooleanField(default=False)
+    country = models.ForeignKey(Country, models.CASCADE, null=True, related_name="+")
+    by_tag = models.ForeignKey(Tag, models.CASCADE, to_field="word", null=True, related_name="rooms")
+
+    objects = Visible()

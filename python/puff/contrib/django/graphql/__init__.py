@@ -1,0 +1,27 @@
+"""GraphQL of Django's models: types, relations with one statement for each layer, filters, orders and pages.
+
+Example:
+    >>> from dataclasses import dataclass
+    >>> from puff.contrib.django import graphql as django
+    >>> @django.type(Choice, fields=["id", "choice_text", "votes"])
+    ... class ChoiceType:
+    ...     pass
+    >>> @django.type(Question, fields=["id", "question_text", "pub_date", "choices"])
+    ... class QuestionType:
+    ...     pass
+    >>> @dataclass
+    ... class Query:
+    ...     questions = django.objects("list[QuestionType]", order="-pub_date", limit=20)
+    ...     question = django.objects("QuestionType | None", by="id")
+"""
+
+from __future__ import annotations
+
+from ._filters import filter
+from ._hints import choices
+from ._objects import objects
+from ._orders import order
+from ._relations import relation
+from ._types import type
+
+__all__ = ["choices", "filter", "objects", "order", "relation", "type"]

@@ -1,0 +1,130 @@
+"""What fields with objects of models share: what a client may ask, and the statement that it becomes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from puff.graphql import connection
+from puff.graphql._options import FieldOptions
+from puff.graphql._sql import ConstantSql
+
+from .._prepared import Parameter, Prepared
+from .._queries import query_and_params
+from ._filters import Filters
+from ._models import ModelType, is_limited, limited
+from ._orders import Orders, Terms
+from ._shapes import Shape
+
+Make = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A field with objects of a model.
+
+    Attributes:
+        shape: What it returns.
+        known: The type's model and columns.
+        rows: Returns the queryset that all begins with: of the keys of the parents, or of values that objects
+            are looked for by.
+        filters: What a client may filter by.
+        orders: What a client may order by.
+        order: The order without that; empty for the model's own.
+        joined: The key of the parents and that of the rows, at a relation.
+        options: The field's name, description, permission.
+        name: The member of the class that it is, `Query.questions`.
+    """
+
+    shape: Shape
+    known: ModelType
+    rows: Make
+    filters: Filters | None
+    orders: Orders | None
+    order: Terms
+    joined: tuple[str, str] | None
+    options: FieldOptions
+    name: str
+
+    def parameters(self) -> list[inspect.Parameter]:
+        """Return the arguments that a client may give."""
+        found = []
+        if self.filters is not None:
+            found.append(_parameter("filters", self.filters.cls | None, None))
+        if self.orders is not None:
+            found.append(_parameter("order", list[self.orders.cls] | None, None))  # type: ignore[name-defined]
+        return found
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is one and the same statement for all clients and whatever they ask."""
+        return not (is_limited(self.shape.node) or self.filters or self.orders)
+
+    def terms(self, order: Sequence[Any] | None) -> Terms:
+        """Return the order that rows come in, by what a client says."""
+        if self.orders is None or not order:
+            return self.order
+        terms = self.orders.terms(order)
+        return terms.with_key(self.known.model) if self.shape.pages else terms
+
+    def queryset(self, context: Any, begin: Any, filters: Any = None, order: Any = None) -> Any:
+        """Return what a client asks for."""
+        queryset = limited(self.shape.node, begin, context)
+        if filters is not None and self.filters is not None:
+            queryset = self.filters.apply(queryset, filters)
+        if self.shape.pages:
+            return self.terms(order).columns(queryset).order_by()
+        return self.terms(order).sort(queryset)
+
+    def prepared(self, *names: str) -> Prepared | None:
+        """Return the statement of a client who asks for nothing in particular; None if clients differ."""
+        if is_limited(self.shape.node):
+            return None
+        given = {name: Parameter(name) for name in names}
+        return Prepared(lambda: self.queryset(None, self.rows(**given)), raw=True)
+
+    def function(self, statement: Callable[..., Any], *more: inspect.Parameter) -> Any:
+        """Return the resolver: a class method with a signature, and what belongs to it."""
+        hint = self.shape.hint()
+        returns: Any = tuple.__class_getitem__((hint, str, list))
+        if self.joined:
+            returns = tuple.__class_getitem__((hint, str, list, list[str], list[str]))
+        leading = [
+            inspect.Parameter("cls", inspect.Parameter.POSITIONAL_ONLY),
+            inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY),
+        ]
+        parameters = [*leading, *more, *self.parameters()]
+        keys = ([self.joined[0]], [self.joined[1]]) if self.joined else ()
+
+        def resolve(cls: Any, context: Any, /, **arguments: Any) -> Any:
+            return (..., *statement(context, **arguments), *keys)
+
+        resolve.__signature__ = inspect.Signature(parameters, return_annotation=returns)  # type: ignore[attr-defined]
+        resolve.__name__, resolve.__qualname__ = self.name.rpartition(".")[2], self.name
+        return classmethod(self.options(resolve))
+
+    def constant(self, sql: str) -> ConstantSql:
+        """Return the field as one statement, which Rust runs by itself."""
+        parents, children = ((self.joined[0],), (self.joined[1],)) if self.joined else ((), ())
+        return ConstantSql(self.shape.hint(), sql, parents, children, self.options)
+
+    def in_pages(self, function: Any, page: tuple[int, int], lateral: bool = False) -> Any:
+        """Return the resolver of a connection; a page is how many by default, and how many at most."""
+
+        def chosen(order: Any = None, **_: Any) -> list[str]:
+            return self.terms(order).sql()
+
+        order: Any = self.order.sql() if self.orders is None else chosen
+
+        return connection(order_by=order, default=page[0], most=page[1], lateral=lateral)(function)
+
+
+def ask_sql(queryset: Any) -> tuple[str, list[Any]]:
+    """Return the statement of a queryset whose columns are the type's own."""
+    return query_and_params(queryset, raw=True)
+
+
+def _parameter(name: str, hint: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
