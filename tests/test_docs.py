@@ -134,7 +134,7 @@ def test_links_in_markdown_lead_somewhere(page: Path) -> None:
 
 def test_the_reference_has_every_public_name(site: Path) -> None:
     listed = subprocess.run(
-        [sys.executable, "-c", "import docstrings as d; print(*sorted(d.NAMES), sep='\\n')"],
+        [sys.executable, "-c", "import public; print(*sorted(public.NAMES), sep='\\n')"],
         cwd=DOCS / "_site",
         env=clean_environment(),
         capture_output=True,

@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 import pydoc
 import re
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-from django.conf import settings
+from public import NAMES
 from sphinx.application import Sphinx
 from sphinx.ext.napoleon import Config, GoogleDocstring
-
-import puff
 
 SPAN = re.compile(r"(?<![`:\w])`([^`\n]+)`(?!`)")
 RAISES = re.compile(r"(?<=^:raises )([A-Z]\w*)(?=:)")
 PRIVATE = re.compile(r"Handle\b|\b(WebSocketCall|WsgiRequest|RedisPool|FieldOptions)\b|\bargs: tuple\b")
 SECTION = re.compile(r"[A-Z][a-z]+:$")
 GOOGLE = Config(napoleon_use_rtype=False, napoleon_use_ivar=True)
-
-
-def public_modules() -> list[str]:
-    """The modules that users import: no part of their names begins with an underscore."""
-    found = pkgutil.walk_packages(puff.__path__, "puff.")
-    names = ["puff", *(each.name for each in found if "._" not in each.name)]
-    return sorted(name for name in names if name not in OURS)
-
-
-OURS = {
-    "puff.contrib",
-    "puff.contrib.django",
-    "puff.contrib.django.postgresql.base",
-    "puff.compat",
-    "puff.pytest_plugin",
-    "puff.poetry_plugins",
-}
-"""Modules that hold others, or that other programs import; the guide has what there is to say of them."""
-
-
-def public_names() -> set[str]:
-    """The full names of what these modules offer: a page that has one of them in code leads to it.
-
-    What two modules offer has the name of the one further up. Psycopg2's hundreds of constants, and classes
-    by SQLSTATE, are left to PostgreSQL's manual.
-    """
-    found: dict[Any, str] = {}
-    for module in sorted(MODULES, key=lambda module: (module.count("."), module)):
-        loaded = importlib.import_module(module)
-        for name in getattr(loaded, "__all__", ()):
-            item = getattr(loaded, name)
-            if not module.startswith("puff.postgres") or _is_told(module, name, item):
-                found.setdefault(id(item), f"{module}.{name}")
-    return {*found.values(), *MODULES}
-
-
-def _is_told(module: str, name: str, item: object) -> bool:
-    if module.startswith("puff.postgres.error"):
-        return name == "lookup"
-    return inspect.isroutine(item) or inspect.isclass(item)
 
 
 def convert(app: Sphinx, what: str, name: str, item: object, options: Any, lines: list[str]) -> None:
@@ -112,9 +68,6 @@ def _span(span: re.Match[str]) -> str:
     return f":py:obj:`{text} <{text}>`" if text in NAMES else f"``{text}``"
 
 
-settings.configure()  # modules of Django's ask for settings at their import
-MODULES = public_modules()
-NAMES = public_names()
 FULL: dict[Any, str] = {}
 """Exceptions of ours by themselves."""
 for _name in sorted(NAMES, key=lambda name: name.count("."), reverse=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from docstrings import MODULES, NAMES
+from public import MODULES, NAMES
 from sphinx.application import Sphinx
 
 FENCE = re.compile(r"(?ms)^```(?P<language>[a-z]+)(?P<words>[^\n`]*)\n(?P<text>.*?)^```$")

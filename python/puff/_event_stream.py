@@ -92,12 +92,12 @@ def event_stream(
         TimeoutError: Redis does not answer.
 
     Example:
-        ```python
-        def app(environ, start_response):
-            stream = event_stream("news")
-            start_response("200 OK", stream.headers)
-            return stream
-        ```
+        >>> def app(environ, start_response):
+        ...     stream = event_stream("news")
+        ...     start_response("200 OK", stream.headers)
+        ...     return stream
+        >>> app({}, lambda status, headers: print(status, headers[0])).close()
+        200 OK ('Content-Type', 'text/event-stream; charset=utf-8')
     """
     names = [channels] if isinstance(channels, str) else list(channels)
     request = wsgi_request()

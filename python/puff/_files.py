@@ -36,6 +36,10 @@ def write_file_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
     Raises:
         OSError: as `open` would.
+
+    Example:
+        >>> import puff
+        >>> puff.write_file_bytes("/dev/null", b"all of it")
     """
     current_hub().wait_for(partial(native.write_file, os.fspath(path), data))
 

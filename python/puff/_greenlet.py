@@ -28,6 +28,13 @@ class Greenlet(Generic[T]):
     """A function that runs beside others; made by `puff.spawn`.
 
     Usable from any thread. Whoever joins gets what the function returned, or the exception it raised.
+
+    Example:
+        >>> import puff
+        >>> nap = puff.spawn(puff.sleep, 60, name="nap")
+        >>> nap.ready()
+        False
+        >>> nap.kill()
     """
 
     __slots__ = (
@@ -283,7 +290,9 @@ async def aio(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
 
     Example:
         >>> import asyncio, puff
-        >>> asyncio.run(puff.aio(pow, 2, 10))
+        >>> def program_with_a_loop():
+        ...     return asyncio.run(puff.aio(pow, 2, 10))
+        >>> puff.spawn_blocking(program_with_a_loop)
         1024
     """
     check_function("aio", function)
@@ -311,12 +320,27 @@ async def aio(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
 
 
 def join_all(greenlets: Iterable[Greenlet[T]]) -> list[T]:
-    """Waits for all of them; their values in the same order. Raises the first one's exception, if any."""
+    """Waits for all of them; their values in the same order. Raises the first one's exception, if any.
+
+    Example:
+        >>> import puff
+        >>> puff.join_all([puff.spawn(pow, 2, n) for n in range(4)])
+        [1, 2, 4, 8]
+    """
     return [each.join() for each in list(greenlets)]
 
 
 def join_iter(greenlets: Iterable[Greenlet[T]]) -> Iterator[T]:
-    """Their values as they end, the first to end first. Raises a greenlet's exception when its turn comes."""
+    """Their values as they end, the first to end first. Raises a greenlet's exception when its turn comes.
+
+    Example:
+        >>> import puff
+        >>> def nap(seconds):
+        ...     puff.sleep(seconds)
+        ...     return seconds
+        >>> list(puff.join_iter([puff.spawn(nap, 0.1), puff.spawn(nap, 0.01)]))
+        [0.01, 0.1]
+    """
     pending = list(greenlets)
     while pending:
         ended = [each for each in pending if each.ready()]
@@ -340,6 +364,10 @@ def sleep(seconds: float) -> None:
     Raises:
         TypeError: `seconds` is no number.
         ValueError: `seconds` is negative or NaN.
+
+    Example:
+        >>> import puff
+        >>> puff.sleep(0.01)
     """
     check_seconds("sleep", seconds)
     hub = current_hub()
@@ -355,7 +383,12 @@ def _resume(waiter: Waiter) -> None:
 
 
 def sleep_ms(milliseconds: float) -> None:
-    """`sleep` in milliseconds."""
+    """`sleep` in milliseconds.
+
+    Example:
+        >>> import puff
+        >>> puff.sleep_ms(10)
+    """
     sleep(milliseconds / 1000)
 
 

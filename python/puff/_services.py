@@ -189,11 +189,12 @@ class GraphQL:
             ValueError: as `query`.
 
         Example:
-            ```python
-            with puff.global_graphql().subscribe("subscription { ticks }") as answers:
-                for answer in answers:
-                    print(answer["data"]["ticks"])
-            ```
+            >>> import puff
+            >>> with puff.global_graphql().subscribe("subscription { ticks }") as answers:
+            ...     for answer in answers:
+            ...         print(answer["data"]["ticks"])
+            1
+            2
         """
         self._hub()
         more = _More(operation, list((headers or {}).items()), context)
@@ -281,7 +282,13 @@ def _redis_client(name: str | None) -> Redis:
 
 
 def global_pubsub() -> PubSub:
-    """The program's pub-sub."""
+    """The program's pub-sub: the same object each time.
+
+    Example:
+        >>> import puff
+        >>> puff.global_pubsub().publish("news", "nobody listens")
+        0
+    """
     return _pubsub
 
 
@@ -310,5 +317,12 @@ def global_state() -> Any:
 
     Raises:
         RuntimeError: the program sets none, or none is running.
+
+    Example:
+        >>> import puff
+        >>> try:
+        ...     state = puff.global_state()
+        ... except RuntimeError:
+        ...     state = None  # this program, `puff`, has none
     """
     return native.global_state()

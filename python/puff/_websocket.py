@@ -49,12 +49,11 @@ class WebSocket:
     of several greenlets at a time do not mix. When the function returns, the WebSocket is closed.
 
     Example:
-        ```python
-        @puff.websocket("/echo")
-        def echo(ws):
-            for message in ws:
-                ws.send(message)
-        ```
+        >>> import puff
+        >>> @puff.websocket("/echo")
+        ... def echo(ws):
+        ...     for message in ws:
+        ...         ws.send(message)
     """
 
     def __init__(self, call: WebSocketCall) -> None:

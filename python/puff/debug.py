@@ -16,7 +16,7 @@ from ._hub import Hub, Worker, current_hub, running
 
 log = logging.getLogger("puff.watchdog")
 
-__all__ = ["GreenletInfo", "dump", "greenlets", "watch"]
+__all__ = ["GreenletInfo", "dump", "greenlets"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,15 @@ def greenlets() -> list[GreenletInfo]:
 
 
 def dump(file: TextIO | None = None) -> None:
-    """Prints every greenlet with its stack, to stderr unless another file is given."""
+    """Prints every greenlet with its stack, to stderr unless another file is given.
+
+    Example:
+        >>> import io, puff.debug
+        >>> shown = io.StringIO()
+        >>> puff.debug.dump(shown)
+        >>> shown.getvalue().splitlines()[0]
+        'puff: 1 greenlets'
+    """
     output = sys.stderr if file is None else file
     found = greenlets()
     print(f"puff: {len(found)} greenlets", file=output)

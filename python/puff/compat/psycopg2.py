@@ -95,7 +95,15 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Undoes `install`: the next ``import psycopg2`` looks for the real one."""
+    """Undoes `install`: the next ``import psycopg2`` looks for the real one.
+
+    Example:
+        >>> import puff.compat.psycopg2
+        >>> puff.compat.psycopg2.install()
+        >>> puff.compat.psycopg2.uninstall()
+        >>> puff.compat.psycopg2.is_installed()
+        False
+    """
     if not is_installed():
         return
     sys.meta_path.remove(_finder)
@@ -107,5 +115,11 @@ def uninstall() -> None:
 
 
 def is_installed() -> bool:
-    """Whether ``import psycopg2`` gives `puff.postgres`."""
+    """Whether ``import psycopg2`` gives `puff.postgres`.
+
+    Example:
+        >>> import puff.compat.psycopg2
+        >>> puff.compat.psycopg2.is_installed()
+        False
+    """
     return _finder in sys.meta_path

@@ -4,12 +4,14 @@ In a greenlet a statement lets others run; on any other thread it blocks that th
 results are read, in Rust.
 
 Example:
+    >>> import puff
     >>> from puff import postgres
-    >>> connection = postgres.connect("dbname=shop")  # doctest: +SKIP
-    >>> with connection, connection.cursor() as cursor:  # doctest: +SKIP
-    ...     cursor.execute("SELECT name FROM city WHERE id = %s", (1,))
+    >>> connection = postgres.connect(puff.global_postgres().dsn())
+    >>> with connection, connection.cursor() as cursor:
+    ...     cursor.execute("SELECT %s || %s", ("Os", "lo"))
     ...     cursor.fetchone()
     ('Oslo',)
+    >>> connection.close()
 
 Beside it, by psycopg2's names: `extensions`, `extras`, `errors`, `errorcodes`, `sql`, `pool`, `tz`.
 """
@@ -106,6 +108,14 @@ def connect(
     Raises:
         OperationalError: there is no server, or it refuses.
         ProgrammingError: the parameters are not valid.
+
+    Example:
+        >>> from puff import postgres
+        >>> try:
+        ...     postgres.connect(host="127.0.0.1", port=1, user="shop", connect_timeout=2)
+        ... except postgres.OperationalError as error:
+        ...     print("nobody there")
+        nobody there
     """
     asynchronous = {name: kwargs.pop(name) for name in ("async", "async_") if name in kwargs}
     conninfo = _make_dsn(dsn, **kwargs)

@@ -403,6 +403,10 @@ def adapt(obj: Any, proto: Any = ISQLQuote, alternate: Any = None) -> Any:
 
     Raises:
         ProgrammingError: if there is none.
+
+    Example:
+        >>> adapt("it's").getquoted()
+        b"'it''s'"
     """
     for type_ in type(obj).__mro__:
         adapter = adapters.get((type_, proto))
@@ -430,8 +434,12 @@ def quote_ident(name: str | bytes, scope: Any) -> str:
         ValueError: if the name contains NUL.
 
     Example:
+        >>> import puff
+        >>> from puff.postgres import connect
+        >>> connection = connect(puff.global_postgres().dsn())
         >>> quote_ident('the "name" of', connection)
         '"the ""name"" of"'
+        >>> connection.close()
     """
     codec = _codec_of(scope)
     if codec is None:

@@ -64,6 +64,15 @@ def execute_batch(
     """Executes a statement for each of the parameters, `page_size` of them on one trip to the server.
 
     The cursor is left with the result of the last trip's last statement.
+
+    Example:
+        >>> import puff
+        >>> from puff.postgres import connect
+        >>> connection = connect(puff.global_postgres().dsn())
+        >>> cursor = connection.cursor()
+        >>> cursor.execute("CREATE TEMP TABLE city (name text)")
+        >>> execute_batch(cursor, "INSERT INTO city VALUES (%s)", [("Oslo",), ("Bergen",)])
+        >>> connection.close()
     """
     for page in _pages(argslist, page_size):
         cur.execute(b";".join([cur.mogrify(sql, args) for args in page]))
@@ -89,6 +98,17 @@ def execute_values(
 
     Raises:
         ValueError: if there is not exactly one ``%s``.
+
+    Example:
+        >>> import puff
+        >>> from puff.postgres import connect
+        >>> connection = connect(puff.global_postgres().dsn())
+        >>> cursor = connection.cursor()
+        >>> cursor.execute("CREATE TEMP TABLE city (id serial, name text)")
+        >>> sql = "INSERT INTO city (name) VALUES %s RETURNING id"
+        >>> execute_values(cursor, sql, [("Oslo",), ("Bergen",)], fetch=True)
+        [(1,), (2,)]
+        >>> connection.close()
     """
     before, after = _split(_encoded(cur, sql))
     pattern = None if template is None else _encoded(cur, template)

@@ -139,6 +139,18 @@ def register_composite(
 
     Raises:
         ProgrammingError: if the database has no such type.
+
+    Example:
+        >>> import puff
+        >>> from puff.postgres import connect
+        >>> connection = connect(puff.global_postgres().dsn())
+        >>> cursor = connection.cursor()
+        >>> cursor.execute("CREATE TYPE size AS (width int, height int)")
+        >>> _ = register_composite("size", cursor)
+        >>> cursor.execute("SELECT (4, 3)::size")
+        >>> cursor.fetchone()[0]
+        size(width=4, height=3)
+        >>> connection.close()
     """
     caster = (factory or CompositeCaster)._from_db(name, conn_or_curs)
     scope = scope_of(conn_or_curs, globally)

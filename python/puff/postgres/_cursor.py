@@ -38,9 +38,14 @@ class cursor(_Base):
     are put together by the client: ``%s`` and ``%(name)s`` are replaced by literals.
 
     Example:
-        >>> cursor.execute("SELECT name FROM city WHERE id = %s", (1,))  # doctest: +SKIP
-        >>> cursor.fetchone()  # doctest: +SKIP
+        >>> import puff
+        >>> from puff.postgres import connect
+        >>> connection = connect(puff.global_postgres().dsn())
+        >>> cursor = connection.cursor()
+        >>> cursor.execute("SELECT name FROM (VALUES (1, 'Oslo')) AS city (id, name) WHERE id = %s", (1,))
+        >>> cursor.fetchone()
         ('Oslo',)
+        >>> connection.close()
     """
 
     __module__ = "puff.postgres.extensions"

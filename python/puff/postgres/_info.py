@@ -20,8 +20,12 @@ class ConnectionInfo:
     """Where a connection leads and how it is. Of a closed connection little is known: None, 0 or False.
 
     Example:
-        >>> connection.info.dbname, connection.info.server_version  # doctest: +SKIP
-        ('shop', 180006)
+        >>> import puff
+        >>> from puff.postgres import connect
+        >>> connection = connect(puff.global_postgres().dsn())
+        >>> connection.info.dbname, connection.info.server_version >= 140000
+        ('puff', True)
+        >>> connection.close()
     """
 
     __slots__ = ("_connection",)

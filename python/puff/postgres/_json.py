@@ -33,6 +33,10 @@ class Json:
     """Marks a Python object to be sent as JSON: ``cursor.execute("... %s", [Json({"a": 1})])``.
 
     `dumps` makes the text; without it ``json.dumps`` does, or what a subclass puts in place of the method.
+
+    Example:
+        >>> print(Json({"a": 1}))
+        '{"a": 1}'
     """
 
     def __init__(self, adapted: Any, dumps: Callable[[Any], str] | None = None) -> None:

@@ -119,7 +119,19 @@ def _restore(kind: type[DictRow], values: list[Any], index: OrderedDict[str, int
 
 
 class DictCursor(DictCursorBase):
-    """Rows are `DictRow`: ``row[0]`` and ``row["name"]``."""
+    """Rows are `DictRow`: ``row[0]`` and ``row["name"]``.
+
+    Example:
+        >>> import puff
+        >>> from puff.postgres import connect
+        >>> connection = connect(puff.global_postgres().dsn())
+        >>> cursor = connection.cursor(cursor_factory=DictCursor)
+        >>> cursor.execute("SELECT 1 AS id, 'Oslo' AS name")
+        >>> row = cursor.fetchone()
+        >>> row[0], row["name"]
+        (1, 'Oslo')
+        >>> connection.close()
+    """
 
     _factory = DictRow
 
@@ -150,7 +162,18 @@ class RealDictRow(OrderedDict[str, Any]):
 
 
 class RealDictCursor(DictCursorBase):
-    """Rows are `RealDictRow`: ``row["name"]``, and no numbers."""
+    """Rows are `RealDictRow`: ``row["name"]``, and no numbers.
+
+    Example:
+        >>> import puff
+        >>> from puff.postgres import connect
+        >>> connection = connect(puff.global_postgres().dsn())
+        >>> cursor = connection.cursor(cursor_factory=RealDictCursor)
+        >>> cursor.execute("SELECT 1 AS id, 'Oslo' AS name")
+        >>> dict(cursor.fetchone())
+        {'id': 1, 'name': 'Oslo'}
+        >>> connection.close()
+    """
 
     _factory = RealDictRow
 

@@ -1,6 +1,16 @@
 """psycopg2's connection pools, for programs that use them.
 
 They hand out connections and raise `PoolError` when none is left; they do not wait.
+
+Example:
+    >>> import puff
+    >>> from puff.postgres.pool import ThreadedConnectionPool
+    >>> pool = ThreadedConnectionPool(1, 5, puff.global_postgres().dsn())
+    >>> connection = pool.getconn()
+    >>> connection.info.dbname
+    'puff'
+    >>> pool.putconn(connection)
+    >>> pool.closeall()
 """
 
 from __future__ import annotations

@@ -1,10 +1,15 @@
 """Statements put together from parts, with names and values quoted where they go in.
 
 Example:
+    >>> import puff
+    >>> from puff.postgres import connect
+    >>> from puff.postgres.sql import SQL, Identifier
     >>> query = SQL("SELECT {} FROM {} WHERE id = %s").format(
     ...     SQL(", ").join(map(Identifier, ["name", "age"])), Identifier("public", "person"))
+    >>> connection = connect(puff.global_postgres().dsn())
     >>> query.as_string(connection)
     'SELECT "name", "age" FROM "public"."person" WHERE id = %s'
+    >>> connection.close()
 
 Every `Composable` can be passed to ``cursor.execute`` in place of a text.
 """

@@ -281,6 +281,12 @@ class Redis(_Transport, redis.Redis):  # type: ignore[misc]
 class Pipeline(_Transport, redis.client.Pipeline):  # type: ignore[misc]
     """redis-py's `Pipeline`. Its commands are sent over a shared connection in one piece, as a transaction
     too; with `WATCH` it has a connection of its own until it is reset.
+
+    Example:
+        >>> import puff
+        >>> with puff.global_redis().pipeline() as pipe:
+        ...     pipe.set("pages", 41).incr("pages").execute()
+        [True, 42]
     """
 
     def __init__(

@@ -16,6 +16,12 @@ class Lock(_PeerLock):
 
     It is what `Redis.lock` makes. With `thread_local`, which it has by default, only the greenlet that got it
     can release it.
+
+    Example:
+        >>> import puff
+        >>> with puff.global_redis().lock("report", timeout=60) as lock:
+        ...     lock.owned()
+        True
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

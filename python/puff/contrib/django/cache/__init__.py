@@ -30,11 +30,9 @@ def get_redis_connection(alias: str = "default", write: bool = True) -> Redis:
         django.core.cache.InvalidCacheBackendError: there is no such cache.
 
     Example:
-        ```python
-        from puff.contrib.django.cache import get_redis_connection
-
-        get_redis_connection("default").rpush("jobs", "one")
-        ```
+        >>> from puff.contrib.django.cache import get_redis_connection
+        >>> get_redis_connection("default").rpush("jobs", "one", "two")
+        2
     """
     from django.core.cache import caches
 

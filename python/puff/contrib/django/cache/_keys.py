@@ -139,10 +139,10 @@ class Keys(Core):
             thread_local: whether only the greenlet, or thread, that took it may release it.
 
         Example:
-            ```python
-            with cache.lock("report", timeout=60):
-                cache.set("report", make_report())
-            ```
+            >>> from django.core.cache import cache
+            >>> with cache.lock("report", timeout=60):
+            ...     cache.set("figures", [4, 2])
+            True
         """
         client = self._setup.client(True)
         lock: Lock = client.lock(
