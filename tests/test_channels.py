@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import subprocess
@@ -15,6 +16,8 @@ from own_valkey import OwnValkey, own_valkey
 from stack import Project, Run, Serve, clean_environment, free_port
 from support import eventually
 from websockets.sync.client import ClientConnection, connect
+
+from puff.contrib.channels import RedisChannelLayer
 
 ASGI = """
 import os
@@ -160,6 +163,35 @@ def test_servers_and_views_share_groups(folder: Path, valkey: OwnValkey, serve: 
             for how in ("greenlet", "loop"):
                 assert server.get(f"/say/{how}").status == 200
                 assert [heard(socket) for socket in sockets] == [{"from": "a view", "how": how}] * 4
+
+
+def test_a_lost_answer_loses_no_message(valkey: OwnValkey, caplog: pytest.LogCaptureFixture) -> None:
+    """Redis takes messages out of the queue for a connection that has been given up meanwhile."""
+
+    async def body() -> None:
+        layer = RedisChannelLayer(hosts={"address": f"{valkey.url}/3", "socket_timeout": 0.2})
+
+        async def is_received(number: int) -> None:
+            assert await asyncio.wait_for(layer.receive(channel), 20) == {"type": "a.b", "number": number}
+
+        for channel in (await layer.new_channel(), "normal"):
+            await layer.send(channel, {"type": "a.b", "number": 0})
+            await is_received(0)
+            for number in range(1, 6):
+                caplog.clear()
+                await layer.send(channel, {"type": "a.b", "number": number})
+                valkey.pause()
+                try:
+                    receiving = asyncio.create_task(is_received(number))
+                    while "the next attempt is in" not in caplog.text:
+                        await asyncio.sleep(0.01)
+                finally:
+                    valkey.go_on()
+                await receiving
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(layer.receive(channel), 0.5)  # none comes twice
+
+    asyncio.run(asyncio.wait_for(body(), 90))
 
 
 def test_a_redis_that_forgets(folder: Path, valkey: OwnValkey) -> None:

@@ -25,6 +25,7 @@ import puff
 import puff.redis
 from puff import _loop
 from puff.contrib.channels import RedisChannelLayer
+from puff.contrib.channels._scripts import POP
 
 Test = Callable[..., Coroutine[Any, Any, None]]
 
@@ -162,6 +163,27 @@ async def test_a_receiver_that_gives_up_loses_nothing(layer: RedisChannelLayer) 
         while len(received) < sent:
             received.append((await asyncio.wait_for(layer.receive(channel), 10))["n"])
         assert sorted(received) == list(range(sent))
+
+
+@in_loop
+async def test_a_question_that_is_asked_again_has_the_same_answer(layer: RedisChannelLayer) -> None:
+    for number in range(3):
+        await layer.send("normal.1", {"type": "a.b", "number": number})
+
+    async def ask(number: int, count: int = 1, who: str = "me") -> Any:
+        return await layer._ask(POP, layer._key("normal.1"), count, who, number, 60_000)
+
+    first = await ask(7)
+    assert len(first) == 1
+    assert await ask(7, 2) == first
+    assert await ask(6) == [], "it comes late"
+    second = await ask(9)
+    assert len(second) == 1
+    assert second != first
+    assert await ask(7) == [], "it comes late, too"
+    assert len(await ask(1, who="you")) == 1
+    assert await ask(10) == []
+    assert await ask(9) == [], "the next question has been asked, so this one was answered"
 
 
 @in_loop

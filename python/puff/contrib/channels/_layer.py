@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -93,6 +94,10 @@ class RedisChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self._joined: dict[tuple[str, str], float] = {}
         """Groups with channels of this process, and when they were added."""
         self._connected = False
+        self._questions = itertools.count(1)
+        self._unanswered: dict[str, int] = {}
+        """The number of the latest question for messages, by queue, until it is answered."""
+        self._answering = threading.Lock()
 
     # ---------------------------------------------------------------- channels
 
@@ -209,7 +214,7 @@ class RedisChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     async def _read(self, queue: str, wanted: int) -> Sequence[tuple[list[str], bytes]]:
         """For the inboxes."""
         found = []
-        for entry in await self._pop(queue, _BATCH if queue.endswith("!") else wanted):
+        for entry in await self._pop(queue, _BATCH if queue.endswith("!") else min(wanted, _BATCH)):
             names = entry[STAMP : entry.index(b" ", STAMP)].decode()
             found.append(([queue + name for name in names.split(",")], entry))
         return found
@@ -251,13 +256,29 @@ class RedisChannelLayer(BaseChannelLayer):  # type: ignore[misc]
             await wait_in_loop(partial(self._native.execute_many, commands, False, False))
 
     async def _pop_once(self, queue: str, count: int) -> list[bytes]:
-        pop = partial(self._ask, POP, self._key(queue), count, lost=partial(self._put_back, queue))
-        entries: list[bytes] = await pop()
+        entries = await self._take(queue, count)
         # To move the first to the first place is to look at it, once there is one: what is taken by a command
         # that waits is lost if the wait ends at the same time.
         if not entries and await self._command("BLMOVE", *[self._key(queue)] * 2, "LEFT", "LEFT", _WAIT):
-            entries = await pop()
+            entries = await self._take(queue, count)
         return entries
+
+    async def _take(self, queue: str, count: int) -> list[bytes]:
+        """Up to `count` entries that are there. An answer that is lost is had the next time."""
+        number = self._unanswered.setdefault(queue, next(self._questions))
+
+        def given_up(entries: list[bytes]) -> None:
+            self._put_back(queue, self._answered(queue, number, entries))
+
+        words = self._key(queue), count, self.client_prefix, number, int(self.expiry * 1000)
+        return self._answered(queue, number, await self._ask(POP, *words, lost=given_up))
+
+    def _answered(self, queue: str, number: int, entries: list[bytes]) -> list[bytes]:
+        with self._answering:
+            if self._unanswered.get(queue) != number:
+                return []  # another loop has asked the same, and has had the answer
+            del self._unanswered[queue]
+            return entries
 
     def _put_back(self, queue: str, entries: list[bytes]) -> None:
         """Who was to have them is not there any more. Nobody waits for the answer."""

@@ -58,10 +58,25 @@ return 1
 """Key: the queue. Arguments: expiry, capacity, entry. 0 if the channel is full."""
 
 POP = Script("""
-if trim(KEYS[1], now()) == 0 then return {} end
-return redis.call('LPOP', KEYS[1], ARGV[1])
+local taken, number = KEYS[1] .. ':taken:' .. ARGV[2], tonumber(ARGV[3])
+local last = tonumber(redis.call('LINDEX', taken, 0) or 0)
+if last == number then return redis.call('LRANGE', taken, 1, -1) end
+if last > number then return {} end
+if trim(KEYS[1], now()) == 0 then
+  redis.call('LTRIM', taken, 0, 0)
+  return {}
+end
+local entries = redis.call('LPOP', KEYS[1], ARGV[1])
+redis.call('DEL', taken)
+redis.call('RPUSH', taken, number, unpack(entries))
+redis.call('PEXPIRE', taken, ARGV[4])
+return entries
 """)
-"""Key: the queue. Argument: how many entries at most."""
+"""Key: the queue. Arguments: how many entries at most, by whom, that one's number for the question, expiry.
+
+What is taken is kept until the next question: one whose answer was lost is asked again with its number and
+has the same entries. A question that comes late, after the next one, has none.
+"""
 
 ADD = Script("""
 redis.call('ZADD', KEYS[1], now(), ARGV[2])
