@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polls_site
 import pytest
 from stack import ROOT, Project, Run, Serve, Server, end_services, run_puff, serving
 
@@ -103,4 +104,24 @@ def demo_folder(
 def demo_server(demo_folder: Path) -> Iterator[Server]:
     """The demo, serving."""
     with serving(cwd=demo_folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def polls_folder(
+    tmp_path_factory: pytest.TempPathFactory, stop_services: Callable[[Path], None]
+) -> Iterator[Path]:
+    """A copy of the Django example with all its data and a superuser."""
+    folder = polls_site.copy_to(tmp_path_factory.mktemp("polls") / "site")
+    try:
+        polls_site.fill(folder)
+        yield folder
+    finally:
+        stop_services(folder)
+
+
+@pytest.fixture(scope="session")
+def polls_server(polls_folder: Path) -> Iterator[Server]:
+    """The Django example, serving."""
+    with serving(cwd=polls_folder) as server:
         yield server

@@ -17,7 +17,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg2
 import pytest
 from stack import free_port
 from support import NOBODY, eventually
@@ -48,6 +50,8 @@ class OwnPostgres:
         self.folder = folder
         self.port = free_port()
         self._data = folder / "data"
+        self.rest = 0.2
+        """How many seconds it is away when it has died."""
         self._ends = False
         self._process = self._make()
         self._keeper = threading.Thread(target=self._keep)
@@ -66,6 +70,20 @@ class OwnPostgres:
             "POSTMASTER": str(self._data / "postmaster.pid"),
             "SOCKETS": str(self.folder),
         }
+
+    @property
+    def postmaster(self) -> int:
+        """The process to kill."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """Runs a statement, past whoever is tested; the rows, if it has any."""
+        there = {"host": "127.0.0.1", "port": self.port, "user": "tester", "dbname": "postgres"}
+        with contextlib.closing(psycopg2.connect(**there, password=PASSWORD)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+                return cursor.fetchall() if cursor.description else []
 
     def accepts(self) -> bool:
         """Whether somebody listens at the port."""
@@ -119,7 +137,7 @@ class OwnPostgres:
         while not self._ends:
             self._process.wait()
             if not self._ends:
-                time.sleep(0.2)
+                time.sleep(self.rest)
                 self._process = self._start()
 
 
