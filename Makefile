@@ -18,7 +18,7 @@ RUST := Cargo.toml Cargo.lock pyproject.toml $(shell find crates -name '*.rs' -o
 FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*')
 CARGO_TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo "nextest run" || echo "test --all-targets")
 
-.PHONY: help demo build wheel test test-rust test-python test-compat test-pythons compat frameworks peers soak docs rustdoc lint format bench clean
+.PHONY: help demo build wheel test test-rust test-python test-compat test-pythons compat frameworks peers projects soak docs rustdoc lint format bench clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -88,6 +88,9 @@ frameworks: $(VENV)/.package ## live-server tests of Flask, Werkzeug, Django, wa
 peers: $(VENV)/.package ## django-redis's and channels_redis's own tests with our cache and channel layer
 	@tests/peers/run $(SUITES)
 
+projects: $(VENV)/.package ## Django projects' own tests (guardian, import-export...) on our engine and cache, next to psycopg2
+	@tests/projects/run $(SUITES)
+
 # PYTHONS="3.12 debug" chooses; see the script.
 test-pythons: python/puff/playground/dist/index.html | $(VENV)/.tools ## the hub's tests on every other Python found
 	@$(BIN)/python scripts/pythons.py $(PYTHONS)
@@ -98,6 +101,8 @@ test-compat: $(VENV)/.package
 	@tests/compat/run caches
 	@tests/compat/run --host python --engine stock backends.postgresql transactions
 	@tests/peers/run
+	@tests/projects/run guardian import-export reversion
+	@tests/projects/run pytest-django -k test_database
 
 lint: $(VENV)/.package ## formatters, clippy, rustdoc, ruff, mypy, stubs, floors, the playground's scripts
 	cargo fmt --all --check

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -16,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from stack import PUFF, ROOT, Run, clean_environment
+from terminal import Terminal
 
 PYTEST = [sys.executable, "-m", "pytest"]
 QUIET = ("-p", "no:cacheprovider", "-q")
@@ -335,47 +333,6 @@ def test_signals_end_the_session(tmp_path: Path, signum: int, status: int, text:
     assert text in output
     assert (tmp_path / "closed").exists(), "fixtures end as always"
     assert not (tmp_path / "reached").exists()
-
-
-class Terminal:
-    """Somebody at a terminal."""
-
-    def __init__(self, *command: str, cwd: Path) -> None:
-        self.pid, self.master = pty.fork()
-        if self.pid == 0:
-            os.chdir(cwd)
-            os.execve(command[0], list(command), clean_environment(TERM="dumb", COLUMNS="100"))
-        self.text = ""
-        self.status: int | None = None
-
-    def expect(self, text: str, seconds: float = 30) -> None:
-        """Waits until `text` has been shown since the last call."""
-        deadline = time.monotonic() + seconds
-        while text not in self.text:
-            left = deadline - time.monotonic()
-            ready = select.select([self.master], [], [], max(left, 0))[0]
-            assert ready, f"{text!r} did not come:\n{self.text}"
-            try:
-                self.text += os.read(self.master, 4096).decode(errors="replace")
-            except OSError:  # the other side has ended
-                break
-        assert text in self.text, self.text
-        self.text = self.text.partition(text)[2]
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
-
-    def wait(self) -> int:
-        """The exit status."""
-        if self.status is None:
-            self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return self.status
-
-    def close(self) -> None:
-        os.close(self.master)
-        if self.status is None:
-            os.kill(self.pid, signal.SIGKILL)
-            self.wait()
 
 
 @pytest.fixture

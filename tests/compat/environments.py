@@ -74,16 +74,17 @@ def join(python: Path, name: str, lines: Iterable[object]) -> None:
 def source(project: str, version: str, python: Path) -> Path:
     """The unpacked source distribution."""
     folder = WORK / "src" / f"{project}-{version}"
-    if folder.exists():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=WORK) as name:
-        download = Path(name, "download")
-        wanted = ["--no-deps", "--no-binary", project, "--dest", str(download), f"{project}=={version}"]
-        pip(python, "download", *wanted)
-        archive = next(path for path in download.iterdir() if path.suffix in (".gz", ".zip"))
-        shutil.unpack_archive(archive, Path(name, "unpacked"))
-        next(Path(name, "unpacked").iterdir()).rename(folder)
+    with locked(folder.name):
+        if folder.exists():
+            return folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=WORK) as name:
+            download = Path(name, "download")
+            wanted = ["--no-deps", "--no-binary", project, "--dest", str(download), f"{project}=={version}"]
+            pip(python, "download", *wanted)
+            archive = next(path for path in download.iterdir() if path.suffix in (".gz", ".zip"))
+            shutil.unpack_archive(archive, Path(name, "unpacked"))
+            next(Path(name, "unpacked").iterdir()).rename(folder)
     return folder
 
 

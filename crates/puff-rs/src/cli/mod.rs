@@ -7,7 +7,7 @@ mod python;
 mod run;
 
 use crate::program::Program;
-use crate::program::commands::{PytestCommand, ServerCommand};
+use crate::program::commands::{DjangoManagementCommand, PytestCommand, ServerCommand};
 use crate::runtime::RuntimeConfig;
 
 /// The program behind the command `puff`: the wheel's and the binary's.
@@ -19,6 +19,7 @@ pub fn program() -> Program {
         .command(ServerCommand::stock())
         .command(run::RunCommand)
         .command(python::PythonInterpreterCommand)
+        .command(DjangoManagementCommand::new())
         .command(PytestCommand::stock())
         .command(graphql::GraphQlCommand)
         .command(db::DbCommand)

@@ -93,6 +93,8 @@ pub struct Prepared {
     pub(crate) imports: Vec<String>,
     pub(crate) python_path: Vec<PathBuf>,
     pub(crate) services: bool,
+    /// Whether the schemas are loaded when Python first uses them, and not at the start.
+    pub(crate) lazy_schemas: bool,
     pub(crate) eager_postgres: bool,
     pub(crate) server: bool,
     /// Whether services that the program wants at once are opened.
@@ -123,6 +125,7 @@ impl Prepared {
             imports: Vec::new(),
             python_path: Vec::new(),
             services: true,
+            lazy_schemas: false,
             eager_postgres: false,
             server: false,
             eager: true,
@@ -164,6 +167,13 @@ impl Prepared {
     /// Goes on without opening the program's services, its global state and its GraphQL schema.
     pub fn without_services(mut self) -> Prepared {
         self.services = false;
+        self
+    }
+
+    /// Loads the GraphQL schemas when Python first uses them: for programs that have to set up what a schema's
+    /// module imports, as Django's models.
+    pub fn with_lazy_schemas(mut self) -> Prepared {
+        self.lazy_schemas = true;
         self
     }
 

@@ -83,6 +83,8 @@ pub(super) struct Driver {
     pub(super) services: Option<ServicePlan>,
     /// Whether PostgreSQL is opened for schemas that need it.
     pub(super) eager_postgres: bool,
+    /// Whether schemas are left to whoever uses them first.
+    pub(super) lazy_schemas: bool,
     pub(super) global_state: Option<GlobalStateFn>,
     /// Until they are loaded.
     pub(super) schemas: Mutex<Schemas>,
@@ -99,9 +101,11 @@ impl Driver {
 
     fn load_graphql(&self, py: Python<'_>) -> Result<(), ProgramError> {
         let schemas = std::mem::take(&mut *self.schemas.lock());
-        schemas
-            .load(py, &self.runtime)
-            .map_err(|error| load_error(py, error))?;
+        if !self.lazy_schemas {
+            schemas
+                .load(py, &self.runtime)
+                .map_err(|error| load_error(py, error))?;
+        }
         self.runtime.set_schemas(schemas);
         Ok(())
     }
@@ -190,8 +194,14 @@ impl Driver {
             .as_ref()
             .map(|prepared| prepared.imports.clone())
             .unwrap_or_default();
+        if self.lazy_schemas {
+            return own;
+        }
         let schemas = self.schemas.lock();
-        schemas.classes().map(str::to_owned).chain(own).collect()
+        // The application first: that of a framework sets up what the modules of schemas import, as Django's models.
+        own.into_iter()
+            .chain(schemas.classes().map(str::to_owned))
+            .collect()
     }
 
     /// Starts the command: `(task, None, None)` for Rust, `(None, function, args)` for Python, None for an error.

@@ -124,6 +124,7 @@ impl Launch {
                 runtime: runtime.clone(),
                 embedded: self.embedded,
                 eager_postgres: self.prepared.eager_postgres,
+                lazy_schemas: self.prepared.lazy_schemas,
                 services: Some(self.plan).filter(|_| needs_services && self.prepared.eager),
                 seat: self.prepared.seat.clone(),
                 global_state: self.config.global_state.filter(|_| needs_services),

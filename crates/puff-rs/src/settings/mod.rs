@@ -102,6 +102,12 @@ impl Settings {
         self
     }
 
+    /// Sets a value as if its flag had been given, for what a command line says in other words.
+    pub(crate) fn with_flag(mut self, name: &'static str, value: impl Into<String>) -> Settings {
+        self.flags.insert(name, value.into());
+        self
+    }
+
     /// Sets the value that the program's code gives to `name`, the weakest layer.
     pub fn with_program_value(mut self, name: &str, value: Option<String>) -> Settings {
         if let Some(value) = value {

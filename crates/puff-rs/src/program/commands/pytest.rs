@@ -70,7 +70,7 @@ impl Command for PytestCommand {
             .into());
         }
         let path = folder.clone();
-        let prepared = Prepared::new(move |py, _: Context| start(py, folder, arguments));
+        let prepared = Prepared::new(move |py, _: Context| start(py, folder, arguments)).with_lazy_schemas();
         Ok(match path {
             Some(path) => prepared.with_python_path(path),
             None => prepared,

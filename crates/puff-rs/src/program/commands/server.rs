@@ -43,7 +43,7 @@ pub struct ServerCommand {
     name: String,
     router: Router,
     wsgi: Option<String>,
-    /// Whether the settings `wsgi` and `graphql` say what is served.
+    /// Whether the settings `graphql` and, without an application of the program's, `wsgi` say what is served.
     configurable: bool,
 }
 
@@ -82,10 +82,15 @@ impl ServerCommand {
 impl Command for ServerCommand {
     fn cli(&self) -> clap::Command {
         let mut command = clap::Command::new(self.name.clone()).about("Serves HTTP");
-        if self.configurable {
+        if self.configurable && self.wsgi.is_none() {
             command = command.after_help(EXAMPLES).arg(Arg::new(MISPLACED).hide(true));
+        }
+        if self.configurable {
+            let own = keys::APP_KEYS
+                .iter()
+                .filter(|key| self.wsgi.is_none() || key.name != "wsgi");
             let schemas = keys::GRAPHQL_KEYS.iter().chain(keys::SUBSCRIPTION_KEYS);
-            for key in keys::APP_KEYS.iter().chain(schemas) {
+            for key in own.chain(schemas) {
                 command = command.arg(key.arg().help_heading("Application"));
             }
         }
@@ -114,9 +119,7 @@ impl Command for ServerCommand {
 
     fn prepare(&self, invocation: &Invocation) -> Result<Prepared, ProgramError> {
         let settings = &invocation.settings;
-        if self.configurable
-            && let Some(path) = invocation.matches.get_one::<String>(MISPLACED)
-        {
+        if let Ok(Some(path)) = invocation.matches.try_get_one::<String>(MISPLACED) {
             let name = &self.name;
             return Err(ConfigError::Usage(format!(
                 "write --wsgi before the application: {name} --wsgi '{path}'"
@@ -279,7 +282,10 @@ impl Plan {
                 farewell: farewell(settings)?,
             });
         }
-        let wsgi = settings.get("wsgi")?;
+        let wsgi = match &command.wsgi {
+            Some(path) => Some(path.clone()),
+            None => settings.get("wsgi")?,
+        };
         if wsgi.is_none() && !schemas.is_routed() && websockets.is_empty() {
             return Err(ConfigError::Missing(
                 "nothing to serve: name an application with --wsgi pkg.mod:app or a schema with --graphql \

@@ -20,6 +20,8 @@ import_backend()
 
 from django.db.backends.postgresql import base  # noqa: E402  (with psycopg2 for a driver, see there)
 
+from ._creation import DatabaseCreation  # noqa: E402
+
 __all__ = ["DatabaseWrapper"]
 
 _POOLS = hasattr(base.DatabaseWrapper, "pool")
@@ -34,6 +36,8 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     It is closed at the end of the request or of the greenlet, whichever comes first; where there is a pool,
     that gives the session back. A thread that is not the hub has its own as well.
     """
+
+    creation_class = DatabaseCreation
 
     def __init__(self, settings_dict: dict[str, Any], alias: str = "default") -> None:
         super().__init__(settings_dict, alias)
