@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit, getcurrent
 
+from ._translate import meant
 from .errors import GraphQLError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def resolve(call: ResolverCall) -> None:
         raise
     except BaseException as error:
         # Also SystemExit: what a client can bring about must not end the server.
-        if call.fail(error):
+        if call.fail(meant(error)):
             log.warning("resolver %s failed", call.place(), exc_info=error)
     else:
         if unexpected is not None:

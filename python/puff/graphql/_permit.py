@@ -11,6 +11,7 @@ from greenlet import GreenletExit, getcurrent
 from ._guards import Guard, Link
 from ._inputs import convert
 from ._permissions import Guarded, name_of
+from ._translate import meant
 from .errors import ArgumentError, Forbidden, GraphQLError
 
 if TYPE_CHECKING:
@@ -77,9 +78,11 @@ def _ask_link(link: Link, context: Context, arguments: Mapping[str, Any], parent
         except GraphQLError as error:
             return error
         except BaseException as error:
-            # Also SystemExit: what a client can bring about must not end the server.
-            log.warning("permission %s of %s failed", name_of(function), link, exc_info=error)
-            return error
+            told = meant(error)
+            if told is error:
+                # Also SystemExit: what a client can bring about must not end the server.
+                log.warning("permission %s of %s failed", name_of(function), link, exc_info=error)
+            return told
         found = _both(found, answer)
         if isinstance(found, BaseException):
             break

@@ -24,6 +24,11 @@ INSTALLED_APPS = [
 ]
 ALLOWED_HOSTS = ["*"]
 SECRET_KEY = "of a test"
+SESSION_ENGINE = f"django.contrib.sessions.backends.{os.environ.get('SHELF_SESSIONS', 'db')}"
+CACHES = {"default": {"BACKEND": "puff.contrib.django.cache.RedisCache"}}
+CSRF_TRUSTED_ORIGINS = ["https://shop.example.org", "https://*.example.com"]
+if "SHELF_TOKENS" in os.environ:
+    PUFF_GRAPHQL_AUTHENTICATE = "members.by_token"
 USE_TZ = os.environ.get("SHELF_USE_TZ", "1") == "1"
 TIME_ZONE = "Europe/Zurich"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -351,6 +351,16 @@ impl Context {
         self.request.state(py)
     }
 
+    /// Who the client is: `state["user"]`, which a framework such as Django puts there when it is first asked.
+    ///
+    /// Raises AttributeError if nobody says who it is.
+    #[getter]
+    fn user<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        // It only looks who could tell: what waits for a database is no part of this call.
+        let module = slf.py().import("puff.graphql._user")?;
+        module.call_method1("user_of", (slf,))
+    }
+
     /// What the client of a WebSocket has sent when it connected; an empty dict for all others.
     #[getter]
     fn connection_params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

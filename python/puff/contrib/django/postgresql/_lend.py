@@ -15,6 +15,7 @@ from puff.graphql._borrow import lenders
 from puff.graphql._loan import BorrowedConnection
 from puff.postgres.extras import register_default_jsonb
 
+from .. import _bridge  # noqa: F401  (for context.user, where there is GraphQL)
 from . import base
 
 # What of Django's wrapper is about its connection and the transaction on it.
