@@ -167,9 +167,7 @@ def test_subscriptions_have_users_too(
         assert json.loads(socket.recv())["payload"] == {"data": {"me": {"name": who}}}
 
 
-def test_a_session_ends_with_the_password_and_in_process_the_user_is_given(
-    library: Library, serve: Serve
-) -> None:
+def test_a_session_ends_with_the_password(library: Library, serve: Serve) -> None:
     ada, _ = library("members.sign_in").split()
     with serve("--graphql", "members:Schema", cwd=library.folder, env=library.environment) as server:
         assert name(server, Cookie=f"sessionid={ada}") == "ada"

@@ -17,7 +17,6 @@ from puff import graphql
 from puff.contrib.django import graphql as django
 from puff.contrib.django import query_and_params
 
-
 ASKED: list[str] = []
 
 
