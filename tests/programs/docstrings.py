@@ -13,7 +13,9 @@ import json
 import pkgutil
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from typing import Any
 
+import django
 from django.conf import settings
 
 import puff
@@ -25,15 +27,43 @@ ELSEWHERE = {"puff.__main__", "puff._supervisor"}
 def main() -> None:
     """`puff run docstrings.main`."""
     settings.configure(
+        INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
         DATABASES={"default": {"ENGINE": "puff.contrib.django.postgresql", "NAME": "puff"}},
         CACHES={"default": {"BACKEND": "puff.contrib.django.cache.RedisCache"}},
     )
+    django.setup()
+    known = {"dataclass": dataclass, **polls()}
     finder = doctest.DocTestFinder()
     for each in pkgutil.walk_packages(puff.__path__, "puff."):
         if each.name not in ELSEWHERE:
             module = importlib.import_module(each.name)
-            for test in finder.find(module, each.name, extraglobs={"dataclass": dataclass}):
+            for test in finder.find(module, each.name, extraglobs=known):
                 run(test)
+
+
+def polls() -> dict[str, Any]:
+    """The models that examples with Django speak of; there are no tables."""
+    from django.db import models  # only now that there are settings
+
+    class Question(models.Model):
+        question_text = models.CharField(max_length=200)
+        pub_date = models.DateTimeField()
+        state = models.CharField(max_length=9, choices=[(s, s) for s in ("draft", "open", "closed")])
+
+        class Meta:
+            app_label = "auth"
+            db_table = "polls_question"
+
+    class Choice(models.Model):
+        question = models.ForeignKey(Question, models.CASCADE, related_name="choices")
+        choice_text = models.CharField(max_length=200)
+        votes = models.IntegerField()
+
+        class Meta:
+            app_label = "auth"
+            db_table = "polls_choice"
+
+    return {"Question": Question, "Choice": Choice}
 
 
 def run(test: doctest.DocTest) -> None:

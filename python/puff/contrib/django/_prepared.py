@@ -97,11 +97,13 @@ def prepared(queryset: Any, *, raw: Collection[str] | bool = ()) -> Prepared:
 
     Example:
         >>> choices_of = prepared(lambda: Choice.objects.filter(question__in=Parameter("ids")).order_by("id"))
+        >>> choices_of(ids=[1, 2])[1]
+        [[1, 2]]
         >>> @dataclass
         ... class QuestionObject:
         ...     id: int
         ...     @classmethod
-        ...     def choices(cls, context, /) -> tuple[list[ChoiceObject], str, list, list[str], list[str]]:
+        ...     def choices(cls, context, /) -> "tuple[list[ChoiceObject], str, list, list[str], list[str]]":
         ...         ids = [id for (id,) in context.parent_values(["id"])]
         ...         return ..., *choices_of(ids=ids), ["id"], ["question_id"]
     """

@@ -47,10 +47,15 @@ def query_and_params(queryset: Any, *, raw: Collection[str] | bool = ()) -> tupl
     Greenlets: does not wait.
 
     Example:
+        >>> sql, params = query_and_params(Choice.objects.filter(votes__gt=10).only("choice_text"))
+        >>> params
+        [10]
+        >>> sql[-39:]
+        'WHERE "polls_choice"."votes" > $1::int4'
         >>> @dataclass
         ... class Query:
         ...     @classmethod
-        ...     def questions(cls, context, /, text: str) -> tuple[list[QuestionObject], str, list]:
+        ...     def questions(cls, context, /, text: str) -> "tuple[list[QuestionObject], str, list]":
         ...         return ..., *query_and_params(Question.objects.filter(question_text__icontains=text))
     """
     if isinstance(queryset, Manager):

@@ -3,14 +3,13 @@
 And of its users: `context.user`, and permissions that ask for them.
 
 Example:
-    >>> from dataclasses import dataclass
     >>> from puff.contrib.django import graphql as django
     >>> @django.type(Choice, fields=["id", "choice_text", "votes"])
     ... class ChoiceType:
     ...     pass
-    >>> @django.type(Question, fields=["id", "question_text", "pub_date", "choices"])
+    >>> @django.type(Question, fields=["id", "question_text", "pub_date"])
     ... class QuestionType:
-    ...     pass
+    ...     choices: list[ChoiceType]
     >>> @dataclass
     ... class Query:
     ...     questions = django.objects("list[QuestionType]", order="-pub_date", limit=20)

@@ -119,13 +119,14 @@ def filter(
         puff.graphql.SchemaError: the model has no such lookup.
 
     Example:
-        >>> @filter(Question, {"pub_date": ["gte", "lt"], "question_text": ["icontains"]})
+        >>> from puff.contrib.django import graphql as django
+        >>> @django.filter(Question, {"pub_date": ["gte", "lt"], "question_text": ["icontains"]})
         ... class QuestionFilter:
         ...     popular: bool | None = None
         ...
         ...     @staticmethod
         ...     def filter_popular(queryset, value):
-        ...         return queryset.filter(votes__gt=100) if value else queryset
+        ...         return queryset.filter(choices__votes__gt=100) if value else queryset
     """
 
     def decorate(cls: Class) -> Class:

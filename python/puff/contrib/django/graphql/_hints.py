@@ -76,21 +76,24 @@ def value_hint(field: Any) -> Any:
 def choices(model: Any, field: str, *, name: str | None = None) -> type[enum.Enum]:
     """Make an enum of a field's ``choices``, for a field of a type or of a filter.
 
-    An enum that is one already, such as ``models.TextChoices``, needs none of it: ``genre: Genre`` will do.
+    An enum that is one already, such as ``models.TextChoices``, needs none of it: ``state: State`` will do.
 
     Args:
         model: The model.
         field: The field that has the choices.
-        name: The enum's name in the schema; by default that of the model and the field, ``BookGenre``.
+        name: The enum's name in the schema; by default that of the model and the field, ``QuestionState``.
 
     Raises:
         TypeError: the field has no choices, or two of them would have the same name.
 
     Example:
-        >>> BookGenre = choices(Book, "genre")
-        >>> @type(Book, fields=["id", "title"])
-        ... class BookType:
-        ...     genre: BookGenre
+        >>> from puff.contrib.django import graphql as django
+        >>> QuestionState = django.choices(Question, "state")
+        >>> list(QuestionState.__members__)
+        ['DRAFT', 'OPEN', 'CLOSED']
+        >>> @django.type(Question, fields=["id", "question_text"])
+        ... class QuestionType:
+        ...     state: QuestionState
     """
     flat = [pair for pair in model._meta.get_field(field).flatchoices if pair[0] not in (None, "")]
     if not flat:

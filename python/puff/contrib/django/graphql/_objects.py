@@ -199,11 +199,12 @@ def objects(
             ``permission``, ``cost`` and ``list_size``.
 
     Example:
+        >>> from puff.contrib.django import graphql as django
         >>> @dataclass
         ... class Query:
-        ...     questions = objects("list[QuestionType]", filters={"pub_date": ["gte"]}, limit=20)
-        ...     latest = objects("Connection[QuestionType]", order="-pub_date")
-        ...     question = objects("QuestionType | None", by="id")
+        ...     questions = django.objects("list[QuestionType]", filters={"pub_date": ["gte"]}, limit=20)
+        ...     latest = django.objects("Connection[QuestionType]", order="-pub_date")
+        ...     question = django.objects("QuestionType | None", by="id")
     """
     options = FieldOptions(
         name, description, deprecated, permission=given(permission), cost=cost, list_size=list_size

@@ -128,9 +128,10 @@ def order(model: Any, names: Collection[str], *, name: str | None = None) -> Any
         TypeError: a name is no path to one value.
 
     Example:
-        >>> QuestionOrder = order(Question, ["pub_date", "author__name"])
-        >>> [member.name for member in QuestionOrder]
-        ['PUB_DATE_ASC', 'PUB_DATE_DESC', 'AUTHOR_NAME_ASC', 'AUTHOR_NAME_DESC']
+        >>> from puff.contrib.django import graphql as django
+        >>> ChoiceOrder = django.order(Choice, ["votes", "question__pub_date"])
+        >>> list(ChoiceOrder.__members__)
+        ['VOTES_ASC', 'VOTES_DESC', 'QUESTION_PUB_DATE_ASC', 'QUESTION_PUB_DATE_DESC']
     """
     try:
         return make_orders(model, names, name or f"{model.__name__}Order").cls

@@ -15,8 +15,9 @@ def login_required(context: Context, guarded: Guarded) -> bool:
     """Let in users who have signed in; others get ``UNAUTHENTICATED``.
 
     Example:
-        >>> @type(Vote, fields=["voter"], permission=login_required)
-        ... class VoteType:
+        >>> from puff.contrib.django import graphql as django
+        >>> @django.type(Choice, fields=["choice_text"], permission=django.login_required)
+        ... class ChoiceType:
         ...     pass
     """
     if not context.user.is_authenticated:
@@ -36,6 +37,8 @@ def permission_required(*names: str) -> Permission:
         TypeError: a name is not that of an app and a permission, or there is none.
 
     Example:
+        >>> from puff import graphql
+        >>> from puff.contrib.django.graphql import permission_required
         >>> @dataclass
         ... class Mutation:
         ...     @classmethod

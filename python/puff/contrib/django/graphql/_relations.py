@@ -160,10 +160,13 @@ def relation(
             ``permission``, ``cost`` and ``list_size``.
 
     Example:
-        >>> @type(Question, fields=["id"])
+        >>> from puff.contrib.django import graphql as django
+        >>> @django.type(Question, fields=["id"])
         ... class QuestionType:
-        ...     choices: list[ChoiceType] = relation(filters={"votes": ["gt"]}, orders=["votes"], order="id")
-        ...     comments: Connection[CommentType] = relation(order="-added", first=10)
+        ...     choices: "list[ChoiceType]" = django.relation(filters={"votes": ["gt"]}, order="-votes")
+        >>> @django.type(Question, fields=["id"])
+        ... class LongQuestionType:
+        ...     choices: "Connection[ChoiceType]" = django.relation(order="-votes", first=10)
     """
     options = FieldOptions(
         name, description, deprecated, permission=given(permission), cost=cost, list_size=list_size

@@ -85,7 +85,9 @@ def type(
         puff.graphql.SchemaError: the model has no such field, or one that has no GraphQL type.
 
     Example:
-        >>> @type(Question, fields=["id", "question_text", "author", "choices"])
+        >>> from django.utils import timezone
+        >>> from puff.contrib.django import graphql as django
+        >>> @django.type(Question, fields=["id", "question_text", "choices"])
         ... class QuestionType:
         ...     id: int
         ...
