@@ -153,7 +153,8 @@ class Queue(Generic[T]):
     """
 
     def __init__(self, maxsize: int = 0) -> None:
-        self._mutex = threading.Lock()
+        # A finalizer may put something back while its thread is in here.
+        self._mutex = threading.RLock()
         self._maxsize = maxsize
         self._items: deque[T] = deque()
         self._getters: deque[Waiter] = deque()

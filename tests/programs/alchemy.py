@@ -1,5 +1,7 @@
 """SQLAlchemy on `postgresql+psycopg2`: with this driver in psycopg2's place, or, if asked, with psycopg2.
 
+With `puff` in the variable `DRIVER` it is on `postgresql+puff`, the dialect of `puff.contrib.sqlalchemy`.
+
 What it prints is the same with both.
 """
 
@@ -13,7 +15,8 @@ import threading
 import uuid
 
 REAL = len(sys.argv) > 1 and sys.argv[1] == "psycopg2"
-if not REAL:
+DRIVER = os.environ.get("DRIVER", "psycopg2")
+if not REAL and DRIVER == "psycopg2":
     from puff.compat import psycopg2 as compat
 
     compat.install()
@@ -23,12 +26,13 @@ from sqlalchemy import exc, orm  # noqa: E402
 from sqlalchemy.dialects import postgresql as pg  # noqa: E402
 from sqlalchemy.pool import NullPool, QueuePool  # noqa: E402
 
-URL = sa.URL.create("postgresql+psycopg2", query={"host": os.environ["SOCKETS"]}, username="tester")
+URL = sa.URL.create(f"postgresql+{DRIVER}", query={"host": os.environ["SOCKETS"]}, username="tester")
 ME = f"alchemy-{os.getpid()}"
 
 
 def engine(**more):
-    more.setdefault("poolclass", QueuePool)
+    if DRIVER == "psycopg2":
+        more.setdefault("poolclass", QueuePool)
     arguments = {"application_name": ME, **more.pop("connect_args", {})}
     return sa.create_engine(URL, connect_args=arguments, **more)
 
