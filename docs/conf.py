@@ -27,14 +27,21 @@ exclude_patterns = ["_site"]
 # What leads nowhere is a warning, and `make docs` takes warnings for errors.
 nitpicky = True
 OTHERS = "|".join([*sorted(sys.stdlib_module_names), "greenlet", "redis", "django", "channels"])
-INSIDE = r"puff\..*\b_\w+\..*|[A-Z]|FieldOptions|WsgiRequest|puff.postgres.extensions.Typecaster|.*~typing.*"
+INSIDE = [
+    r"puff\..*\b_\w+\..*|[A-Z]|.*~typing.*",
+    "FieldOptions|WsgiRequest|HttpRequest|Context|Class|puff.postgres.extensions.Typecaster",
+]
 nitpick_ignore_regex = [
     ("py:.*", rf"({OTHERS})\..*"),  # their documentation would have to be fetched to know
-    ("py:.*", INSIDE),  # types in signatures that are nobody's business, and those that stand for any
+    (
+        "py:.*",
+        "|".join(INSIDE),
+    ),  # types in signatures that are nobody's business, and those that stand for any
 ]
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 default_role = "code"
+autodoc_inherit_docstrings = False  # what a method of another library's class says is in their words
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
 

@@ -58,9 +58,12 @@ def _markdown(lines: list[str]) -> Iterator[str]:
 
 
 def _raises(item: object, raises: re.Match[str]) -> str:
-    """The full name of an exception of ours, where a docstring says it as its module does."""
+    """The full name of an exception, where a docstring says it as its module does."""
     module = sys.modules.get(getattr(inspect.unwrap(item), "__module__", None) or "")
-    return FULL.get(getattr(module, raises[1], None), raises[1])
+    raised = getattr(module, raises[1], None)
+    if not inspect.isclass(raised):
+        return raises[1]
+    return FULL.get(raised) or f"{raised.__module__}.{raised.__qualname__}"
 
 
 def _span(span: re.Match[str]) -> str:
