@@ -36,7 +36,7 @@ nitpick_ignore_regex = [
     (
         "py:.*",
         "|".join(INSIDE),
-    ),  # types in signatures that are nobody's business, and those that stand for any
+    ),  # types in signatures that are inner business, or stand for any
 ]
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
