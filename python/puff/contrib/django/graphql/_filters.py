@@ -18,6 +18,7 @@ from puff.graphql._keyset import BAD_INPUT
 from puff.graphql._where import Problem, Where
 
 from ._paths import lookup_hint, read_path
+from ._typing import dataclass_transform
 
 Class = TypeVar("Class", bound="type[Any]")
 Lookups = Mapping[str, Collection[str]] | Collection[str]
@@ -95,6 +96,7 @@ class Filters:
         return (~found if group == "none_of" and found else found), joins
 
 
+@dataclass_transform(kw_only_default=True)
 def filter(
     model: Any, lookups: Lookups = (), *, name: str | None = None, groups: bool = True
 ) -> Callable[[Class], Class]:

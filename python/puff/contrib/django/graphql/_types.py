@@ -6,7 +6,7 @@ import builtins
 import dataclasses
 import inspect
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from puff.graphql import Permission
 from puff.graphql import field as graphql_field
@@ -19,15 +19,8 @@ from .._columns import changes
 from ._hints import column_hint
 from ._models import ModelType, member_of, model_type, remember
 from ._relations import Relation, join_of
+from ._typing import dataclass_transform
 from ._values import Converted, Url
-
-if TYPE_CHECKING:
-    from typing_extensions import dataclass_transform
-else:
-
-    def dataclass_transform(**_: Any) -> Callable[[Any], Any]:
-        return lambda decorator: decorator
-
 
 Class = TypeVar("Class", bound="builtins.type[Any]")
 ALL = "__all__"
