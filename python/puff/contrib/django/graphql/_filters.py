@@ -20,7 +20,7 @@ from puff.graphql._where import Problem, Where
 from ._paths import lookup_hint, read_path
 from ._typing import dataclass_transform
 
-Class = TypeVar("Class", bound="type[Any]")
+C = TypeVar("C", bound="type[Any]")
 Lookups = Mapping[str, Collection[str]] | Collection[str]
 
 _MARK = "__puff_filters__"
@@ -99,7 +99,7 @@ class Filters:
 @dataclass_transform(kw_only_default=True)
 def filter(
     model: Any, lookups: Lookups = (), *, name: str | None = None, groups: bool = True
-) -> Callable[[Class], Class]:
+) -> Callable[[C], C]:
     """Make a class an input that clients filter by, for ``filters=`` of :func:`objects` and :func:`relation`.
 
     Each field is a lookup of Django's: ``pub_date__gte``, ``author__name__icontains``. What clients leave out
@@ -131,7 +131,7 @@ def filter(
         ...         return queryset.filter(choices__votes__gt=100) if value else queryset
     """
 
-    def decorate(cls: Class) -> Class:
+    def decorate(cls: C) -> C:
         _Builder(cls, model, groups).build(lookups)
         made = dataclasses.dataclass(kw_only=True)(cls)
         return graphql_input(name=name)(made)  # type: ignore[return-value]

@@ -22,7 +22,7 @@ from ._relations import Relation, join_of
 from ._typing import dataclass_transform
 from ._values import Converted, Url
 
-Class = TypeVar("Class", bound="builtins.type[Any]")
+C = TypeVar("C", bound="builtins.type[Any]")
 ALL = "__all__"
 
 
@@ -36,7 +36,7 @@ def type(
     name: str | None = None,
     description: str | None = None,
     permission: Permission | Sequence[Permission] | None = None,
-) -> Callable[[Class], Class]:
+) -> Callable[[C], C]:
     """Make a class a GraphQL type with fields of a model. It becomes a dataclass.
 
     A name in ``fields`` is that of a column, or of a relation as objects have it: ``author``, ``choices``.
@@ -89,7 +89,7 @@ def type(
         ...         return queryset.filter(pub_date__lte=timezone.now())
     """
 
-    def decorate(cls: Class) -> Class:
+    def decorate(cls: C) -> C:
         if "__dataclass_fields__" in vars(cls):
             raise Where(cls).error(
                 Problem("it is a dataclass already", "Leave out @dataclass: this decorator makes it one")
