@@ -56,6 +56,16 @@ def fill(site: Path, *sizes: str, **variables: str) -> None:
     manage(site, "load_polls", *sizes, **variables)
 
 
+def cargo() -> tuple[str, ...]:
+    """The Rust program, without its arguments."""
+    return ("cargo", "run", "--quiet", "--manifest-path", str(EXAMPLE / "Cargo.toml"), "--")
+
+
+def cargo_environment() -> dict[str, str]:
+    """Lets the Rust program use this virtual environment."""
+    return {"VIRTUAL_ENV": sys.prefix, "PYO3_PYTHON": sys.executable}
+
+
 @contextlib.contextmanager
 def django_server(site: Path, **variables: str) -> Iterator[str]:
     """Django's own server, by `python manage.py runserver`; its URL."""

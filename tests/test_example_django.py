@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,12 +16,13 @@ import requests
 from own_postgres import PASSWORD, OwnPostgres, own_postgres
 from own_valkey import own_valkey
 from polls_site import ADMIN, django_server, manage
-from stack import PUFF, Serve
+from stack import PUFF, Serve, clean_environment
 
 PYTHON = (sys.executable, "manage.py")
 SMALL = ["--questions=30", "--votes=200", "--comments=40", "--users=20"]
 
-ways = pytest.mark.parametrize("way", ["puff", "python"])
+needs_cargo = pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not installed")
+ways = pytest.mark.parametrize("way", [pytest.param("cargo", marks=needs_cargo), "puff", "python"])
 
 
 @pytest.fixture
@@ -30,11 +33,12 @@ def site(tmp_path: Path, stop_services: Callable[[Path], None]) -> Iterator[Path
 
 @ways
 def test_the_same_code_runs_three_ways(site: Path, serve: Serve, way: str) -> None:
-    program = {"puff": (str(PUFF),), "python": ()}[way]
-    django = (*program, "python", "manage.py") if program else PYTHON
+    variables = polls_site.cargo_environment()
+    program = {"cargo": polls_site.cargo(), "puff": (str(PUFF),), "python": ()}[way]
+    django = (*program, "django") if program else PYTHON
 
     def run(*arguments: str) -> str:
-        return manage(site, *arguments, command=django)
+        return manage(site, *arguments, command=django, **variables)
 
     assert "Applying polls.0002_first_topics... OK" in run("migrate")
     assert run("load_polls", *SMALL).startswith("made 20 users, 30 questions, ")
@@ -42,18 +46,40 @@ def test_the_same_code_runs_three_ways(site: Path, serve: Serve, way: str) -> No
     assert run("makemigrations", "--check", "--dry-run") == "No changes detected\n"
     assert "static files copied" in run("collectstatic", "--noinput")
 
-    tests = manage(site, "-q", "-p", "no:cacheprovider", command=pytest_of(program))
+    if way == "cargo":
+        assert re.search(r"^\d+ pairs among 30 questions$", run("find_duplicates"), re.MULTILINE)
+    else:
+        assert "start it with `cargo run -- django find_duplicates`" in refused(site, *django)
+
+    tests = manage(site, "-q", "-p", "no:cacheprovider", command=pytest_of(program), **variables)
     assert re.search(r"^\d+ passed", tests, re.MULTILINE), tests
     # The tests had a database of their own.
     count = "from polls.models import Question; print(Question.objects.count())"
     assert run("shell", "-v", "0", "-c", count) == "30\n"
 
     if program:
-        with serve(cwd=site, command=(*program, "runserver")) as server:
+        with serve(cwd=site, command=(*program, "runserver"), env=variables) as server:
             look_around(server.url)
     else:
         with django_server(site) as url:
             look_around(url)
+
+
+def refused(site: Path, *django: str) -> str:
+    """What the command says that needs Rust, where there is none."""
+    done = subprocess.run(
+        [*django, "find_duplicates"],
+        cwd=site,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
 
 
 def pytest_of(program: tuple[str, ...]) -> tuple[str, ...]:

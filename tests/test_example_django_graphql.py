@@ -10,6 +10,7 @@ import pytest
 import requests
 from browsing import visiting
 from playwright.sync_api import Browser, expect
+from polls_site import ADMIN
 from stack import Server
 from test_example_django_browser import photograph, sign_up
 from websockets.sync.client import connect
@@ -22,14 +23,23 @@ QUESTIONS = """query ($first: Int!) {
 class Visitor:
     """Somebody who is logged in on the pages, and asks GraphQL."""
 
-    def __init__(self, server: Server, name: str) -> None:
+    def __init__(self, server: Server) -> None:
         self.url = server.url
         self.session = requests.Session()
-        self.session.get(f"{self.url}/sign-up/", timeout=30)
+
+    def sign_up(self, name: str) -> None:
         form = {"username": name, "email": f"{name}@example.com"}
-        form |= {"password1": "f9-Kx_2p", "password2": "f9-Kx_2p"}
+        self.send("/sign-up/", {**form, "password1": "f9-Kx_2p", "password2": "f9-Kx_2p"})
+
+    def log_in(self, name: str, password: str) -> None:
+        self.send("/accounts/login/", {"username": name, "password": password})
+
+    def send(self, path: str, form: dict[str, Any]) -> None:
+        """Fills in a form of the pages."""
+        self.session.get(f"{self.url}/sign-up/", timeout=30)
         token = {"X-CSRFToken": self.session.cookies["csrftoken"]}
-        assert self.session.post(f"{self.url}/sign-up/", form, headers=token, timeout=30).status_code == 200
+        answer = self.session.post(f"{self.url}{path}", form, headers=token, timeout=30)
+        assert answer.status_code == 200, answer.text
 
     def ask(self, query: str, **variables: Any) -> Any:
         body = {"query": query, "variables": variables}
@@ -43,7 +53,8 @@ class Visitor:
 
 @pytest.fixture(scope="module")
 def ada(polls_server: Server) -> Iterator[Visitor]:
-    visitor = Visitor(polls_server, "graphql-ada")
+    visitor = Visitor(polls_server)
+    visitor.sign_up("graphql-ada")
     yield visitor
     visitor.session.close()
 
@@ -114,12 +125,30 @@ def test_what_fails_leaves_nothing(ada: Visitor) -> None:
     found = ada.data('{ questions(search: "Left?") { id } }')
     assert found == {"questions": []}
     [error] = ada.ask("mutation { vote(choice_id: 2000000000) { id } }")["errors"]
-    assert error["message"] == "there is no such answer"
+    assert error["extensions"]["code"] == "NOT_FOUND"
+
+
+def test_who_may_change_questions_in_the_admin_may_end_a_poll(polls_server: Server, ada: Visitor) -> None:
+    [question] = ada.data(
+        """mutation { create_question(question_text: "Ended?", choices: ["Yes"]) {
+            choices { id question_id }
+        } }"""
+    )["create_question"]["choices"]
+    close = "mutation ($id: Int!) { close_question(id: $id) { question_text } }"
+    [error] = ada.ask(close, id=question["question_id"])["errors"]
+    assert error["extensions"]["code"] == "FORBIDDEN"
+    admin = Visitor(polls_server)
+    admin.log_in(*ADMIN)
+    assert admin.data(close, id=question["question_id"])["close_question"] == {"question_text": "Ended?"}
+    admin.session.close()
+    [error] = ada.ask("mutation ($c: Int!) { vote(choice_id: $c) { id } }", c=question["id"])["errors"]
+    assert error["message"] == "this poll is closed"
 
 
 def test_votes_on_the_pages_are_heard_by_subscribers(polls_server: Server, ada: Visitor) -> None:
-    [question] = ada.data("{ questions(first: 1) { id choices { id } } }")["questions"]
-    choice = question["choices"][0]["id"]
+    asked = 'create_question(question_text: "Heard?", choices: ["Yes", "No"]) { id choices { id } }'
+    question = ada.data(f"mutation {{ {asked} }}")["create_question"]
+    ids = [choice["id"] for choice in question["choices"]]
     url = polls_server.url.replace("http", "ws") + "/subscriptions"
     with connect(url, subprotocols=["graphql-transport-ws"]) as socket:  # type: ignore[list-item]
         socket.send(json.dumps({"type": "connection_init"}))
@@ -129,23 +158,15 @@ def test_votes_on_the_pages_are_heard_by_subscribers(polls_server: Server, ada: 
         socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
         # It has begun when the first event comes: others may vote until then.
         for revote in range(100):
-            ids = [choice["id"] for choice in question["choices"]]
-            vote(ada, question["id"], ids[revote % len(ids)])
+            ada.send(f"/polls/{question['id']}/vote/", {"choice": ids[revote % len(ids)]})
             try:
                 event = json.loads(socket.recv(0.3))
             except TimeoutError:
                 continue
             break
         votes = {each["choice_id"]: each["votes"] for each in event["payload"]["data"]["votes"]["choices"]}
-        assert votes.keys() == set(ids)
-        assert votes[ids[revote % len(ids)]] >= 1
-        assert choice in votes
-
-
-def vote(visitor: Visitor, question: int, choice: int) -> None:
-    token = {"X-CSRFToken": visitor.session.cookies["csrftoken"]}
-    path = f"{visitor.url}/polls/{question}/vote/"
-    assert visitor.session.post(path, {"choice": choice}, headers=token, timeout=30).status_code == 200
+        assert sorted(votes) == ids
+        assert sum(votes.values()) == 1
 
 
 def test_the_playground_knows_who_is_logged_in(browser: Browser, polls_server: Server) -> None:

@@ -77,8 +77,9 @@ def test_a_python_project(folder: Path, puff: Run, serve: Serve) -> None:
 def test_a_django_project(folder: Path, puff: Run, serve: Serve) -> None:
     project = make(puff, folder, "blog", "--django")
     path = {"PYTHONPATH": str(packages(tools()))}
-    run([sys.executable, "manage.py", "check"], project, timeout=60, **path)
-    run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], project, timeout=60, **path)
+    for arguments in (["check"], ["migrate", "--verbosity", "0"], ["test"], ["makemigrations", "--check"]):
+        done = puff("django", *arguments, cwd=project, env=path)
+        assert done.returncode == 0, done.stdout + done.stderr
     run([sys.executable, "manage.py", "test"], project, timeout=60, **path)
     with serve(cwd=project, env=path) as server:
         assert server.get("/").text == "Hello from blog!\n"
@@ -185,7 +186,7 @@ def test_a_rust_program_with_django_in_a_plain_environment(folder: Path, puff: R
     script.chmod(0o755)
     active = {"VIRTUAL_ENV": "", "PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"}
     variables = {**active, **build_environment()}
-    run(["python", "manage.py", "migrate", "--verbosity", "0"], python, timeout=60, **variables)
+    run(["cargo", "run", "--quiet", *PATCH, "django", "migrate", "--verbosity", "0"], python, **variables)
     assert (
         run(["cargo", "run", "--quiet", *PATCH, "hello"], python, **variables) == "HELLO FROM PUFFMIX\n42\n"
     )

@@ -13,10 +13,10 @@ from django.utils import timezone
 import puff
 from puff import graphql
 from puff.contrib.django import query_and_params
+from puff.contrib.django.graphql import login_required, permission_required
 
 from . import voting
 from .models import Choice, Question, Vote
-from .permissions import signed_in, user_of
 
 pubsub = puff.global_pubsub()
 
@@ -103,12 +103,11 @@ class Query:
 
     @classmethod
     def me(cls, context: Any, /) -> str | None:
-        """Who is logged in."""
-        user = user_of(context)
-        return user.username if user.is_authenticated else None
+        """Who is logged in, on the pages or the admin."""
+        return context.user.username or None
 
 
-@graphql.type(permission=signed_in)
+@graphql.type(permission=login_required)
 @dataclass
 class Mutation:
     @classmethod
@@ -120,7 +119,7 @@ class Mutation:
         if not 0 < len(question_text.strip()) <= 200:
             raise graphql.GraphQLError("a question has 1 to 200 characters")
         question = Question.objects.create(
-            question_text=question_text.strip(), pub_date=timezone.now(), author=user_of(context)
+            question_text=question_text.strip(), pub_date=timezone.now(), author=context.user
         )
         for text in choices or ():
             Choice.objects.create(question=question, choice_text=text)
@@ -130,14 +129,22 @@ class Mutation:
     @graphql.borrow_db_context
     def vote(cls, context: Any, /, choice_id: int) -> QuestionObject:
         """Votes, or changes the vote that there is."""
-        choice = Choice.objects.filter(pk=choice_id).select_related("question").first()
-        if choice is None:
-            raise graphql.GraphQLError("there is no such answer")
+        choice = Choice.objects.select_related("question").get(pk=choice_id)
         try:
-            voting.cast_vote(user_of(context), choice)
+            voting.cast_vote(context.user, choice)
         except voting.Closed:
             raise graphql.GraphQLError("this poll is closed") from None
         return choice.question
+
+    @classmethod
+    @graphql.field(permission=permission_required("polls.change_question"))
+    @graphql.borrow_db_context
+    def close_question(cls, context: Any, /, id: int) -> QuestionObject:
+        """Ends a poll; for who may do so in the admin."""
+        question = Question.objects.get(pk=id)
+        question.closes_at = timezone.now()
+        question.save(update_fields=("closes_at",))
+        return question
 
 
 @dataclass

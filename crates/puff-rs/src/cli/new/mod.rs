@@ -90,7 +90,7 @@ fn failed(path: &Path, error: &std::io::Error) -> ProgramError {
 fn tell(name: &str, kind: Kind) {
     let next = match (kind.rust, kind.django) {
         (true, _) => "README.md says how to build and run it",
-        (false, true) => "python manage.py migrate && puff runserver",
+        (false, true) => "puff django migrate && puff runserver",
         (false, false) => "puff runserver",
     };
     // A closed stdout does not undo the work.

@@ -138,7 +138,7 @@ impl Values {
                 String::new()
             }
         };
-        let migrate = |text: &str| {
+        let django = |text: &str| {
             if kind.django {
                 text.to_owned()
             } else {
@@ -154,9 +154,12 @@ impl Values {
             ),
             (
                 "config",
-                schema(
-                    "\n        .set_postgres(true)\n        .set_gql_schema_class(\"{{package}}.schema.Schema\")",
-                ),
+                if kind.django {
+                    "\n        .set_redis(true)"
+                } else {
+                    "\n        .set_gql_schema_class(\"{{package}}.schema.Schema\")"
+                }
+                .to_owned(),
             ),
             (
                 "routes",
@@ -167,8 +170,16 @@ impl Values {
             ),
             // rustfmt's way with chains: in one line while they fit.
             ("line", schema("\n        ")),
-            ("migrate_poetry", migrate("\npoetry run python manage.py migrate")),
-            ("migrate_pip", migrate("\npython manage.py migrate")),
+            ("migrate_poetry", django("\npoetry run cargo run django migrate")),
+            ("migrate_pip", django("\ncargo run django migrate")),
+            (
+                "django_import",
+                django("use puff_rs::program::commands::django_management::DjangoManagementCommand;\n"),
+            ),
+            (
+                "django_command",
+                django("\n        .command(DjangoManagementCommand::new())"),
+            ),
             (
                 "application",
                 if kind.django {
