@@ -32,6 +32,7 @@ def test_what_has_no_statement_is_told_why(library: Library) -> None:
         "a field that Python changes": "the column 'motto' is of the field shelf.Sheet.motto, and Shouted.",
         "a field of a related object": "the column 'sheet__motto' is of the field shelf.Sheet.motto",
         "another database": "the queryset of Author asks the database 'file', which is SQLite",
+        "another database of PostgreSQL": "the queryset of Author asks the database 'archive', which is",
         "a model": "Author is a model; give a queryset, such as Author.objects.all()",
         "an object": "an object of Author is no queryset",
         "a list": "query_and_params() takes a queryset, not list: that is what was made of one",

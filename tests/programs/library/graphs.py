@@ -155,6 +155,26 @@ def asked() -> None:
         '{ work(id: 99999) { id } huge: work(id: "99999999999999999999") { id } }',
         {"work": None, "huge": None},
     )
+    for shelf in (2, 40_000):  # the second is no smallint
+        theirs = Book.objects.filter(shelf=shelf).order_by("id")
+        found = ask(f"{{ books(filters: {{shelf: {shelf}}}) {{ id }} }}")["books"]
+        assert [int(book["id"]) for book in found] == [book.pk for book in theirs]
+    for filters, condition in (
+        ('price__lte: "12.50"', {"price__lte": "12.5"}),
+        ('added__gt: "2021-06-01T00:00:00Z"', {"added__gt": "2021-06-01T00:00:00Z"}),
+        ("lent: true", {"lent": True}),
+        ("shelf__isnull: true", {"shelf__isnull": True}),
+        ('author__name__iexact: "AUTHOR 3"', {"author__name__iexact": "author 3"}),
+        ('title__endswith: "\'"', {"title__endswith": "'"}),
+        ('sold__in: ["1", "99999999999999999999"]', {"sold__in": [1]}),
+        ('data: {n: 7, s: "x\'y"}', {"data": {"n": 7, "s": "x'y"}}),
+        ('words__overlap: ["one"]', {"words__overlap": ["one"]}),
+        ("added__year: 2021", {"added__year": 2021}),
+    ):
+        theirs = Book.objects.filter(**condition).order_by("id")
+        found = ask(f"{{ books(filters: {{{filters}}}) {{ id }} }}")["books"]
+        assert [int(book["id"]) for book in found] == [book.pk for book in theirs], filters
+        assert theirs or "sold" in filters, filters
     print(refused('{ work(id: "abc") { id } }'))
     print(refused("{ works(limit: 1000) { id } }"))
     print(refused("{ works(offset: -1) { id } }"))

@@ -530,6 +530,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "a field that Python changes": lambda: query_and_params(Sheet.objects.all()),
     "a field of a related object": lambda: query_and_params(books.values("title", "sheet__motto")),
     "another database": lambda: query_and_params(authors.using("file")),
+    "another database of PostgreSQL": lambda: query_and_params(authors.using("archive")),
     "a model": lambda: query_and_params(Author),
     "an object": lambda: query_and_params(authors.all()[0]),
     "a list": lambda: query_and_params(list(authors.all())),
@@ -574,6 +575,7 @@ def others() -> None:
     many, one = (query_and_params(books.filter(pk__in=keys))[0] for keys in ([1, 2, 3], [5]))
     assert many == one, "the text should not depend on how many keys there are"
     assert query_and_params(authors.none())[1] == []
+    assert query_and_params(authors.using("replica")) == query_and_params(authors.all())
     print("as said")
 
 

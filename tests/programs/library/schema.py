@@ -116,9 +116,23 @@ class PlainVote:
 BookGenre = django.choices(Book, "genre")
 
 
-@django.filter(
-    Book, {"pages": ["gte", "in"], "key": "exact", "author": "in", "words": "overlap"}, groups=False
-)
+LOOKUPS = {
+    "pages": ["gte", "in"],
+    "key": "exact",
+    "author": "in",
+    "shelf": ["exact", "isnull"],
+    "price": "lte",
+    "added": ["gt", "year"],
+    "lent": "exact",
+    "author__name": "iexact",
+    "title": "endswith",
+    "sold": "in",
+    "data": "exact",
+    "words": "overlap",
+}
+
+
+@django.filter(Book, LOOKUPS, groups=False)
 class BookFilter:
     genre: BookGenre | None = None
 

@@ -15,6 +15,8 @@ DATABASES = {
     },
     "file": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
 }
+DATABASES["replica"] = {**DATABASES["default"], "HOST": "replica.example.org"}
+DATABASES["archive"] = {**DATABASES["default"], "NAME": "archive"}
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",

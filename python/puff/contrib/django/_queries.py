@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Manager, Model, QuerySet
 from django.db.models.query import RawQuerySet
 from django.db.models.sql.where import WhereNode
@@ -102,7 +102,20 @@ def _connection(queryset: Any) -> Any:
             f"{_of(queryset)} asks the database {queryset.db!r}, which is {connection.display_name}: Puff's "
             "GraphQL asks PostgreSQL. Name one with using()"
         )
+    if queryset.db != DEFAULT_DB_ALIAS:
+        _check_database(queryset, connection)
     return connection
+
+
+def _check_database(queryset: Any, connection: Any) -> None:
+    """Refuse what lies in another database than the default one, which is the program's."""
+    default = connections[DEFAULT_DB_ALIAS]
+    own, other = default.settings_dict.get("NAME"), connection.settings_dict.get("NAME")
+    if default.vendor == "postgresql" and own and other and own != other:
+        raise QuerysetError(
+            f"{_of(queryset)} asks the database {queryset.db!r}, which is {other!r}; GraphQL asks "
+            f"the program's, {own!r}. Ask Django for it, in a resolver that returns objects"
+        )
 
 
 def _of(queryset: Any) -> str:

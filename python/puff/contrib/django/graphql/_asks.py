@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from puff.graphql import connection
@@ -19,6 +19,9 @@ from ._orders import Orders, Terms
 from ._shapes import Shape
 
 Make = Callable[..., Any]
+
+_MOST_COMPILED = 128
+"""Of one field; there are as many as combinations of filters and orders that clients use."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Ask:
     joined: tuple[str, str] | None
     options: FieldOptions
     name: str
+    _compiled: dict[Any, Prepared] = field(default_factory=dict)
 
     def parameters(self) -> list[inspect.Parameter]:
         """Return the arguments that a client may give."""
@@ -74,16 +78,58 @@ class Ask:
         queryset = limited(self.shape.node, begin, context)
         if filters is not None and self.filters is not None:
             queryset = self.filters.apply(queryset, filters)
+        return self._in_order(queryset, order)
+
+    def _in_order(self, queryset: Any, order: Any) -> Any:
         if self.shape.pages:
             return self.terms(order).columns(queryset).order_by()
         return self.terms(order).sort(queryset)
 
-    def prepared(self, *names: str) -> Prepared | None:
-        """Return the statement of a client who asks for nothing in particular; None if clients differ."""
-        if is_limited(self.shape.node):
-            return None
-        given = {name: Parameter(name) for name in names}
-        return Prepared(lambda: self.queryset(None, self.rows(**given)), raw=True)
+    def statement(
+        self,
+        context: Any,
+        begin: dict[str, Any],
+        filters: Any = None,
+        order: Any = None,
+        window: tuple[int, int] | None = None,
+    ) -> tuple[str, list[Any]]:
+        """Return the statement and the parameters for what a client asks.
+
+        Args:
+            context: The resolver's.
+            begin: What `rows` takes.
+            filters: What the client filters by.
+            order: What it orders by.
+            window: How many rows it wants, and how many are left out before them; None for all.
+        """
+        flat = {} if filters is None or self.filters is None else self.filters.flat(filters)
+        if flat is None or is_limited(self.shape.node):
+            queryset = self.queryset(context, self.rows(**begin), filters, order)
+            if window is not None:
+                queryset = queryset[window[1] : window[0] + window[1]]
+            return query_and_params(queryset, raw=True)
+        sql, params = self.prepared(list(begin), list(flat), order)(**begin, **flat)
+        if window is None:
+            return sql, params
+        number = len(params)
+        return f"{sql} LIMIT ${number + 1}::int8 OFFSET ${number + 2}::int8", [*params, *window]
+
+    def prepared(self, begin: Sequence[str], filters: Sequence[str] = (), order: Any = None) -> Prepared:
+        """Return the queryset for some filters and an order, compiled once for all values."""
+        key = (*filters, None, *(order or ()))
+        found = self._compiled.get(key)
+        if found is None:
+            if len(self._compiled) >= _MOST_COMPILED:
+                self._compiled.clear()
+
+            def make() -> Any:
+                queryset = self.rows(**{name: Parameter(name) for name in begin})
+                if self.filters is not None and filters:
+                    queryset = self.filters.prepare(queryset, filters)
+                return self._in_order(queryset, order)
+
+            found = self._compiled[key] = Prepared(make, raw=True)
+        return found
 
     def function(self, statement: Callable[..., Any], *more: inspect.Parameter) -> Any:
         """Return the resolver: a class method with a signature, and what belongs to it."""
@@ -119,11 +165,6 @@ class Ask:
         order: Any = self.order.sql() if self.orders is None else chosen
 
         return connection(order_by=order, default=page[0], most=page[1], lateral=lateral)(function)
-
-
-def ask_sql(queryset: Any) -> tuple[str, list[Any]]:
-    """Return the statement of a queryset whose columns are the type's own."""
-    return query_and_params(queryset, raw=True)
 
 
 def _parameter(name: str, hint: Any, default: Any) -> inspect.Parameter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,7 +17,8 @@ from puff.graphql import input as graphql_input
 from puff.graphql._keyset import BAD_INPUT
 from puff.graphql._where import Problem, Where
 
-from ._paths import lookup_hint, read_path
+from .._prepared import Parameter
+from ._paths import lookup_hint, read_path, simple_reader
 from ._typing import dataclass_transform
 
 C = TypeVar("C", bound="type[Any]")
@@ -39,6 +40,7 @@ class Filters:
         paths: The lookup that each field stands for.
         many: The fields whose paths lead to several values for one object.
         methods: What the author does with a field: gets the queryset and the value, and returns a queryset.
+        simple: The fields whose values can be parameters of a statement, with what reads a value.
     """
 
     cls: Any
@@ -46,6 +48,41 @@ class Filters:
     paths: dict[str, str]
     many: frozenset[str]
     methods: dict[str, Callable[[Any, Any], Any]]
+    simple: dict[str, Callable[[Any], Any]]
+
+    def flat(self, given: Any) -> dict[str, Any] | None:
+        """Return the values of filters by name, as a statement takes them; None if one has to be written.
+
+        Raises:
+            GraphQLError: a value is none that the field takes.
+        """
+        found: dict[str, Any] = {}
+        for name in (*self.paths, *self.methods, *_GROUPS):
+            value = getattr(given, name, None)
+            if value is None:
+                continue
+            read = self.simple.get(name)
+            if read is None:
+                return None
+            try:
+                found[name] = read(_plain(value))
+            except OverflowError:
+                return None
+            except (ValueError, TypeError, ValidationError) as error:
+                raise GraphQLError(f"filters: {_message(error)}", code=BAD_INPUT) from None
+        return found
+
+    def prepare(self, queryset: Any, names: Sequence[str]) -> Any:
+        """Return a queryset filtered by parameters, which have the names of the fields."""
+        condition = Q(**{self.paths[name]: Parameter(name) for name in names})
+        return self._narrow(queryset, condition, any(name in self.many for name in names))
+
+    def _narrow(self, queryset: Any, condition: Q, joins: bool) -> Any:
+        if not joins:
+            return queryset.filter(condition) if condition else queryset
+        # Joins to several rows would give an object as often as one of them fits.
+        found = self.model._base_manager.filter(condition)
+        return queryset.filter(pk__in=found.order_by().values("pk"))
 
     def apply(self, queryset: Any, given: Any) -> Any:
         """Return what is left of a queryset.
@@ -55,12 +92,7 @@ class Filters:
         """
         condition, joins = self._condition(given, 0)
         try:
-            if joins:
-                # Joins to several rows would give an object as often as one of them fits.
-                found = self.model._base_manager.filter(condition)
-                queryset = queryset.filter(pk__in=found.order_by().values("pk"))
-            elif condition:
-                queryset = queryset.filter(condition)
+            queryset = self._narrow(queryset, condition, joins)
         except (ValueError, TypeError, ValidationError) as error:
             raise GraphQLError(f"filters: {_message(error)}", code=BAD_INPUT) from None
         for name, method in self.methods.items():
@@ -147,6 +179,7 @@ class _Builder:
         self._paths: dict[str, str] = {}
         self._many: set[str] = set()
         self._methods: dict[str, Callable[[Any, Any], Any]] = {}
+        self._simple: dict[str, Callable[[Any], Any]] = {}
 
     def build(self, lookups: Lookups) -> None:
         cls = self._cls
@@ -179,12 +212,16 @@ class _Builder:
             if name not in vars(cls):
                 setattr(cls, name, None)
         cls.__annotations__ = hints
-        setattr(cls, _MARK, Filters(cls, self._model, self._paths, frozenset(self._many), self._methods))
+        many = frozenset(self._many)
+        setattr(cls, _MARK, Filters(cls, self._model, self._paths, many, self._methods, self._simple))
 
     def _take(self, name: str, path: str) -> None:
         found = read_path(self._model, path)
         lookup_hint(found)
         self._paths[name] = path
+        read = simple_reader(found)
+        if read is not None:
+            self._simple[name] = read
         if found.has_many:
             self._many.add(name)
 

@@ -16,7 +16,7 @@ from puff.graphql._permissions import given
 from puff.graphql._scope import Scope
 from puff.graphql._where import Problem
 
-from ._asks import Ask, ask_sql
+from ._asks import Ask
 from ._filters import make_filters
 from ._hints import value_hint
 from ._models import model_type
@@ -50,9 +50,7 @@ class Objects(Deferred):
         if self._limit is not None:
             return self._limited(ask)
         if ask.is_constant:
-            prepared = ask.prepared()
-            assert prepared is not None
-            return ask.constant(prepared.sql)
+            return ask.constant(ask.prepared([]).sql)
         return ask.function(self._all(ask))
 
     def _ask(self, shape: Shape, owner: type, name: str) -> Ask:
@@ -88,12 +86,8 @@ class Objects(Deferred):
         )
 
     def _all(self, ask: Ask) -> Any:
-        prepared = ask.prepared()
-
-        def statement(context: Any, filters: Any = None, order: Any = None) -> tuple[str, list[Any]]:
-            if prepared is not None and filters is None and not order:
-                return prepared()
-            return ask_sql(ask.queryset(context, ask.rows(), filters, order))
+        def statement(context: Any, **asked: Any) -> tuple[str, list[Any]]:
+            return ask.statement(context, {}, **asked)
 
         return statement
 
@@ -104,16 +98,13 @@ class Objects(Deferred):
                 f"a list has {default} objects by default and {most} at most",
                 "Let limit= be at least 1, and most= not less than that",
             )
-        every = self._all(ask)
 
         def statement(context: Any, limit: Any, offset: Any, **asked: Any) -> tuple[str, list[Any]]:
             for name, value, largest in (("limit", limit, most), ("offset", offset, None)):
                 if value < 0 or (largest is not None and value > largest):
                     bounds = "0 or more" if largest is None else f"from 0 to {largest}"
                     raise GraphQLError(f"{name} is {value}, and has to be {bounds}", code=BAD_INPUT)
-            sql, params = every(context, **asked)
-            number = len(params)
-            return f"{sql} LIMIT ${number + 1}::int8 OFFSET ${number + 2}::int8", [*params, limit, offset]
+            return ask.statement(context, {}, window=(limit, offset), **asked)
 
         kind = inspect.Parameter.KEYWORD_ONLY
         return ask.function(
@@ -129,16 +120,11 @@ class Objects(Deferred):
             if path.rest:
                 raise Problem(f"by={name!r} is no field of the model", "Name a field")
             fields[name] = path.field
-        prepared = ask.prepared(*fields)
 
         def statement(context: Any, **values: Any) -> tuple[str, list[Any]]:
             for name, field in fields.items():
                 values[name] = _read(name, field, values[name])
-            if prepared is not None:
-                sql, params = prepared(**values)
-            else:
-                sql, params = ask_sql(ask.queryset(context, ask.rows(**values)))
-            return f"{sql} LIMIT 1", params
+            return ask.statement(context, values, window=(1, 0))
 
         kind = inspect.Parameter.KEYWORD_ONLY
         return ask.function(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.core.exceptions import FieldError
@@ -17,6 +18,17 @@ _TEXTS = frozenset(
 )
 _KEYS = frozenset({"has_key"})
 _SEVERAL_KEYS = frozenset({"has_keys", "has_any_keys"})
+
+
+_COMPARED = frozenset({"exact", "gt", "gte", "lt", "lte"})
+_PATTERNS = _TEXTS - {"search", "trigram_similar", "trigram_word_similar", "unaccent", "regex", "iregex"}
+_BITS = {"Small": 15, "PositiveSmall": 15, "": 31, "Positive": 31, "Big": 63, "PositiveBig": 63}
+_NUMBERS = {f"{size}{kind}Field": bits for size, bits in _BITS.items() for kind in ("Integer", "Auto")}
+"""How large the numbers of a field may be: PostgreSQL reads no others where it expects one of them."""
+_STRINGS = frozenset({"CharField", "TextField", "SlugField"})
+_OTHERS = frozenset(
+    {"FloatField", "DecimalField", "BooleanField", "DateField", "DateTimeField", "TimeField", "UUIDField"}
+)
 
 
 class Path(NamedTuple):
@@ -99,3 +111,33 @@ def _compared(field: Any, lookup: str) -> Any:
     if kind == "ArrayField" or lookup not in _TEXTS:
         return value_hint(field)
     return value_hint(field) if kind in ("JSONField", "HStoreField") else str
+
+
+def simple_reader(path: Path) -> Callable[[Any], Any] | None:
+    """Return what reads a client's value as a parameter, for lookups whose SQL is the same for all values.
+
+    None for others, and for fields that may be more than they seem. The function raises what the field raises
+    of a value, and OverflowError for a number that PostgreSQL would not read.
+    """
+    field, lookup = path.field, path.rest[0] if path.rest else "exact"
+    column = field
+    while column.is_relation:
+        column = column.foreign_related_fields[0]
+    kind = column.get_internal_type()
+    if len(path.rest) > 1 or not type(column).__module__.startswith("django."):
+        return None
+    if lookup in _PATTERNS:
+        return str if kind in _STRINGS else None
+    if kind not in _NUMBERS and kind not in _STRINGS and kind not in _OTHERS:
+        return None
+    most = 1 << _NUMBERS.get(kind, 63)
+
+    def read(value: Any) -> Any:
+        value = field.get_prep_value(value)
+        if isinstance(value, int) and not -most <= value < most:
+            raise OverflowError(value)
+        return value
+
+    if lookup == "in":
+        return lambda values: [read(value) for value in values]
+    return read if lookup in _COMPARED else None

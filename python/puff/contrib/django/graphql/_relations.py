@@ -12,7 +12,7 @@ from puff.graphql._permissions import given
 from puff.graphql._scope import Scope
 from puff.graphql._where import Problem
 
-from ._asks import Ask, ask_sql
+from ._asks import Ask
 from ._filters import make_filters
 from ._joins import Join, join_of
 from ._models import is_limited, member_of, model_type
@@ -55,9 +55,7 @@ class Relation(Deferred):
         if shape.pages:
             return ask.in_pages(ask.function(self._statement(ask, join)), self._page, self._lateral)
         if ask.is_constant:
-            prepared = ask.prepared("keys")
-            assert prepared is not None
-            return ask.constant(prepared.sql)
+            return ask.constant(ask.prepared(["keys"]).sql)
         return ask.function(self._statement(ask, join))
 
     def _shape(self, join: Join, scope: Scope) -> tuple[Shape, Any]:
@@ -110,14 +108,10 @@ class Relation(Deferred):
         )
 
     def _statement(self, ask: Ask, join: Join) -> Any:
-        prepared = ask.prepared("keys")
-
-        def statement(context: Any, filters: Any = None, order: Any = None) -> tuple[str, list[Any]]:
+        def statement(context: Any, **asked: Any) -> tuple[str, list[Any]]:
             found = context.parent_values([join.parent_key])
             keys = list(dict.fromkeys(key for (key,) in found if key is not None))
-            if prepared is not None and filters is None and not order:
-                return prepared(keys=keys)
-            return ask_sql(ask.queryset(context, ask.rows(keys), filters, order))
+            return ask.statement(context, {"keys": keys}, **asked)
 
         return statement
 
