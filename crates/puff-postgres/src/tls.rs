@@ -2,14 +2,14 @@
 //!
 //! The cryptography is ring's: it needs a C compiler and nothing else, where aws-lc-rs may ask for cmake.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use puff_core::tls::{self, TlsError, Trust, Verifier};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, SupportedProtocolVersion, version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -20,7 +20,6 @@ use crate::error::ConnectFailure;
 
 mod binding;
 mod explain;
-mod verify;
 
 pub(crate) use binding::server_end_point;
 
@@ -28,8 +27,6 @@ pub(crate) use binding::server_end_point;
 const PROTOCOL: &[u8] = b"postgresql";
 /// The code of the request for encryption, in the place of a protocol version.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
-/// No file with certificates is larger; whoever names another one has made a mistake.
-const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// Everything that is needed to encrypt a connection to one server.
 #[derive(Clone)]
@@ -123,23 +120,14 @@ fn client_config(config: &TlsConfig) -> Result<ClientConfig, ConnectFailure> {
         .filter(|(version, _)| (config.min_version..=config.max_version).contains(version))
         .map(|(_, version)| version)
         .collect();
-    let failed = |error: rustls::Error| ConnectFailure::Tls(error.to_string());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&versions)
-        .map_err(failed)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
-    let mut client = match &config.client {
-        None => builder.with_no_client_auth(),
+    let identity = match &config.client {
+        None => None,
         Some(ClientCert { cert, key }) => {
-            let chain = certificates(cert)?;
-            builder
-                .with_client_auth_cert(chain, private_key(key)?)
-                .map_err(|error| {
-                    ConnectFailure::Tls(format!("{} does not fit its key: {error}", cert.display()))
-                })?
+            check_secrecy(key)?;
+            Some((cert.as_path(), key.as_path()))
         }
     };
+    let mut client = tls::client_config(provider, &versions, verifier, identity).map_err(failed)?;
     client.enable_sni = config.sni;
     if config.negotiation == SslNegotiation::Direct {
         client.alpn_protocols = vec![PROTOCOL.to_vec()];
@@ -147,78 +135,45 @@ fn client_config(config: &TlsConfig) -> Result<ClientConfig, ConnectFailure> {
     Ok(client)
 }
 
-fn verifier(config: &TlsConfig, provider: &Arc<CryptoProvider>) -> Result<verify::Verifier, ConnectFailure> {
+fn verifier(config: &TlsConfig, provider: &Arc<CryptoProvider>) -> Result<Verifier, ConnectFailure> {
     // As with libpq, root certificates raise `require`, and nothing weaker, to `verify-ca`.
     let Some(roots) = config.roots.as_ref().filter(|_| config.mode >= SslMode::Require) else {
-        return Ok(verify::Verifier::trusting(provider));
+        return Ok(Verifier::trusting(provider));
     };
-    let trusted = match roots {
-        RootCerts::File(file) => certificates(file)?,
-        RootCerts::System => {
-            let found = rustls_native_certs::load_native_certs();
-            if found.certs.is_empty() {
-                let reason = "the system has no list of trusted authorities; name a file by sslrootcert";
-                return Err(ConnectFailure::Tls(reason.to_owned()));
-            }
-            found.certs
-        }
+    let authorities = match roots {
+        RootCerts::File(file) => tls::certificates(file).map_err(failed)?,
+        RootCerts::System => tls::system_authorities().map_err(|_| {
+            let reason = "the system has no list of trusted authorities; name a file by sslrootcert";
+            ConnectFailure::Tls(reason.to_owned())
+        })?,
     };
-    let mut store = RootCertStore::empty();
-    let (added, _) = store.add_parsable_certificates(trusted.iter().cloned());
-    if added == 0 {
-        return Err(ConnectFailure::Tls(
-            "none of the root certificates can be used".to_owned(),
-        ));
-    }
     let revoked = match &config.revoked {
-        Some(file) => revocations(file)?,
+        Some(file) => tls::revocations(file).map_err(failed)?,
         None => Vec::new(),
     };
-    let full = config.mode == SslMode::VerifyFull;
-    verify::Verifier::checking(provider, store, trusted, revoked, full)
-        .map_err(|error| ConnectFailure::Tls(error.to_string()))
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, ConnectFailure> {
-    let text = read(file)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    match certificates {
-        Ok(certificates) if certificates.is_empty() => Err(unusable(file, "there is no certificate in it")),
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(unusable(file, &error.to_string())),
-    }
-}
-
-fn revocations(file: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, ConnectFailure> {
-    let text = read(file)?;
-    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&text).collect();
-    lists.map_err(|error| unusable(file, &error.to_string()))
-}
-
-fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, ConnectFailure> {
-    use std::os::unix::fs::MetadataExt;
-
-    let metadata = std::fs::metadata(file).map_err(|error| unusable(file, &error.to_string()))?;
-    // libpq's rule: a key of root's may be readable for a group.
-    let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
-    if metadata.mode() & forbidden != 0 {
-        return Err(unusable(file, "others may read it; chmod 600 helps"));
-    }
-    PrivateKeyDer::from_pem_slice(&read(file)?).map_err(|error| match error {
-        pem::Error::NoItemsFound => unusable(file, "there is no private key in it that is not encrypted"),
-        error => unusable(file, &error.to_string()),
+    let trust = Trust {
+        authorities,
+        revoked,
+        check_name: config.mode == SslMode::VerifyFull,
+    };
+    Verifier::checking(provider, trust).map_err(|error| match error {
+        TlsError::NoAuthority => ConnectFailure::Tls("none of the root certificates can be used".to_owned()),
+        error => failed(error),
     })
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, ConnectFailure> {
-    let mut text = Vec::new();
-    let read = std::fs::File::open(file).and_then(|file| file.take(MAX_FILE).read_to_end(&mut text));
-    match read {
-        Ok(_) => Ok(text),
-        Err(error) => Err(unusable(file, &error.to_string())),
+/// libpq's rule for private keys: nobody else may read them, but one of root's may be readable for a group.
+fn check_secrecy(key: &Path) -> Result<(), ConnectFailure> {
+    use std::os::unix::fs::MetadataExt;
+
+    let metadata = std::fs::metadata(key).map_err(|error| failed(tls::unusable(key, error)))?;
+    let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+    match metadata.mode() & forbidden {
+        0 => Ok(()),
+        _ => Err(failed(tls::unusable(key, "others may read it; chmod 600 helps"))),
     }
 }
 
-fn unusable(file: &Path, reason: &str) -> ConnectFailure {
-    ConnectFailure::Tls(format!("{} cannot be used: {reason}", file.display()))
+fn failed(error: TlsError) -> ConnectFailure {
+    ConnectFailure::Tls(error.to_string())
 }
