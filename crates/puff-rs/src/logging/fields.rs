@@ -54,6 +54,8 @@ impl Visit for Visitor<'_> {
     fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn Debug) {
         match field.name() {
             "message" => self.write(' ', format_args!("{value:?}")),
+            // Of crates that log by `log`: which line of which file it was.
+            name if name.starts_with("log.") => {}
             name => self.write(' ', format_args!("{}={value:?}", name.trim_start_matches("r#"))),
         }
     }
