@@ -23,26 +23,30 @@ assert _WHEEL.origin is not None
 class OwnValkey:
     """A server of one test or file."""
 
-    def __init__(self, folder: Path, password: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, password: str | None = None, settings: dict[str, object] | None = None
+    ) -> None:
         self._folder = folder
         self._password = password
-        self._port = free_port()
+        self.port = free_port()
+        self.settings = settings or {}
         self.start()
 
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"redis://127.0.0.1:{self._port}"
+        return f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Starts it, empty, and waits until it listens."""
         log = self._folder / "log"
         options: dict[str, object] = {
-            "port": self._port,
+            "port": self.port,
             "bind": "127.0.0.1",
             "dir": self._folder,
             "save": "",
             "logfile": log,
+            **self.settings,
         }
         if self._password is not None:
             options["requirepass"] = self._password
@@ -68,10 +72,10 @@ class OwnValkey:
 
 
 @contextlib.contextmanager
-def own_valkey(password: str | None = None) -> Iterator[OwnValkey]:
+def own_valkey(password: str | None = None, settings: dict[str, object] | None = None) -> Iterator[OwnValkey]:
     """Starts a server and ends it."""
     with tempfile.TemporaryDirectory(prefix="puff-valkey-") as folder:
-        server = OwnValkey(Path(folder), password)
+        server = OwnValkey(Path(folder), password, settings)
         try:
             yield server
         finally:

@@ -165,6 +165,18 @@ def test_others_run_while_a_lock_is_waited_for(key: str) -> None:
     held.release()
 
 
+def test_others_run_while_a_subscription_is_waited_for() -> None:
+    """redis-py's `get_message` waits for one to begin."""
+    pubsub = CLIENT.pubsub()
+    found, ticks = meanwhile(lambda: pubsub.get_message(timeout=0.4))
+    assert found is None
+    assert ticks > 10
+    waiting = puff.spawn(pubsub.get_message, timeout=20)
+    pubsub.subscribe("c")
+    assert waiting.join(20)["type"] == "subscribe"
+    pubsub.close()
+
+
 def test_a_lock_is_its_greenlets(key: str) -> None:
     lock = CLIENT.lock(key, timeout=20)
 

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::breaker::Breaker;
 use crate::config::Node;
-use crate::dial::{Stream, dial};
+use crate::dial::{Stream, dial, dial_any};
 use crate::exclusive::{Effect, Needs};
 use crate::resp::Frames;
 use crate::{Address, Command, Error, Incoming, RedisConfig, Reply, sentinel};
@@ -30,6 +30,8 @@ pub(crate) struct Stable {
     breaker: Arc<Breaker>,
     permits: Arc<Semaphore>,
     inner: Mutex<Inside>,
+    /// Ends what waits for the server when the pool is closed: it may wait for ever.
+    closing: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -68,6 +70,7 @@ impl Stable {
             permits: Arc::new(Semaphore::new(config.dedicated_connections)),
             config: config.clone(),
             inner: Mutex::default(),
+            closing: watch::Sender::new(()),
         })
     }
 
@@ -98,18 +101,32 @@ impl Stable {
         })
     }
 
+    /// Leases one, and sends it `first`, a `WATCH` or `SSUBSCRIBE`; in a cluster it is one to the node that takes it.
+    pub(crate) async fn lease_with(self: &Arc<Self>, first: Command) -> Result<DedicatedConnection, Error> {
+        Ok(self.followed(&first).await?.0)
+    }
+
     /// Sends one command over a connection of its own; in a cluster to the node that has its keys.
     pub(crate) async fn command(self: &Arc<Self>, command: Command) -> Result<Reply, Error> {
+        Ok(self.followed(&command).await?.1)
+    }
+
+    /// Sends a command to a node, and then to the one that it says has the keys.
+    async fn followed(self: &Arc<Self>, command: &Command) -> Result<(DedicatedConnection, Reply), Error> {
         let mut connection = self.lease().await?;
         for _ in 0..MOST_MOVES {
-            let moved = match connection.command(command.clone()).await {
+            let moved = match connection.begin(command).await {
                 Err(Error::Command { code, message }) if code == "MOVED" => message,
-                answer => return answer,
+                answer => return answer.map(|answer| (connection, answer)),
             };
-            let Some(node) = moved_to(&moved) else { break };
+            let asked = connection.wire().node.as_ref();
+            let Some(node) = moved_to(&moved, asked) else {
+                break;
+            };
             connection = self.elsewhere(connection, node).await?;
         }
-        connection.command(command).await
+        let answer = connection.begin(command).await?;
+        Ok((connection, answer))
     }
 
     /// Another connection in the place of one, to another node.
@@ -165,7 +182,8 @@ impl Stable {
         }
     }
 
-    fn take_back(&self, wire: Wire) {
+    /// Keeps one, in one of so many places that nobody has.
+    fn take_back(&self, wire: Wire, places: usize) {
         let mut inner = self.inner.lock();
         if !inner.closed {
             inner.idle.retain(|idle| idle.since.elapsed() < LONGEST_IDLE);
@@ -173,24 +191,31 @@ impl Stable {
                 wire,
                 since: Instant::now(),
             });
+            // To several nodes there may be more: the oldest make room.
+            let surplus = inner.idle.len().saturating_sub(places);
+            inner.idle.drain(..surplus);
         }
     }
 
-    /// Closes what is idle; what somebody has is closed when he gives it back.
+    /// Closes what is idle, and ends what waits; what somebody has is closed when he gives it back.
     pub(crate) fn close(&self) {
         self.permits.close();
+        self.closing.send_replace(());
         let mut inner = self.inner.lock();
         inner.closed = true;
         inner.idle.clear();
     }
 }
 
-/// Where a key is, from what `MOVED` says: slot, host and port.
-fn moved_to(message: &str) -> Option<Node> {
+/// Where a key is, from what `MOVED` says: slot, host and port. Without a host it is the one that was asked.
+fn moved_to(message: &str, asked: Option<&Node>) -> Option<Node> {
     let (_, address) = message.split_once(' ')?;
     let (host, port) = address.rsplit_once(':')?;
     Some(Node {
-        host: host.to_owned(),
+        host: match host {
+            "" => asked?.host.clone(),
+            host => host.to_owned(),
+        },
         port: port.parse().ok()?,
     })
 }
@@ -296,6 +321,33 @@ impl DedicatedConnection {
         reply?.whole()
     }
 
+    /// Sends the first command on this connection, which may be a subscription, and waits for its answer.
+    async fn begin(&self, first: &Command) -> Result<Reply, Error> {
+        let taken = match Needs::of(first)? {
+            Needs::State(Effect::Subscribes) => {
+                self.send(std::slice::from_ref(first)).await?;
+                let after = self.stable.config.response_timeout;
+                match tokio::time::timeout(after, self.receive()).await {
+                    Ok(Ok(Incoming::Reply(reply))) => reply.whole(),
+                    Ok(Ok(Incoming::Push(confirmed))) => Ok(Reply::Array(confirmed)),
+                    Ok(Err(error)) => Err(error),
+                    Err(_) => Err(Error::Timeout {
+                        address: self.stable.config.address.to_string(),
+                        what: first.name().to_ascii_uppercase(),
+                        after,
+                    }),
+                }
+            }
+            _ => self.command(first.clone()).await,
+        };
+        if let Err(Error::Command { .. }) = taken {
+            // It has changed nothing.
+            let mut state = self.state.lock();
+            (state.watching, state.subscribed) = (false, false);
+        }
+        taken
+    }
+
     /// Sends commands in one piece, and does not wait for their answers.
     ///
     /// # Errors
@@ -383,7 +435,8 @@ impl DedicatedConnection {
             && let Some(mut old) = self.wire.take()
             && old.is_quiet()
         {
-            self.stable.take_back(old);
+            self.stable
+                .take_back(old, self.stable.permits.available_permits());
         }
         self.wire = Some(wire);
         self.state = Mutex::default();
@@ -405,11 +458,17 @@ impl DedicatedConnection {
     }
 
     async fn read(&self, reader: &mut Reader) -> Result<Incoming, Error> {
-        let read = reader.read().await;
-        read.map_err(|error| {
-            self.state.lock().spoiled = true;
-            self.lost(&error.to_string())
-        })
+        let mut closing = self.stable.closing.subscribe();
+        let error = tokio::select! {
+            biased;
+            read = reader.read() => match read {
+                Ok(next) => return Ok(next),
+                Err(error) => self.lost(&error.to_string()),
+            },
+            _ = closing.changed() => closed(),
+        };
+        self.state.lock().spoiled = true;
+        Err(error)
     }
 
     fn wire(&self) -> &Wire {
@@ -432,7 +491,9 @@ impl Drop for DedicatedConnection {
             && let Some(mut wire) = self.wire.take()
             && wire.is_quiet()
         {
-            self.stable.take_back(wire);
+            // Its own is among them.
+            self.stable
+                .take_back(wire, self.stable.permits.available_permits() + 1);
         }
     }
 }
@@ -523,12 +584,14 @@ impl Wire {
     pub(crate) async fn open(config: &RedisConfig) -> Result<Self, Error> {
         let after = config.connect_timeout;
         let opened = tokio::time::timeout(after, async {
-            let (stream, writer) = tokio::io::split(dial(config).await?);
+            let (socket, node) = match &config.address {
+                Address::Cluster(nodes) => dial_any(config, nodes).await?,
+                Address::Tcp(node) => (dial(config).await?, Some(node.clone())),
+                _ => (dial(config).await?, None),
+            };
+            let (stream, writer) = tokio::io::split(socket);
             let mut wire = Self {
-                node: match &config.address {
-                    Address::Tcp(node) => Some(node.clone()),
-                    _ => None,
-                },
+                node,
                 reader: tokio::sync::Mutex::new(Reader {
                     stream,
                     buffer: BytesMut::new(),
@@ -594,5 +657,25 @@ impl Wire {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         let mut read = std::pin::pin!(reader.stream.read_buf(&mut reader.buffer));
         read.as_mut().poll(&mut context).is_pending()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moved_says_may_lack_the_host() {
+        let asked = Node {
+            host: "here".to_owned(),
+            port: 1,
+        };
+        let node = |message| moved_to(message, Some(&asked)).map(|node| node.to_string());
+        assert_eq!(node("3999 10.0.0.1:6381").as_deref(), Some("10.0.0.1:6381"));
+        assert_eq!(node("3999 fe80::1:6381").as_deref(), Some("[fe80::1]:6381"));
+        assert_eq!(node("3999 :6381").as_deref(), Some("here:6381"));
+        assert_eq!(node("3999 node.example:65536"), None);
+        assert_eq!(node("nonsense"), None);
+        assert!(moved_to("3999 :6381", None).is_none());
     }
 }

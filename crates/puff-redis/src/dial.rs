@@ -23,18 +23,24 @@ pub(crate) async fn dial(config: &RedisConfig) -> Result<Box<dyn Stream>, Error>
         Address::Sentinel { master, sentinels } => {
             tcp(config, &sentinel::find(config, master, sentinels).await?).await
         }
-        Address::Cluster(nodes) => {
-            let mut last = Error::connect(config, "no node is known");
-            for node in nodes {
-                match tokio::time::timeout(config.connect_timeout / 2, tcp(config, node)).await {
-                    Ok(Ok(stream)) => return Ok(stream),
-                    Ok(Err(error)) => last = error,
-                    Err(_) => last = Error::connect(config, format!("{node} does not answer")),
-                }
-            }
-            Err(last)
+        Address::Cluster(nodes) => Ok(dial_any(config, nodes).await?.0),
+    }
+}
+
+/// Connects to the first of these nodes that can be reached; also says which that is.
+pub(crate) async fn dial_any(
+    config: &RedisConfig,
+    nodes: &[Node],
+) -> Result<(Box<dyn Stream>, Option<Node>), Error> {
+    let mut last = Error::connect(config, "no node is known");
+    for node in nodes {
+        match tokio::time::timeout(config.connect_timeout / 2, tcp(config, node)).await {
+            Ok(Ok(stream)) => return Ok((stream, Some(node.clone()))),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = Error::connect(config, format!("{node} does not answer")),
         }
     }
+    Err(last)
 }
 
 async fn tcp(config: &RedisConfig, node: &Node) -> Result<Box<dyn Stream>, Error> {

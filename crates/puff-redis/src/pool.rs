@@ -272,6 +272,21 @@ impl RedisPool {
         self.lease().await
     }
 
+    /// Leases a connection to go on with after `first`: a `WATCH`, or a `SSUBSCRIBE` that the server has confirmed.
+    /// In a cluster it is one to the node that has its keys or channels, which have to be in one slot; any connection
+    /// may do elsewhere.
+    ///
+    /// # Errors
+    /// As [`dedicated`](Self::dedicated); [`Error::Command`] with `CROSSSLOT` for several slots.
+    pub async fn dedicated_after(&self, first: impl Into<Command>) -> Result<DedicatedConnection, Error> {
+        self.inner.stable.lease_with(first.into()).await
+    }
+
+    /// Whether it is a cluster's pool.
+    pub fn in_cluster(&self) -> bool {
+        self.inner.cluster.is_some()
+    }
+
     /// The value of a key, `None` if there is none.
     ///
     /// # Errors
@@ -313,7 +328,8 @@ impl RedisPool {
         self.command(Command::new("PING")).await.map(drop)
     }
 
-    /// Closes the pool for all its clones: commands under way finish, later ones fail with [`Error::Closed`].
+    /// Closes the pool for all its clones: commands under way over shared connections finish; later ones fail with
+    /// [`Error::Closed`], and so does what waits on a dedicated connection, which may be for ever.
     pub fn close(&self) {
         self.inner.closed.store(true, Ordering::Release);
         for slot in &self.inner.slots {

@@ -287,6 +287,44 @@ async fn a_server_that_restarts_ends_the_leases_and_new_ones_come() {
 }
 
 #[tokio::test]
+async fn closing_the_pool_ends_what_waits_for_ever() {
+    let server = Server::start();
+    let pool = pool(&server, 2);
+    let waiting = tokio::spawn({
+        let pool = pool.clone();
+        async move { run(&pool, "BLPOP nothing 0").await }
+    });
+    let listener = pool.dedicated().await.unwrap();
+    listener.send(&[words("SUBSCRIBE c")]).await.unwrap();
+    assert!(matches!(listener.receive().await, Ok(Incoming::Push(_))));
+    let listening = tokio::spawn(async move { listener.receive().await });
+    eventually("both wait", async || {
+        let Ok(Reply::Bulk(info)) = run(&pool, "INFO clients").await else {
+            return false;
+        };
+        String::from_utf8_lossy(&info).contains("blocked_clients:1")
+    })
+    .await;
+    pool.close();
+    for error in [
+        waiting.await.unwrap().unwrap_err(),
+        listening.await.unwrap().unwrap_err(),
+    ] {
+        assert_eq!(error.to_string(), "the Redis pool is closed");
+    }
+    assert_eq!(pool.status().dedicated.in_use, 0);
+    let other = RedisPool::new(server.config());
+    eventually("their connections are closed", async || {
+        let Ok(Reply::Bulk(clients)) = run(&other, "CLIENT LIST").await else {
+            return false;
+        };
+        let clients = String::from_utf8_lossy(&clients).into_owned();
+        !clients.contains("cmd=blpop") && !clients.contains("cmd=subscribe")
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn closing_the_pool_ends_the_waiting_for_one() {
     let server = Server::start();
     let pool = pool(&server, 1);

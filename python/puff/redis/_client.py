@@ -13,12 +13,14 @@ from typing import Any, TypeVar
 import redis
 from redis._parsers import Encoder
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
-from redis.exceptions import RedisError, ResponseError, WatchError
+from redis.crc import key_slot
+from redis.exceptions import AskError, ClusterCrossSlotError, RedisError, ResponseError, WatchError
 
 from .._hub import current_hub
 from .._redis import plain_command
 from ._connection import ConnectionPool, decoded, encoded, is_utf8
 from ._lock import Lock
+from ._pubsub import PubSub
 from ._reentrant import ReentrantLock
 
 _T = TypeVar("_T")
@@ -238,10 +240,8 @@ class Redis(_Transport, redis.Redis):  # type: ignore[misc]
                 else:
                     return value if value_from_callable else responses
 
-    def pubsub(self, **kwargs: Any) -> Any:
-        pubsub = super().pubsub(**kwargs)
-        pubsub._lock = ReentrantLock()
-        return pubsub
+    def pubsub(self, **kwargs: Any) -> PubSub:
+        return PubSub(self.connection_pool, **kwargs)
 
     def lock(
         self,
@@ -294,6 +294,7 @@ class Pipeline(_Transport, redis.client.Pipeline):  # type: ignore[misc]
     ) -> None:
         super().__init__(connection_pool, response_callbacks, transaction, shard_hint)
         self.transaction: Any = transaction  # a method of the class whose methods these are
+        self._watched: Any = b""
         self._use(connection_pool)
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
@@ -303,7 +304,10 @@ class Pipeline(_Transport, redis.client.Pipeline):  # type: ignore[misc]
             or self.watching
             or any(args[0][:7] in _HIMPORT or args[0] in _DISCARD for args, _ in stack)
         ):
-            return super().execute(raise_on_error)
+            try:
+                return super().execute(raise_on_error)
+            except AskError as error:
+                raise self._elsewhere(error) from error
         if not stack:
             return []
         try:
@@ -353,7 +357,12 @@ class Pipeline(_Transport, redis.client.Pipeline):  # type: ignore[misc]
         return found
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        if self.watching or args[0] == "WATCH":
+        if args[0] == "WATCH":
+            if self.connection is None:
+                self.connection = self.connection_pool.get_connection(*args)
+                self._watched = args[1]
+            return super().execute_command(*args, **options)
+        if self.watching:
             return super().execute_command(*args, **options)
         self.command_stack.append((args, options))
         return self
@@ -368,4 +377,14 @@ class Pipeline(_Transport, redis.client.Pipeline):  # type: ignore[misc]
         # Loading scripts needs no connection of its own.
         if self.connection is None and args[0] in ("SCRIPT EXISTS", "SCRIPT LOAD"):
             return self._carry_out(args, options)
-        return super().immediate_execute_command(*args, **options)
+        try:
+            return super().immediate_execute_command(*args, **options)
+        except AskError as error:
+            raise self._elsewhere(error) from error
+
+    def _elsewhere(self, error: AskError) -> RedisError:
+        """What it means for a transaction that another node of the cluster has a key."""
+        if error.slot_id == key_slot(self._encoder.encode(self._watched)):
+            self.reset()  # the next attempt is elsewhere
+            return WatchError("the slot of the watched keys is moving to another node")
+        return ClusterCrossSlotError("the keys of a transaction with WATCH have to be in one slot")

@@ -35,8 +35,10 @@ _FOREVER = 1e12
 class Connection(AbstractConnection):
     """A connection of its own. Connected it holds one of the pool's dedicated connections."""
 
-    def __init__(self, pool: RedisPool, **options: Any) -> None:
+    def __init__(self, pool: RedisPool, first: _Words | None = None, **options: Any) -> None:
         self._pool = pool
+        self._first = first
+        """A command that says to which node of a cluster it goes."""
         super().__init__(parser_class=_RESP3Parser, driver_info=None, **options)
         self.port = 0
         self._sock: Any = None
@@ -56,7 +58,11 @@ class Connection(AbstractConnection):
     # ---------------------------------------------------------------- opening and closing
 
     def _connect(self) -> RedisLease:
-        return current_hub().wait_for(self._pool.lease, lost=_give_back)  # type: ignore[no-any-return]
+        first = self._first
+        if first is not None and not self._utf8:
+            first = encoded(first, self.encoder)
+        lease = partial(self._pool.lease, first)
+        return current_hub().wait_for(lease, lost=_give_back)  # type: ignore[no-any-return]
 
     def _host_error(self) -> str:
         return self._pool.address() or "Redis"
@@ -291,7 +297,9 @@ class ConnectionPool(_PeerPool):
         return f"<{type(self).__module__}.{type(self).__name__}({self.native.address() or where})>"
 
     def get_connection(self, command_name: str | None = None, *keys: Any, **options: Any) -> Any:
-        connection = self.make_connection()
+        """A connection; in a cluster for `WATCH` and `SSUBSCRIBE` one to the node that has the keys."""
+        first = (command_name, *keys) if command_name in ("WATCH", "SSUBSCRIBE") else None
+        connection = Connection(self.native, first, **self.connection_kwargs)
         connection.connect()
         return connection
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from redis._parsers import BaseParser
 from redis.exceptions import (
     AuthenticationError,
+    BusyLoadingError,
     ConnectionError,
     DataError,
     InvalidResponse,
     MaxConnectionsError,
+    NoPermissionError,
     RedisError,
     TimeoutError,
 )
@@ -23,6 +25,8 @@ class CircuitOpenError(ConnectionError):
 _KINDS: dict[str, type[RedisError]] = {
     "connect": ConnectionError,
     "login": AuthenticationError,
+    "forbidden": NoPermissionError,
+    "loading": BusyLoadingError,
     "timeout": TimeoutError,
     "exhausted": MaxConnectionsError,
     "open": CircuitOpenError,

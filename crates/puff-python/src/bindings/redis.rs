@@ -164,14 +164,29 @@ impl PyRedisPool {
         Ok(())
     }
 
-    /// Completes `waiter` with a `RedisLease`: a connection of its own.
-    fn lease(&self, waiter: Py<Waiter>) {
+    /// Completes `waiter` with a `RedisLease`: a connection of its own. In a cluster it is to the node that takes the
+    /// command `first` (`WATCH`, `SSUBSCRIBE`), which has been sent then.
+    fn lease(&self, first: Option<&Bound<'_, PyTuple>>, waiter: Py<Waiter>) -> PyResult<()> {
+        let first = first.map(words::command).transpose()?;
         let pool = self.open();
         start(waiter, async move {
             let pool = pool.await.map_err(Peer::from)?;
-            let connection = pool.dedicated().await.map_err(Peer::from)?;
-            Ok::<_, BoxError>(RedisLease::new(connection))
+            let connection = match first {
+                Some(first) if pool.in_cluster() => pool.dedicated_after(first).await,
+                _ => pool.dedicated().await,
+            };
+            Ok::<_, BoxError>(RedisLease::new(connection.map_err(Peer::from)?))
         });
+        Ok(())
+    }
+
+    /// Completes `waiter` with whether it is a cluster's pool.
+    fn in_cluster(&self, waiter: Py<Waiter>) {
+        let pool = self.open();
+        start(
+            waiter,
+            async move { Ok(pool.await.map_err(Peer::from)?.in_cluster()) },
+        );
     }
 
     /// Where the server is, if the pool is open.

@@ -61,15 +61,8 @@ pub(super) fn parse(text: &str) -> Result<RedisConfig, Error> {
             "a user name needs a password (redis://user:password@host)",
         ));
     }
-    if kind == Kind::Cluster {
-        if config.database != 0 {
-            return Err(Error::config("a cluster has only database 0"));
-        }
-        if config.tls.as_ref().is_some_and(|tls| tls.verify != Verify::Full) {
-            return Err(Error::config(
-                "the certificates of a cluster's nodes are always checked, their names too",
-            ));
-        }
+    if kind == Kind::Cluster && config.database != 0 {
+        return Err(Error::config("a cluster has only database 0"));
     }
     Ok(config)
 }
@@ -319,7 +312,6 @@ mod tests {
         assert!(refused("redis+cluster://h/1").contains("only database 0"));
         assert!(refused("redis+cluster://").contains("no host"));
         assert!(refused("redis+cluster://a,b:x").contains("not a URL"));
-        assert!(refused("rediss+cluster://a?ssl_cert_reqs=none").contains("a cluster"));
         assert!(refused("redis://a,b").contains("+sentinel"));
         assert!(refused("unix://run/x.sock").contains("three slashes"));
         assert!(refused("unix://").contains("no socket path"));

@@ -106,6 +106,34 @@ impl RedisLease {
         Ok(())
     }
 
+    /// Completes `waiter` with the index of the first of `leases` whose `receive` has something to return, or an
+    /// error to raise, at once; None if that is none `timeout` seconds from now. A timeout of None is for ever.
+    #[staticmethod]
+    fn first(leases: Vec<Bound<'_, RedisLease>>, timeout: Option<f64>, waiter: Py<Waiter>) {
+        let all: Vec<_> = leases
+            .iter()
+            .map(|lease| (lease.get().connection(), lease.get().closed.clone()))
+            .collect();
+        start(waiter, async move {
+            let limit = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            let ready = all.into_iter().map(|(connection, closed)| {
+                Box::pin(async move {
+                    if let Ok(connection) = connection {
+                        let _ = within(&closed, None, connection.ready()).await;
+                    }
+                })
+            });
+            let first = futures_util::future::select_all(ready);
+            Ok(match limit {
+                None => Some(first.await.1),
+                Some(limit) => tokio::time::timeout(limit, first)
+                    .await
+                    .ok()
+                    .map(|(_, index, _)| index),
+            })
+        });
+    }
+
     /// Whether it would go back to the pool now.
     fn is_clean(&self) -> bool {
         let connection = self.connection.lock();

@@ -162,7 +162,9 @@ impl From<Error> for Peer {
             Error::PoolTimeout { .. } => "exhausted",
             Error::CircuitOpen { .. } => "open",
             Error::Connect { code: Some(code), .. } => match code.as_str() {
-                "WRONGPASS" | "NOAUTH" | "NOPERM" => "login",
+                "WRONGPASS" | "NOAUTH" => "login",
+                "NOPERM" => "forbidden",
+                "LOADING" => "loading",
                 _ => "connect",
             },
             Error::Unexpected { .. } => "unexpected",
