@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from browsing import LAPTOP, Visit, visiting
 from playwright.sync_api import Browser, Page, expect
+from polls_pages import photograph, sign_up
 from polls_site import ADMIN
-from stack import ROOT, Server
+from stack import Server
 
-SCREENSHOTS = ROOT / "target" / "screenshots"
 PHONE = (390, 780)
 REFUSED = "status of 422"
 """What a browser says of a form that has to be mended."""
@@ -32,27 +32,12 @@ def picture() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def photograph(page: Page, name: str) -> None:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"django-{name}.png")
-
-
 @contextmanager
 def visitor(browser: Browser, server: Server, name: str) -> Iterator[Page]:
     """Somebody who has signed up and is logged in."""
     with visiting(browser, server.url, "/") as visit:
         sign_up(visit.page, server, name)
         yield visit.page
-
-
-def sign_up(page: Page, server: Server, name: str, password: str = "f9-Kx_2p") -> None:
-    page.goto(f"{server.url}/sign-up/")
-    page.get_by_label("Username").fill(name)
-    page.get_by_label("E-mail").fill(f"{name}@example.com")
-    page.get_by_label("Password:", exact=True).fill(password)
-    page.get_by_label("Password confirmation").fill(password)
-    page.get_by_role("main").get_by_role("button", name="Sign up").click()
-    expect(page.get_by_role("status")).to_have_text(f"Welcome, {name}!")
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 import requests
 from browsing import visiting
 from playwright.sync_api import Browser, expect
+from polls_pages import photograph, sign_up
 from polls_site import ADMIN
 from stack import Server
-from test_example_django_browser import photograph, sign_up
 from websockets.sync.client import connect
 
 QUESTIONS = """query ($first: Int!) {

@@ -160,7 +160,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             user = form.save()
-            transaction.on_commit(lambda: welcome(user))
+            transaction.on_commit(lambda: welcome(user), robust=True)  # without a letter as well
         login(request, user)
         messages.success(request, _("Welcome, %(name)s!") % {"name": user.username})
         return redirect("polls:index")
