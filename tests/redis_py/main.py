@@ -33,6 +33,7 @@ FILES = [
     "test_monitor.py",
     "test_pipeline.py",
     "test_pubsub.py",
+    "test_retry.py",
     "test_scripting.py",
 ]
 LEFT_OUT = [

@@ -22,6 +22,7 @@ from ._connection import ConnectionPool, decoded, encoded, is_utf8
 from ._lock import Lock
 from ._pubsub import PubSub
 from ._reentrant import ReentrantLock
+from ._retry import retry_of
 
 _T = TypeVar("_T")
 
@@ -42,8 +43,7 @@ class _Transport:
         self._utf8 = is_utf8(self._encoder)
         self._decode: bool = self._encoder.decode_responses
         self._execute = pool.native.execute
-        retry = pool.connection_kwargs.get("retry")
-        self._retry = retry if retry is not None and retry.get_retries() else None
+        self._retry = retry_of(pool.connection_kwargs)
 
     def _ask(self, words: tuple[Any, ...], decode: bool) -> Any:
         """One command's response, as redis-py's parser would give it."""

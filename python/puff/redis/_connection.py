@@ -7,6 +7,7 @@ it is connected.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -40,6 +41,7 @@ class Connection(AbstractConnection):
         self._first = first
         """A command that says to which node of a cluster it goes."""
         super().__init__(parser_class=_RESP3Parser, driver_info=None, **options)
+        self.retry = patient(self.retry)
         self.port = 0
         self._sock: Any = None
         self._utf8 = is_utf8(self.encoder)
@@ -277,7 +279,7 @@ class ConnectionPool(_PeerPool):
                 "its settings (redis_url); for a pool of its own say url or host"
             )
         self.name = name
-        super().__init__(connection_class=Connection, retry=patient(retry, options), **options)
+        super().__init__(connection_class=Connection, retry=copy.deepcopy(retry), **options)
         self.native = (
             _own_pool(url if url is not None else _url(**server), limits) if own else native.RedisPool(name)
         )
@@ -322,7 +324,7 @@ class ConnectionPool(_PeerPool):
         self.native.close()
 
     def set_retry(self, retry: Any) -> None:
-        self.connection_kwargs["retry"] = patient(retry, self.connection_kwargs)
+        self.connection_kwargs["retry"] = retry
 
     def get_connection_count(self) -> list[tuple[int, dict[str, str]]]:
         return []

@@ -30,27 +30,27 @@ class _Pauses(AbstractBackoff):
             current_hub().sleep(seconds)
         return 0
 
-    def __eq__(self, other: object) -> bool:
-        return bool(self._backoff == (other._backoff if isinstance(other, _Pauses) else other))
 
-    def __hash__(self) -> int:
-        return hash(self._backoff)
+def patient(retry: Any) -> Any:
+    """A copy of a `Retry` that waits as a greenlet."""
+    retry = copy.copy(retry)
+    retry._backoff = _Pauses(retry._backoff)
+    return retry
 
 
-def patient(retry: Any, options: dict[str, Any]) -> Any:
-    """A copy of a `Retry` that waits as a greenlet, for the errors that a connection's `options` name, too.
-    None if nothing is to be tried again.
-    """
+def retry_of(options: dict[str, Any]) -> Any:
+    """What a connection with these `options` tries again, as redis-py understands them; None for nothing."""
     errors = options.get("retry_on_error", SENTINEL)
     errors = [] if errors is SENTINEL or errors is None else list(errors)
     if options.get("retry_on_timeout"):
         errors.append(TimeoutError)
+    retry = options.get("retry")
     if retry is None:
         if not errors:
             return None
-        retry = Retry(NoBackoff(), 1)  # as redis-py's connections do
-    retry = copy.copy(retry)
-    if not isinstance(retry._backoff, _Pauses):
-        retry._backoff = _Pauses(retry._backoff)
+        retry = Retry(NoBackoff(), 1)
+    if not retry.get_retries():
+        return None
+    retry = patient(retry)
     retry.update_supported_errors(errors)
     return retry
