@@ -289,6 +289,7 @@ CASES: dict[str, Callable[[], Any]] = {
         tables=["shelf_country"], where=["shelf_country.code = %s"], params=["CH"]
     ),
     "raw sql": lambda: books.annotate(x=RawSQL("pages %% %s", [7]), y=RawSQL("%s || title || '%%'", ["a'b"])),
+    "raw sql of any": lambda: books.annotate(x=RawSQL("concat(%s, title, %s)", ["<", ">"])),
     "raw sql of tuples": lambda: books.filter(
         pk__in=RawSQL("SELECT id FROM shelf_work WHERE id IN %s", [(1, 2)])
     ),
@@ -340,7 +341,9 @@ def expected(queryset: Any, columns: list[str]) -> Iterable[dict[str, Any]]:
         if isinstance(row, dict):
             yield {name: plain(value) for name, value in row.items()}
         elif isinstance(row, tuple):
-            yield dict(zip(columns, map(plain, row), strict=True))
+            # Before Django 5.2, columns were selected in another order than tuples have.
+            names = getattr(queryset, "_fields", None) or columns
+            yield dict(zip(names if set(names) == set(columns) else columns, map(plain, row), strict=True))
         elif hasattr(row, "_meta"):
             loaded = {name for name in vars(row) if not name.startswith("_")} - {"work_ptr"}
             assert {name for name in columns if "__" not in name} == loaded, (columns, loaded)

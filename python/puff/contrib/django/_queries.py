@@ -14,7 +14,7 @@ from django.db.models.sql.where import WhereNode
 
 from . import _bridge, _columns  # noqa: F401  (the latter for context.user)
 from ._errors import QuerysetError
-from ._values import bind
+from ._placeholders import bind
 
 _NAMED = re.compile(r"%%|%\((?P<name>[^)]*)\)s")
 
