@@ -76,7 +76,9 @@ SUITES = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests/peers/run", description=__doc__)
-    parser.add_argument("suites", nargs="*", default=list(SUITES), help=", ".join(SUITES))
+    parser.add_argument(
+        "suites", nargs="*", choices=list(SUITES), default=list(SUITES), help="all by default"
+    )
     options = parser.parse_args()
     try:
         python = environment()
