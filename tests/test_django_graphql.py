@@ -113,7 +113,7 @@ def test_a_schema_that_makes_no_sense_is_told_why(library: Library) -> None:
         "one without by": "Query.work: it is one object, and nothing says which. Write by='id'",
         "by for many": "Query.works: by= finds one object, and its type is a list",
         "limit": "Query.works: a list has 500 objects by default and 100 at most",
-        "hint on objects": "Query.works: a data field needs a parent to be read from",
+        "hint on objects": "Query.works: objects(...) is the default value of a data field here. Remove the",
         "relation elsewhere": "Query.works: relation() stands in a class that has no model",
     }
     for name, beginning in wanted.items():

@@ -42,6 +42,8 @@ from ._sql import ConstantSql
 from ._where import Problem, Where
 
 _ROOTS = ("query", "mutation", "subscription")
+_NO_DEFAULTS = (types.FunctionType, types.MethodType, ConstantSql, Constant, Deferred)
+"""What is a resolver, and no default value of a data field."""
 
 
 def collect(schema: type) -> Classes:
@@ -173,7 +175,7 @@ class _Collector:
         is_root = form in self._classes.roots.values()
         for name, field in data_fields(cls).items():
             where = place_of(cls, name)
-            if isinstance(field.default, (types.FunctionType, types.MethodType, ConstantSql, Constant)):
+            if isinstance(field.default, _NO_DEFAULTS):
                 raise where.error(declared_twice(name, field.default))
             self._job(slots, where, self._data_field(form, name, field, where, is_root))
         for name in resolver_names(cls):

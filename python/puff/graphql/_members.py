@@ -54,6 +54,11 @@ def declared_twice(name: str, default: object) -> Problem:
         return Problem(
             f"{call} is the default value of a data field here", f"Remove the type hint: `{name} = {call}`"
         )
+    if isinstance(default, Deferred):
+        call = f"{type(default).__name__.lower()}(...)"
+        return Problem(
+            f"{call} is the default value of a data field here", f"Remove the type hint: `{name} = {call}`"
+        )
     return Problem(
         f"{name!r} is declared twice, as a data field and as a resolver", "Remove one of them or rename it"
     )
