@@ -268,7 +268,7 @@ class Hub:
         collector, which thousands of greenlets that sleep keep busy.
         """
         if threading.get_ident() != self.thread:
-            self._block(lambda waiter: self.native.wake_after(waiter, seconds), None)
+            self._sleep_thread(seconds)
             return
         me = getcurrent()
         hub = self.greenlet
@@ -282,6 +282,15 @@ class Hub:
             waiter.cancel()
             raise
         waiter.take()
+
+    def _sleep_thread(self, seconds: float) -> None:
+        """Not by the hub's clock, which stands still while somebody blocks it."""
+        try:
+            self._block(lambda waiter: None, max(seconds, 0.0))
+        except TimeoutError as error:
+            limit = thread_limit()
+            if limit is not None and error is limit.error:
+                raise
 
     def _block(self, start: Callable[[Waiter], object], timeout: float | None) -> Any:
         """The wait of a whole thread, within the `puff.timeout` blocks around it."""

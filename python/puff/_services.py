@@ -6,7 +6,7 @@ Each `global_*` function may be called in a module's body: nothing is opened bef
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -20,6 +20,8 @@ from ._sync import Lock
 from .pubsub import PubSub
 
 if TYPE_CHECKING:
+    from ._puff import PgSession
+    from .postgres.extensions import connection
     from .redis import Redis
 
 
@@ -100,12 +102,52 @@ class Postgres:
         return current_hub().wait_for(partial(native.postgres_dsn, self._name))  # type: ignore[no-any-return]
 
 
+_READY, _IDLE = 1, 0
+"""A connection's status without a transaction, and its server's (`puff.postgres.extensions` has names)."""
+
+Lent = Callable[[], "connection | str | None"]
+"""Gives the connection that a request in process is to use; a text says why there is none to be had, None
+that the request has one of its own."""
+
+callers: list[Lent] = []
+"""Frameworks whose tests have a connection for all that a test does."""
+
+
 class _More(NamedTuple):
     """What a request in process brings besides document and variables."""
 
     operation: str | None
     headers: list[tuple[str, str]]
     state: dict[Any, Any] | None
+    callers: tuple[PgSession | None, bool, str] | None
+
+
+def _more(
+    operation: str | None,
+    headers: Mapping[str, str] | None,
+    context: dict[Any, Any] | None,
+    own: connection | None,
+) -> _More:
+    return _More(operation, list((headers or {}).items()), context, _of_caller(own))
+
+
+def _of_caller(own: connection | None) -> tuple[PgSession | None, bool, str] | None:
+    """The session that a request is to use, whether its transaction goes on, or why there is none."""
+    found: connection | str | None = own
+    for ask in callers:
+        if found is None:
+            found = ask()
+    if found is None:
+        return None
+    if isinstance(found, str):
+        return None, False, found
+    if found.closed:
+        raise importlib.import_module("puff.postgres").InterfaceError("connection already closed")
+    if found.status == _READY and not found.autocommit:
+        # It begins transactions with a statement. Begun by the request's, it would not know of it.
+        with found.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    return found._session, found.get_transaction_status() != _IDLE, ""
 
 
 class GraphQL:
@@ -129,6 +171,7 @@ class GraphQL:
         context: dict[Any, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         operation: str | None = None,
+        connection: connection | None = None,
     ) -> dict[str, Any]:
         """Executes a document; the answer as a dict with `data` and, if there are any, `errors`.
 
@@ -140,15 +183,19 @@ class GraphQL:
             context: What the resolvers have as `context.state`: this very dict.
             headers: What they have as `context.headers`, and `auth_token` and `cookies` from them.
             operation: Which of the document's operations to run; needed when it has several.
+            connection: A `puff.postgres` connection for all that the request does, statements and resolvers,
+                in the place of the pool. In a transaction the request is a part of it, and does not end it;
+                with autocommit it has transactions of its own. In tests of Django it is Django's.
 
         Raises:
+            puff.postgres.InterfaceError: the connection is closed.
             RuntimeError: the program has no schema (`RuntimeConfig::set_gql_schema_class`, `--graphql`), or
                 none of this name; the message tells the names there are.
             ValueError: a header is none of HTTP's.
             puff.graphql.SchemaError: in plain Python, where the schema that `puff.toml` or `PUFF_GRAPHQL`
                 names is loaded on first use: it makes no sense.
         """
-        more = _More(operation, list((headers or {}).items()), context)
+        more = _more(operation, headers, context, connection)
         return self._hub().wait_for(partial(native.graphql_query, self._name, query, variables, more))  # type: ignore[no-any-return]
 
     def plan(self, query: str, *, operation: str | None = None) -> str:
@@ -197,7 +244,7 @@ class GraphQL:
             2
         """
         self._hub()
-        more = _More(operation, list((headers or {}).items()), context)
+        more = _more(operation, headers, context, None)
         return Subscription(lambda: native.graphql_subscribe(self._name, query, variables, more), timeout)
 
     def sdl(self) -> str:

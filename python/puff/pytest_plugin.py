@@ -36,6 +36,17 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return f"puff: {__version__}, tests run in the main greenlet" if _in_hub() else None
 
 
+def pytest_collection_finish() -> None:
+    """Makes the live servers of Django's tests Puff's, where the database is on Puff's engine."""
+    conf = sys.modules.get("django.conf")
+    if conf is None or not conf.settings.configured:
+        return
+    if conf.settings.DATABASES.get("default", {}).get("ENGINE") == "puff.contrib.django.postgresql":
+        from .contrib.django.testing import choose_live_server
+
+        choose_live_server()
+
+
 def pytest_enter_pdb(pdb: Pdb) -> None:
     """Leaves Ctrl-C after `continue` to us: it interrupts the test, wherever that waits.
 

@@ -1,4 +1,4 @@
-"""For tests: what pytest's fixture `graphql` gives, which comes with the package."""
+"""For tests: what pytest's fixture `graphql` gives, which comes with the package, and servers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
+from ._live_server import LiveServer as LiveServer
 from ._services import global_graphql
 from ._subscription import Subscription
 

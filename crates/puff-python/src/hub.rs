@@ -42,6 +42,14 @@ pub fn run_background(py: Python<'_>, runtime: &Runtime) -> PyResult<()> {
     Ok(())
 }
 
+/// The native half of a hub for the queue of `runtime`, for whoever runs what comes there.
+///
+/// # Errors
+/// Only if Python is out of memory.
+pub fn new_hub<'py>(py: Python<'py>, runtime: &Runtime) -> PyResult<Bound<'py, PyAny>> {
+    Ok(Bound::new(py, NativeHub::new(runtime))?.into_any())
+}
+
 /// The native half of `puff._hub.Hub`.
 #[pyclass(frozen, module = "puff", name = "NativeHub")]
 pub(crate) struct NativeHub {

@@ -43,7 +43,7 @@ use pyo3::prelude::*;
 
 pub use call::{CallError, PythonCall, PythonFunction};
 pub use greenlet::{BoxError, greenlet_async};
-pub use hub::{run_background, run_main};
+pub use hub::{new_hub, run_background, run_main};
 pub use runtime::Runtime;
 pub use services::{OpenedPool, Opener, ServiceError, Services};
 pub use status::{HubLoad, HubStatus};

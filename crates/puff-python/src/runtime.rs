@@ -61,6 +61,15 @@ impl Runtime {
         })
     }
 
+    /// The same Tokio and services with a queue of its own, for what must run while the hub does not. It has
+    /// neither schemas nor a global state.
+    ///
+    /// # Errors
+    /// When the process may open no more files.
+    pub fn beside(&self) -> std::io::Result<Runtime> {
+        Runtime::new(self.tokio().clone(), self.services().clone())
+    }
+
     /// The Tokio runtime.
     pub fn tokio(&self) -> &Handle {
         &self.inner.tokio
@@ -207,8 +216,11 @@ impl Runtime {
         INSTALLED.read().clone()
     }
 
-    /// Like [`Runtime::installed`], as a Python error.
-    pub(crate) fn current() -> PyResult<Runtime> {
+    /// The runtime that Python sees.
+    ///
+    /// # Errors
+    /// `RuntimeError` if there is none.
+    pub fn current() -> PyResult<Runtime> {
         Runtime::installed().ok_or_else(|| {
             PyRuntimeError::new_err("no Puff runtime is running: it has not started yet, or it has ended")
         })

@@ -40,6 +40,7 @@ pub mod program;
 pub mod runtime;
 mod serve;
 pub mod settings;
+mod test_server;
 pub mod types;
 pub mod web;
 

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use crate::cli;
 use crate::program::{Background, in_extension_host};
+use crate::test_server::TestServer;
 
 /// The command line of the stock runtime; the exit status. Call it on the main thread.
 #[pyfunction]
@@ -37,6 +38,7 @@ fn supervise(py: Python<'_>, argv: Vec<OsString>) -> i32 {
 #[pymodule]
 pub fn _puff(module: &Bound<'_, PyModule>) -> PyResult<()> {
     puff_python::populate(module)?;
+    module.add_class::<TestServer>()?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_function(wrap_pyfunction!(start_background, module)?)?;
     module.add_function(wrap_pyfunction!(supervise, module)?)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit, getcurrent
 
+from ._borrow import lent
 from ._guards import Guard, Link
 from ._inputs import convert
 from ._permissions import Guarded, name_of
@@ -38,6 +39,11 @@ def permit(call: PermitCall) -> None:
     except BaseException as error:
         call.fail(error)
         log.warning("permissions could not be asked for", exc_info=error)
+
+
+def permit_lent(call: PermitCall) -> None:
+    """The same for a request on the connection of who asks: it is lent to the permissions."""
+    lent(lambda parents, context, arguments: permit(call), "default")(None, call.context(), {})
 
 
 def _ask(

@@ -18,6 +18,7 @@ DATABASES = {
         "PORT": os.environ["PGPORT"],
         "USER": os.environ["PGUSER"],
         "PASSWORD": os.environ["PGPASSWORD"],
+        "TEST": {"LIVE_SERVER": "django"},  # its tests look into its own
     }
     for alias in ("default", "other")
 }

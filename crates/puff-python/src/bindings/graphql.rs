@@ -7,7 +7,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-use crate::graphql::{GraphQl, GraphQlLoadError, RequestContext};
+use crate::driver::PgSession;
+use crate::graphql::{Callers, GraphQl, GraphQlLoadError, RequestContext};
 use crate::greenlet::start;
 use crate::runtime::Runtime;
 use crate::waiter::Waiter;
@@ -62,6 +63,8 @@ pub(super) struct More {
     operation: Option<String>,
     headers: Vec<(String, String)>,
     state: Option<Py<PyDict>>,
+    /// The session of a connection, and whether its transaction goes on; or why there is none.
+    callers: Option<(Option<Py<PgSession>>, bool, String)>,
 }
 
 impl More {
@@ -89,7 +92,16 @@ impl More {
                 HeaderValue::from_str(&value).map_err(|_| wrong())?,
             );
         }
-        let context = RequestContext::new(headers);
+        let callers = self
+            .callers
+            .map(|(session, in_transaction, reason)| match session {
+                Some(session) => Callers::Session {
+                    conversation: session.get().conversation().clone(),
+                    in_transaction,
+                },
+                None => Callers::Refused(reason.into()),
+            });
+        let context = RequestContext::new(headers).with_callers(callers);
         Ok(match self.state {
             Some(state) => context.with_state(state),
             None => context,

@@ -48,6 +48,10 @@ impl PgSession {
     pub(crate) fn new(conversation: Arc<Conversation>) -> Self {
         Self { conversation }
     }
+
+    pub(crate) fn conversation(&self) -> &Arc<Conversation> {
+        &self.conversation
+    }
 }
 
 /// psycopg2's numbers.

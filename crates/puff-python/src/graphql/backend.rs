@@ -54,6 +54,10 @@ pub(super) struct Shared {
     pub(super) blame: Py<PyAny>,
     /// `permit(call)` of the Python half of permissions.
     pub(super) permit: Py<PyAny>,
+    /// The same, with the connection of who asks lent to them.
+    pub(super) permit_lent: Py<PyAny>,
+    /// `lent(call, using)` of the Python half, for resolvers that work on that connection unasked.
+    pub(super) lent: Py<PyAny>,
     /// By the number that the engine knows them by.
     pub(super) permissions: Vec<Py<PyAny>>,
     /// Whether clients read the messages of only those exceptions that are meant for them.
@@ -102,6 +106,11 @@ impl PythonBackend {
                 convert: module.getattr("convert")?.unbind(),
                 blame: module.getattr("blame")?.unbind(),
                 permit: py.import("puff.graphql._permit")?.getattr("permit")?.unbind(),
+                permit_lent: py
+                    .import("puff.graphql._permit")?
+                    .getattr("permit_lent")?
+                    .unbind(),
+                lent: py.import("puff.graphql._borrow")?.getattr("lent")?.unbind(),
                 permissions,
                 check: module.getattr("check")?.unbind(),
                 types,
@@ -153,8 +162,8 @@ impl Backend for PythonBackend {
 
     async fn resolve(&self, call: Call<Self>) -> Result<Resolved<Self>, FieldError> {
         let context = call.context.clone();
-        let borrows = || self.shared.borrows(call.id);
-        let Some(unit) = context.unit().filter(|_| borrows()) else {
+        let borrows = |unit: &&Unit| unit.is_callers() || self.shared.borrows(call.id);
+        let Some(unit) = context.unit().filter(borrows) else {
             return self.call(call).await;
         };
         let loan = unit
@@ -178,7 +187,10 @@ impl Backend for PythonBackend {
 
     async fn begin(&self, context: &RequestContext, operation: Operation<'_>) -> Result<(), FieldError> {
         let atomic = self.shared.atomic_mutations && operation.is_mutation();
-        if atomic || (self.shared.any_borrows && operation.calls(|id| self.shared.borrows(id))) {
+        if let Some(callers) = context.callers() {
+            let (services, reactor) = (self.services.clone(), self.reactor.clone());
+            context.set_unit(Unit::new(services, reactor, atomic).on(callers.clone()));
+        } else if atomic || (self.shared.any_borrows && operation.calls(|id| self.shared.borrows(id))) {
             let (services, reactor) = (self.services.clone(), self.reactor.clone());
             context.set_unit(Unit::new(services, reactor, atomic));
         }
@@ -195,7 +207,8 @@ impl Backend for PythonBackend {
                 self.reactor
                     .push(Event::Job(Box::new(CommittedJob { functions })));
             }
-            End::Committed | End::Nothing => {}
+            // As with Django: what is not committed is not told.
+            End::Committed | End::Nothing | End::Kept => {}
         }
         Ok(())
     }
@@ -264,6 +277,13 @@ impl Backend for PythonBackend {
         let (sender, receiver) = oneshot::channel();
         let (life, guard) = Lifeline::new(&self.lifelines);
         let count = calls.len();
+        let loan = match context.unit().filter(|unit| unit.is_callers()) {
+            Some(unit) => match unit.lend().await {
+                Ok(loan) => Some(loan),
+                Err(error) => return vec![Permit::Refused(self.unit_error(error, BORROW)); count],
+            },
+            None => None,
+        };
         self.reactor.push(Event::Job(Box::new(PermitJob {
             shared: self.shared.clone(),
             context: context.clone(),
@@ -273,6 +293,9 @@ impl Backend for PythonBackend {
         })));
         let permits = receiver.await.unwrap_or_else(|_| vec![ended(); count]);
         guard.disarm();
+        if let Some(loan) = loan {
+            loan.end(true).await;
+        }
         permits
     }
 

@@ -15,6 +15,7 @@ use super::context::{Context, parent_objects};
 use super::extract::{Reading, attribute, resolved};
 use super::failure::{Failures, wrong};
 use super::reply::Reply;
+use super::unit::Unit;
 use crate::convert::{object_to_value, objects_to_params, value_to_object};
 use crate::lifeline::Lifeline;
 use crate::reactor::Job;
@@ -76,7 +77,11 @@ impl ResolverCall {
     /// The resolver's own `call(parents, context, arguments)`.
     #[getter]
     pub(super) fn function(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(self.resolver()?.call.clone_ref(py))
+        let resolver = self.resolver()?;
+        match self.is_callers() && !resolver.borrows {
+            true => self.shared.lent.call1(py, (&resolver.call, "default")),
+            false => Ok(resolver.call.clone_ref(py)),
+        }
     }
 
     /// The parents as Python objects; None where the resolver does not want them.
@@ -89,7 +94,7 @@ impl ResolverCall {
 
     /// The `context` argument.
     pub(super) fn context(&self) -> Context {
-        let borrows = self.resolver().is_ok_and(|resolver| resolver.borrows);
+        let borrows = self.is_callers() || self.resolver().is_ok_and(|resolver| resolver.borrows);
         Context::of_call(&self.call, borrows)
     }
 
@@ -150,6 +155,11 @@ impl ResolverCall {
     /// Turns exceptions of this call into errors.
     pub(super) fn failures(&self) -> Failures {
         Failures::new(self.shared.mask_errors)
+    }
+
+    /// Whether all of the request is done on the connection of who asks.
+    fn is_callers(&self) -> bool {
+        self.call.context.unit().is_some_and(Unit::is_callers)
     }
 
     fn resolver(&self) -> PyResult<&Resolver> {

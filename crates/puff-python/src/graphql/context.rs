@@ -12,7 +12,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::backend::PythonBackend;
 use super::extract::attribute;
-use super::unit::Unit;
+use super::unit::{Callers, Unit};
 use crate::convert::{cell_to_object, json_loads, value_to_object};
 use crate::driver::PgSession;
 
@@ -43,6 +43,8 @@ struct Inner {
     peer: Option<SocketAddr>,
     /// `context.state`: a dict, made when a resolver first asks.
     state: Mutex<Option<Py<PyDict>>>,
+    /// The connection of who asks in process, if the request is to use that.
+    callers: Option<Callers>,
     /// What the client of a WebSocket sent when it connected.
     connection_params: Option<Arc<Value>>,
     /// Of an operation on a WebSocket: the connection, whose state its own begins with.
@@ -83,6 +85,20 @@ impl RequestContext {
             inner.state = Mutex::new(Some(state));
         }
         self
+    }
+
+    /// Likewise, on the connection of who asks. Before the context is shared.
+    #[must_use]
+    pub(crate) fn with_callers(mut self, callers: Option<Callers>) -> RequestContext {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.callers = callers;
+        }
+        self
+    }
+
+    /// The connection of who asks, if the request is to use that.
+    pub(super) fn callers(&self) -> Option<&Callers> {
+        self.inner.callers.as_ref()
     }
 
     /// A connection of a WebSocket from `peer`, whose client has sent `params`, an object.
@@ -239,6 +255,14 @@ impl Context {
             borrows: false,
             lent: Mutex::new(None),
             selection: None,
+        }
+    }
+
+    /// For what is no resolver and works on the connection of who asks.
+    pub(super) fn borrowing(request: RequestContext) -> Context {
+        Context {
+            borrows: true,
+            ..Context::new(request, None)
         }
     }
 

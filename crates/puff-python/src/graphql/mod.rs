@@ -38,6 +38,7 @@ pub use counts::{Counted, GraphQlStatus};
 pub use load::{GraphQlLoadError, GraphQlOptions, GraphQlSource};
 pub use schemas::{NoSchema, Schemas};
 pub use subscription::{Next, Subscription};
+pub(crate) use unit::Callers;
 pub(crate) use upload::host_to_object;
 pub use upload::{Content, Upload};
 

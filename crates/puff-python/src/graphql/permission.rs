@@ -13,6 +13,7 @@ use super::call::arguments_dict;
 use super::context::{Context, RequestContext};
 use super::failure::{Failures, is_exception};
 use super::reply::Reply;
+use super::unit::Unit;
 use crate::lifeline::Lifeline;
 use crate::reactor::Job;
 
@@ -27,7 +28,11 @@ pub(super) struct PermitJob {
 
 impl Job for PermitJob {
     fn into_call(self: Box<Self>, py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
-        let handler = self.shared.permit.clone_ref(py);
+        let on_callers = self.context.unit().is_some_and(Unit::is_callers);
+        let handler = match on_callers {
+            true => self.shared.permit_lent.clone_ref(py),
+            false => self.shared.permit.clone_ref(py),
+        };
         let call = PermitCall {
             shared: self.shared,
             context: self.context,
@@ -65,6 +70,11 @@ impl PermitCall {
     #[getter]
     fn request_id(&self) -> Option<&str> {
         self.context.id()
+    }
+
+    /// A context with the connection of who asks, if there is one.
+    fn context(&self) -> Context {
+        Context::borrowing(self.context.clone())
     }
 
     /// What is asked: for each the permission, its context, how many parents there are (None: none are meant) and

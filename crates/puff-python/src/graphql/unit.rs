@@ -14,6 +14,21 @@ use crate::services::{ServiceError, Services};
 const BEGIN: &str = "BEGIN";
 const SAVE: &str = "SAVEPOINT puff";
 const BACK: &str = "ROLLBACK TO SAVEPOINT puff";
+/// Where an atomic part begins in a transaction that somebody else has.
+const SAVE_PART: &str = "SAVEPOINT puff_part";
+const BACK_TO_PART: &str = "ROLLBACK TO SAVEPOINT puff_part";
+
+/// The connection of who asks in process, for the request to use in the place of one of its own.
+#[derive(Clone)]
+pub(crate) enum Callers {
+    /// A session, and whether a transaction is open on it, which the caller ends.
+    Session {
+        conversation: Arc<Conversation>,
+        in_transaction: bool,
+    },
+    /// There is none to be had, and the request must not have another: why.
+    Refused(Arc<str>),
+}
 
 /// What a request does on one connection, in one transaction at a time.
 pub(crate) struct Unit {
@@ -22,6 +37,8 @@ pub(crate) struct Unit {
     /// Whether an error undoes all of a root field; else it undoes what failed.
     atomic: bool,
     conversation: OnceCell<Arc<Conversation>>,
+    /// Whose the connection is, if it is not the request's.
+    callers: Option<Callers>,
     /// Something has been done that is to be committed.
     begun: AtomicBool,
     /// One statement, or one resolver that borrows the connection.
@@ -55,13 +72,49 @@ impl Unit {
             reactor,
             atomic,
             conversation: OnceCell::new(),
+            callers: None,
             begun: AtomicBool::new(false),
             turn: Mutex::new(()),
         }
     }
 
+    /// The same on the connection of the caller.
+    pub(crate) fn on(self, callers: Callers) -> Unit {
+        let conversation = match &callers {
+            Callers::Session { conversation, .. } => OnceCell::new_with(Some(conversation.clone())),
+            Callers::Refused(_) => OnceCell::new(),
+        };
+        Unit {
+            conversation,
+            callers: Some(callers),
+            ..self
+        }
+    }
+
+    /// Whether the connection is the caller's: then all that the request does is done on it.
+    pub(crate) fn is_callers(&self) -> bool {
+        matches!(self.callers, Some(Callers::Session { .. }))
+    }
+
+    /// Whether the transaction is the caller's.
+    fn is_within(&self) -> bool {
+        matches!(
+            self.callers,
+            Some(Callers::Session {
+                in_transaction: true,
+                ..
+            })
+        )
+    }
+
     /// The connection, opened when it is first wanted.
     async fn open(&self) -> Result<&Arc<Conversation>, UnitError> {
+        if let Some(Callers::Refused(reason)) = &self.callers {
+            return Err(UnitError::Service(ServiceError::Unavailable {
+                service: "PostgreSQL",
+                reason: reason.to_string(),
+            }));
+        }
         let open = async || {
             let sessions = self.services.sessions().await.map_err(UnitError::Service)?;
             Ok(Conversation::lease(&sessions, self.reactor.clone()).await?)
@@ -79,13 +132,16 @@ impl Unit {
         let _turn = self.turn.lock().await;
         let conversation = self.open().await?;
         let within = conversation.status() == Some(TransactionStatus::InTransaction);
+        let begun = self.begun.swap(true, Ordering::Relaxed);
         let query = TaskQuery {
             sql,
             params,
             begin: Some(BEGIN),
-            within: (!self.atomic).then_some(SAVE),
+            within: match self.atomic {
+                false => Some(SAVE),
+                true => (self.is_within() && !begun).then_some(SAVE_PART),
+            },
         };
-        self.begun.store(true, Ordering::Relaxed);
         let answer = conversation.query(query).await;
         if answer.is_err() && !self.atomic {
             undo(conversation, within).await;
@@ -98,7 +154,10 @@ impl Unit {
         let turn = self.turn.lock().await;
         let conversation = self.open().await?;
         let within = conversation.status() != Some(TransactionStatus::Idle);
-        self.begun.store(true, Ordering::Relaxed);
+        let begun = self.begun.swap(true, Ordering::Relaxed);
+        if self.atomic && self.is_within() && !begun {
+            conversation.query(TaskQuery::plain(SAVE_PART)).await?;
+        }
         conversation
             .query(TaskQuery::plain(if within { SAVE } else { BEGIN }))
             .await?;
@@ -125,8 +184,16 @@ impl Unit {
             return Ok(End::Nothing);
         }
         if let Some(error) = failed.filter(|_| self.atomic) {
-            conversation.query(TaskQuery::plain("ROLLBACK")).await?;
+            let undo = if self.is_within() {
+                BACK_TO_PART
+            } else {
+                "ROLLBACK"
+            };
+            conversation.query(TaskQuery::plain(undo)).await?;
             return Ok(End::RolledBack(error.with("rolled_back", Value::Bool(true))));
+        }
+        if self.is_within() {
+            return Ok(End::Kept);
         }
         let done = conversation.query(TaskQuery::plain("COMMIT")).await?;
         match done.tag().as_str() {
@@ -138,8 +205,15 @@ impl Unit {
 
     /// Gives the connection back; what is not committed is rolled back, what runs is cancelled.
     pub(crate) fn close(&self) {
-        if let Some(conversation) = self.opened() {
+        let Some(conversation) = self.opened() else { return };
+        if self.callers.is_none() {
             conversation.close();
+        } else if !self.is_within() && self.begun.load(Ordering::Relaxed) {
+            // Given up in the middle, on a connection that somebody goes on to use.
+            let conversation = conversation.clone();
+            self.reactor.tokio().spawn(async move {
+                undo(&conversation, false).await;
+            });
         }
     }
 }
@@ -149,6 +223,8 @@ pub(crate) enum End {
     /// There was none.
     Nothing,
     Committed,
+    /// It goes on: it is the caller's.
+    Kept,
     RolledBack(FieldError),
 }
 

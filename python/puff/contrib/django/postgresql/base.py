@@ -10,6 +10,7 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import NO_DB_ALIAS
 
 from puff import local
+from puff.compat import asgiref
 
 from ._choice import import_backend
 from ._held import held
@@ -161,5 +162,6 @@ def _greenlets_apart() -> None:
 
 
 _greenlets_apart()
+asgiref.install()
 
-from . import _lend  # noqa: E402, F401  (it lends the request's connection of GraphQL to the wrappers above)
+from . import _lend, _testing  # noqa: E402, F401  (connections of GraphQL for the wrappers above, and theirs for it)
