@@ -38,16 +38,14 @@ class LiveServer:
         OSError: the port is in use, or the host is none of this machine.
 
     Example:
-        ```python
-        import urllib.request
-
-        from puff.testing import LiveServer
-
-
-        def test_the_front_page():
-            with LiveServer(application) as server:
-                assert b"Welcome" in urllib.request.urlopen(server.url, timeout=10).read()
-        ```
+        >>> from urllib.request import urlopen
+        >>> from puff.testing import LiveServer
+        >>> def application(environ, start_response):
+        ...     start_response("200 OK", [("Content-Type", "text/plain")])
+        ...     return [b"Welcome"]
+        >>> with LiveServer(application) as server:
+        ...     urlopen(server.url, timeout=10).read()
+        b'Welcome'
     """
 
     host: str

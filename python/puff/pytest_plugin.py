@@ -6,6 +6,7 @@ It leaves projects that do not use Puff alone: nothing of the runtime is importe
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from . import __version__
 if TYPE_CHECKING:
     from pdb import Pdb
 
-    from .testing import GraphQLClient
+    from .testing import GraphQLClient, ServedProgram
 
 
 @pytest.fixture
@@ -31,6 +32,25 @@ def graphql() -> GraphQLClient:
     return GraphQLClient()
 
 
+@pytest.fixture(scope="session")
+def puff_server(request: pytest.FixtureRequest) -> Iterator[ServedProgram]:
+    """`puff runserver` of this project, in a process of its own: `puff_server.get("/").text`.
+
+    `puff_server.graphql` asks GraphQL over HTTP, `puff_server.websocket` opens WebSockets. With pytest-django
+    its database is the test database, where it sees what is committed. See `puff.testing.ServedProgram`.
+    """
+    from .testing import ServedProgram
+
+    environment: dict[str, str] = {}
+    if _tests_django():
+        request.getfixturevalue("django_db_setup")
+        from .contrib.django.testing import server_environment
+
+        environment = server_environment()
+    with ServedProgram(environment=environment) as server:
+        yield server
+
+
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Says so where the tests run inside the runtime."""
     return f"puff: {__version__}, tests run in the main greenlet" if _in_hub() else None
@@ -38,10 +58,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 def pytest_collection_finish() -> None:
     """Makes the live servers of Django's tests Puff's, where the database is on Puff's engine."""
-    conf = sys.modules.get("django.conf")
-    if conf is None or not conf.settings.configured:
-        return
-    if conf.settings.DATABASES.get("default", {}).get("ENGINE") == "puff.contrib.django.postgresql":
+    if _tests_django():
         from .contrib.django.testing import choose_live_server
 
         choose_live_server()
@@ -72,3 +89,12 @@ def _in_hub() -> bool:
     """Whether the tests run inside the runtime, and not beside one in the background."""
     hub = sys.modules.get("puff._hub")
     return hub is not None and hub.running() and hub.current_hub().on_thread()
+
+
+def _tests_django() -> bool:
+    """Whether Django is set up with a database on Puff's engine; imports nothing."""
+    conf = sys.modules.get("django.conf")
+    if conf is None or not conf.settings.configured:
+        return False
+    database = conf.settings.DATABASES.get("default", {})
+    return bool(database.get("ENGINE") == "puff.contrib.django.postgresql")

@@ -1,4 +1,4 @@
-"""For tests: what pytest's fixture `graphql` gives, which comes with the package, and servers."""
+"""For tests: what the fixtures `graphql` and `puff_server` give, which come with the package; servers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import Any
 
 from ._live_server import LiveServer as LiveServer
+from ._served import Response as Response
+from ._served import ServedProgram as ServedProgram
 from ._services import global_graphql
 from ._subscription import Subscription
 

@@ -25,11 +25,8 @@ def install() -> None:
     waits, and has its database connection. Threads other than the hub's block, as ever.
 
     Example:
-        ```python
-        from puff.compat import asgiref
-
-        asgiref.install()  # a Flask application may have async views now
-        ```
+        >>> from puff.compat import asgiref
+        >>> asgiref.install()  # a Flask application may have async views now
     """
     asgiref.sync.CurrentThreadExecutor = _executor  # type: ignore[assignment, attr-defined]
 

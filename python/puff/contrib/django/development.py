@@ -38,7 +38,7 @@ def application() -> Application:
 
     Raises:
         django.core.management.base.SystemCheckError: a check has found an error.
-        ImproperlyConfigured: `DEBUG` is off and there are no `ALLOWED_HOSTS`.
+        django.core.exceptions.ImproperlyConfigured: `DEBUG` is off and there are no `ALLOWED_HOSTS`.
     """
     options = frozenset(os.environ.pop(OPTIONS_VARIABLE, "").split(","))
     if "no-color" in options:

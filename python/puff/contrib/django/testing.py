@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.test import testcases
 
 from puff._live_server import LiveServer
+from puff.contrib.django.postgresql._program import TEST_VARIABLE
+from puff.postgres.extensions import make_dsn
 
 __all__ = ["LiveServerThread", "use_live_server"]
 
 Application = Callable[..., Any]
+
+ENGINE = "puff.contrib.django.postgresql"
 
 
 class LiveServerThread:
@@ -83,7 +88,7 @@ def choose_live_server() -> None:
     """As `use_live_server`, if the default database is on Puff's engine and its settings do not refuse."""
     database = settings.DATABASES.get("default", {})
     chosen = database.get("TEST", {}).get("LIVE_SERVER", "puff")
-    if database.get("ENGINE") == "puff.contrib.django.postgresql" and chosen == "puff":
+    if database.get("ENGINE") == ENGINE and chosen == "puff":
         use_live_server()
 
 
@@ -92,6 +97,23 @@ def use_live_server() -> None:
 
     Where the tests have a database of `puff.contrib.django.postgresql` that happens by itself, unless its
     settings say `"TEST": {"LIVE_SERVER": "django"}`.
+
+    Example:
+        >>> from puff.contrib.django.testing import use_live_server
+        >>> use_live_server()
     """
     testcases.LiveServerThread = LiveServerThread
     testcases.LiveServerTestCase.server_thread_class = LiveServerThread
+
+
+def server_environment() -> dict[str, str]:
+    """The variables by which another process of the project finds the test databases of this one."""
+    ours = [one for one in connections.all() if one.settings_dict["ENGINE"] == ENGINE]
+    found = {TEST_VARIABLE: json.dumps({one.alias: one.settings_dict["NAME"] for one in ours})}
+    for one in ours:
+        if one.alias == DEFAULT_DB_ALIAS:
+            parameters = one.get_connection_params()
+            names = ("dbname", "user", "password", "host", "port")
+            given = {name: parameters[name] for name in names if parameters.get(name)}
+            found["PUFF_POSTGRES_URL"] = make_dsn(**given)
+    return found

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 from typing import Any
 
 from puff import global_postgres
 from puff.postgres.extensions import parse_dsn
+
+TEST_VARIABLE = "PUFF_DJANGO_TEST_DATABASES"
+"""Names of databases by their aliases, as JSON: those of tests, for a server that is started for them."""
 
 _NAMES = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
 
@@ -27,3 +32,10 @@ def name_database(settings: dict[str, Any]) -> None:
             settings[_NAMES[name]] = value
         else:
             options.setdefault(name, value)
+
+
+def name_test_database(alias: str, settings: dict[str, Any]) -> None:
+    """Puts the test database in the place of another, in a process that tests have started."""
+    names = json.loads(os.environ.get(TEST_VARIABLE) or "{}")
+    if alias in names:
+        settings["NAME"] = names[alias]

@@ -15,7 +15,7 @@ from puff.compat import asgiref
 from ._choice import import_backend
 from ._held import held
 from ._pool import Pool
-from ._program import name_database
+from ._program import name_database, name_test_database
 
 import_backend()
 
@@ -44,6 +44,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         super().__init__(settings_dict, alias)
         if alias != NO_DB_ALIAS:
             name_database(settings_dict)
+            name_test_database(alias, settings_dict)
         self._home = ref(held())
 
     def validate_thread_sharing(self) -> None:
