@@ -73,6 +73,7 @@ test-rust: $(VENV)/.package
 
 test-python: $(VENV)/.package
 	@scripts/browser.sh
+	@scripts/nginx.sh
 	$(BIN)/pytest -n 2 --dist loadfile
 
 compat: $(VENV)/.package ## Django's own tests on our driver, next to psycopg2; COMPAT=full for all of them
