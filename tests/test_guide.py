@@ -10,12 +10,14 @@ What a block's first line says:
 ```` ```rust from=path````    an excerpt of a file that the compiler has seen
 =========================  ==========================================================================
 
-Other blocks are only read; those of Python must at least compile.
+Other blocks are only read: those of Python, shell, TOML, JSON and INI must at least be of these languages.
 """
 
 from __future__ import annotations
 
+import configparser
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -28,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDE = ROOT / "docs" / "guide"
@@ -85,8 +88,8 @@ class Reader:
             self.compare(block)
         elif block.option("from") is not None:
             compare_excerpt(block)
-        elif block.language == "python":
-            compile(block.text, block.place, "exec")
+        else:
+            read(block)
 
     def run(self, block: Block) -> None:
         drop = ("PUFF_", "DATABASE_URL", "REDIS_URL", "PYTEST_")
@@ -124,6 +127,23 @@ class Reader:
         pattern = ".*?".join(re.escape(part) for part in block.text.strip().split("..."))
         got = self.stdout.replace(self.address, ADDRESS).strip()
         assert re.fullmatch(pattern, got, re.DOTALL), f"{block.place}\n{got}"
+
+
+def read(block: Block) -> None:
+    """Sees that a block is of its language."""
+    if block.language == "python":
+        compile(block.text, block.place, "exec")
+    elif block.language == "sh":
+        checked = subprocess.run(
+            ["bash", "-n"], input=block.text, capture_output=True, text=True, check=False
+        )
+        assert checked.returncode == 0, f"{block.place}\n{checked.stderr}"
+    elif block.language == "toml":
+        tomllib.loads(block.text)
+    elif block.language == "json":
+        json.loads(block.text)
+    elif block.language == "ini":
+        configparser.ConfigParser(strict=False, interpolation=None).read_string(block.text)
 
 
 def compare_excerpt(block: Block) -> None:
