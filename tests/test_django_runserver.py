@@ -176,3 +176,38 @@ def test_called_from_code_it_is_djangos(project: Path) -> None:
         check=False,
     )
     assert "runs StaticFilesHandler" in done.stdout, done.stderr
+
+
+SCHEMA = """
+from dataclasses import dataclass
+
+from notes.models import Note
+
+
+@dataclass
+class Query:
+    @classmethod
+    def count(cls, context, /) -> int:
+        return Note.objects.count()
+
+
+@dataclass
+class Schema:
+    query: Query
+"""
+
+
+@pytest.mark.parametrize("command", ["django", "plain"])
+def test_a_schema_with_models_beside_it(project: Path, serve: Serve, command: str) -> None:
+    """The application is loaded first: it sets up what the schema's module imports."""
+    wsgi = "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n"
+    make(project, **{"schema.py": SCHEMA, "site_of_notes/wsgi.py": wsgi})
+    env = environment(PUFF_GRAPHQL="schema:Schema", DJANGO_SETTINGS_MODULE="site_of_notes.settings")
+    if command == "django":
+        served = serve("--noreload", cwd=project, env=env, command=RUNSERVER)
+    else:
+        served = serve("--wsgi", "site_of_notes.wsgi:application", cwd=project, env=env)
+    with served as server:
+        assert server.graphql("{ count }") == {"data": {"count": 0}}
+        assert server.get("/count").text == "0"
+        assert "<html" in server.get("/playground").text
