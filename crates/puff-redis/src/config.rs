@@ -28,7 +28,7 @@ pub enum Address {
 }
 
 /// Host and port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
     /// Host name, IPv4 address or IPv6 address without brackets.
     pub host: String,

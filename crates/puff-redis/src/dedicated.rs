@@ -545,6 +545,9 @@ impl State {
     }
 }
 
+/// What is read from a socket, and what is written to it.
+pub(crate) type Halves = (ReadHalf<Box<dyn Stream>>, WriteHalf<Box<dyn Stream>>);
+
 /// An open, logged-in socket.
 pub(crate) struct Wire {
     /// The node, if it is one of many.
@@ -635,6 +638,11 @@ impl Wire {
             Ok(answer) => answer,
             Err(_) => Err(Error::connect(config, format!("no answer within {after:?}"))),
         }
+    }
+
+    /// Its two halves, for pub-sub, which reads it in another way. Nothing has been subscribed so far: nothing is lost.
+    pub(crate) fn into_stream(self) -> Halves {
+        (self.reader.into_inner().stream, self.writer.into_inner())
     }
 
     async fn exchange(&mut self, config: &RedisConfig, command: &Command) -> Result<Reply, Error> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis::aio::{AsyncPushSender, MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisError, Value};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -12,9 +12,8 @@ use crate::{Address, Command, Error, RedisConfig, Reply, sentinel};
 
 /// An open, logged-in RESP3 connection. Commands of many tasks interleave on it and are answered in order.
 ///
-/// redis-rs's `ConnectionManager` would reconnect for us, but it hides when a connection broke, which pub-sub
-/// must know exactly, and makes commands wait through its whole series of retries. So the socket and the driver
-/// task are ours: the task ends when the connection does, and dropping the link ends the task.
+/// redis-rs's `ConnectionManager` would reconnect for us, but it makes commands wait through its whole series of
+/// retries. So the socket and the driver task are ours: the task ends when the connection does, and dropping the link ends the task.
 pub(crate) struct Link {
     connection: MultiplexedConnection,
     address: String,
@@ -24,18 +23,11 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Opens a connection within `config.connect_timeout`; `on_push` is called for each out-of-band message, on
-    /// the driver task and in the order of arrival.
-    pub(crate) async fn open(
-        config: &RedisConfig,
-        on_push: Option<impl AsyncPushSender>,
-    ) -> Result<Self, Error> {
-        let mut settings = AsyncConnectionConfig::new()
+    /// Opens a connection within `config.connect_timeout`.
+    pub(crate) async fn open(config: &RedisConfig) -> Result<Self, Error> {
+        let settings = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_connection_timeout(None);
-        if let Some(on_push) = on_push {
-            settings = settings.set_push_sender(on_push);
-        }
         let after = config.connect_timeout;
         tokio::time::timeout(after, Self::connect(config, settings))
             .await
@@ -76,12 +68,6 @@ impl Link {
         self.gone.has_changed().is_err()
     }
 
-    /// Returns once the connection has ended. Cancel safe.
-    pub(crate) async fn gone(&self) {
-        // Nothing is ever sent: only the end of the sender ends the wait.
-        while self.gone.clone().changed().await.is_ok() {}
-    }
-
     /// Sends one command; an error reply of the server comes back as `Ok(Value::ServerError)`.
     pub(crate) async fn send(&self, command: &Cmd, what: &str, within: Duration) -> Result<Value, Error> {
         let mut connection = self.connection.clone();
@@ -104,20 +90,6 @@ impl Link {
         let mut connection = self.connection.clone();
         let answers = connection.send_packed_commands(&pipeline, 0, commands.len());
         self.answer(answers, what, within).await
-    }
-
-    /// Subscribes to the channels and returns when the server has confirmed each.
-    pub(crate) async fn subscribe(&self, channels: &[&str], within: Duration) -> Result<(), Error> {
-        let mut connection = self.connection.clone();
-        self.answer(connection.subscribe(channels), "SUBSCRIBE", within)
-            .await
-    }
-
-    /// Unsubscribes from the channels and returns when the server has confirmed each.
-    pub(crate) async fn unsubscribe(&self, channels: &[&str], within: Duration) -> Result<(), Error> {
-        let mut connection = self.connection.clone();
-        self.answer(connection.unsubscribe(channels), "UNSUBSCRIBE", within)
-            .await
     }
 
     async fn answer<T>(

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use redis::{Cmd, PushInfo};
+use redis::Cmd;
 
 use crate::breaker::{Breaker, CircuitStatus};
 use crate::cluster::Cluster;
@@ -341,14 +341,18 @@ impl RedisPool {
         self.inner.stable.close();
     }
 
-    /// For a pool that is no cluster's, and for pub-sub, which any node of a cluster carries.
+    /// For a pool that is no cluster's.
     pub(crate) async fn send(&self, command: &Cmd, name: &str) -> Result<Reply, Error> {
         let within = self.inner.config.response_timeout;
         self.over_link(async |link| Reply::from_value(link.send(command, name, within).await?))
             .await
     }
 
-    async fn send_all(&self, commands: &[Command], what: &str) -> Result<Vec<Result<Reply, Error>>, Error> {
+    pub(crate) async fn send_all(
+        &self,
+        commands: &[Command],
+        what: &str,
+    ) -> Result<Vec<Result<Reply, Error>>, Error> {
         if let Some(cluster) = &self.inner.cluster {
             return self
                 .counted(async {
@@ -500,7 +504,7 @@ impl Slot {
                 return Err(failure.clone());
             }
         }
-        let opening = Link::open(&pool.config, None::<fn(PushInfo) -> Result<(), Error>>);
+        let opening = Link::open(&pool.config);
         let opened = pool.breaker.attempt(opening).await.map(Arc::new);
         {
             let mut last = self.last.lock();

@@ -1,106 +1,20 @@
 //! A cluster of real nodes: who has which key, and what happens when that changes.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "common/cluster.rs"]
+mod cluster;
 mod common;
 #[path = "common/node.rs"]
 mod node;
 
 use std::time::Duration;
 
-use common::{eventually, run};
-use node::Node;
+use cluster::Cluster;
+use common::run;
 use puff_redis::{Command, Error, RedisConfig, RedisPool, Reply};
 
 /// The slot of `moving`.
 const KEY: &str = "moving";
-
-struct Cluster {
-    nodes: Vec<Node>,
-    pools: Vec<RedisPool>,
-    ids: Vec<String>,
-}
-
-async fn text(pool: &RedisPool, words: &str) -> String {
-    match run(pool, words).await.unwrap() {
-        Reply::Bulk(text) => String::from_utf8_lossy(&text).into_owned(),
-        other => panic!("{other:?}"),
-    }
-}
-
-impl Cluster {
-    async fn start() -> Self {
-        let buses: Vec<u16> = (0..3).map(|_| node::free_port()).collect();
-        let start = |bus: &u16| {
-            let settings = format!("cluster-enabled yes\ncluster-port {bus}\ncluster-node-timeout 2000");
-            Node::start(&settings, false)
-        };
-        let nodes: Vec<Node> = buses.iter().map(start).collect();
-        let (mut pools, mut ids) = (Vec::new(), Vec::new());
-        for node in &nodes {
-            let pool = node.pool().await;
-            ids.push(text(&pool, "CLUSTER MYID").await);
-            pools.push(pool);
-        }
-        for (pool, slots) in pools.iter().zip(["0 5460", "5461 10922", "10923 16383"]) {
-            run(pool, &format!("CLUSTER ADDSLOTSRANGE {slots}"))
-                .await
-                .unwrap();
-        }
-        for (number, pool) in pools.iter().enumerate() {
-            run(pool, &format!("CLUSTER SET-CONFIG-EPOCH {}", number + 1))
-                .await
-                .unwrap();
-        }
-        for (other, bus) in nodes.iter().zip(buses).skip(1) {
-            let meet = format!("CLUSTER MEET 127.0.0.1 {} {bus}", other.port);
-            run(&pools[0], &meet).await.unwrap();
-        }
-        for pool in &pools {
-            eventually("the nodes know each other", async || {
-                let info = text(pool, "CLUSTER INFO").await;
-                info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
-            })
-            .await;
-        }
-        Self { nodes, pools, ids }
-    }
-
-    fn pool(&self) -> RedisPool {
-        let mut config = RedisConfig::from_url(&format!(
-            "redis+cluster://127.0.0.1:{},{}",
-            node::free_port(),
-            self.nodes[0].host()
-        ))
-        .unwrap();
-        config.response_timeout = Duration::from_secs(5);
-        RedisPool::new(config)
-    }
-
-    /// The number of the node that has a slot.
-    async fn owner(&self, slot: i64) -> usize {
-        let mine = |pool: RedisPool| async move {
-            let nodes = text(&pool, "CLUSTER NODES").await;
-            let line = nodes
-                .lines()
-                .find(|line| line.contains("myself"))
-                .unwrap()
-                .to_owned();
-            line.split(' ').skip(8).any(|range| {
-                let (from, to) = range.split_once('-').unwrap_or((range, range));
-                match (from.parse::<i64>(), to.parse::<i64>()) {
-                    (Ok(from), Ok(to)) => (from..=to).contains(&slot),
-                    _ => false,
-                }
-            })
-        };
-        for (number, pool) in self.pools.iter().enumerate() {
-            if mine(pool.clone()).await {
-                return number;
-            }
-        }
-        panic!("nobody has slot {slot}")
-    }
-}
 
 #[tokio::test]
 async fn commands_find_the_node_of_their_keys() {
@@ -159,38 +73,18 @@ async fn a_slot_may_move_meanwhile() {
     let cluster = Cluster::start().await;
     let pool = cluster.pool();
     pool.set(KEY, "v").await.unwrap();
-    let Reply::Int(slot) = run(&pool, &format!("CLUSTER KEYSLOT {KEY}")).await.unwrap() else {
-        panic!("no slot")
-    };
-    let from = cluster.owner(slot).await;
+    let (slot, from) = cluster.place_of(KEY).await;
     let to = (from + 1) % 3;
-    let (source, target) = (&cluster.pools[from], &cluster.pools[to]);
-    run(
-        target,
-        &format!("CLUSTER SETSLOT {slot} IMPORTING {}", cluster.ids[from]),
-    )
-    .await
-    .unwrap();
-    run(
-        source,
-        &format!("CLUSTER SETSLOT {slot} MIGRATING {}", cluster.ids[to]),
-    )
-    .await
-    .unwrap();
-    let migrate = format!("MIGRATE 127.0.0.1 {} {KEY} 0 5000", cluster.nodes[to].port);
-    run(source, &migrate).await.unwrap();
+    let source = &cluster.pools[from];
+    cluster.begin_move(slot, from, to).await;
+    cluster.move_keys(slot, from, to).await;
     assert_eq!(source.get(KEY).await.unwrap_err().code(), Some("ASK"));
     assert_eq!(
         pool.get(KEY).await,
         Ok(Some("v".into())),
         "it asks where it is told to"
     );
-    for number in [to, from, 3 - to - from] {
-        let node = &cluster.pools[number];
-        run(node, &format!("CLUSTER SETSLOT {slot} NODE {}", cluster.ids[to]))
-            .await
-            .unwrap();
-    }
+    cluster.end_move(slot, from, to).await;
     assert_eq!(source.get(KEY).await.unwrap_err().code(), Some("MOVED"));
     assert_eq!(pool.get(KEY).await, Ok(Some("v".into())));
     run(&pool, &format!("DEL {KEY}")).await.unwrap();

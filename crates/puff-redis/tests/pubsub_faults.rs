@@ -3,20 +3,18 @@
 //! `PUFF_TEST_PAUSE` is for how many seconds the server is paused, 1 if nobody says.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "common/checker.rs"]
+mod checker;
 mod common;
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use checker::{Load, config};
 use common::{PATIENCE, Server, eventually};
 use nix::sys::signal::Signal;
-use parking_lot::Mutex;
-use puff_redis::{
-    Event, Form, History, Overflow, PubSub, PubSubConfig, PubSubConnection, RedisConfig, SubscribeOptions,
-};
+use puff_redis::{Event, Form, PubSub, RedisConfig, SubscribeOptions};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, UnixStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -73,80 +71,10 @@ impl Drop for Proxy {
     }
 }
 
-fn config() -> PubSubConfig {
-    let mut config = PubSubConfig::default();
-    config.ping_interval = Duration::from_millis(100);
-    config.queue_messages = 200;
-    config.history = vec![(
-        "kept".into(),
-        History {
-            messages: 50,
-            time: Duration::from_secs(60),
-        },
-    )];
-    config
-}
-
-/// One with a history and one without.
-const CHANNELS: [&str; 2] = ["kept", "numbered"];
-
 /// How long the server is paused.
 fn paused() -> Duration {
     let seconds = std::env::var("PUFF_TEST_PAUSE").ok();
     Duration::from_secs(seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or(1))
-}
-
-/// Which numbers were published for certain, per channel.
-type Log = Arc<Mutex<HashSet<u64>>>;
-
-/// Publishes numbers until it is told to stop; then an end that reaches all nodes.
-async fn publish(pubsub: PubSub, channel: &'static str, log: Log, stop: Arc<AtomicU64>, receivers: usize) {
-    let mut number = 0;
-    while stop.load(SeqCst) == 0 {
-        if pubsub.publish(channel, number.to_string()).await.is_ok() {
-            log.lock().insert(number);
-        }
-        number += 1;
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    let started = Instant::now();
-    while pubsub.publish(channel, "end").await != Ok(receivers) {
-        assert!(started.elapsed() < PATIENCE, "the nodes do not come back");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// Reads to the end; panics if something is missing without a gap, or out of order. Messages and gaps.
-async fn check(connection: PubSubConnection, log: Log, pause: Duration) -> (u64, u64) {
-    let (mut next, mut covered, mut messages, mut gaps) = (0, false, 0, 0);
-    let complete = |from: u64, to: u64| {
-        let log = log.lock();
-        (from..to).all(|number| !log.contains(&number))
-    };
-    loop {
-        // Two pauses may follow each other with nothing between them but attempts to connect.
-        let event = tokio::time::timeout(PATIENCE + 2 * paused(), connection.receive()).await;
-        let Event::Message(message) = event.expect("a receiver hangs").unwrap() else {
-            (covered, gaps) = (true, gaps + 1);
-            continue;
-        };
-        let body = std::str::from_utf8(&message.body).unwrap();
-        let Ok(number) = body.parse::<u64>() else {
-            assert!(
-                covered || complete(next, next + 1_000_000),
-                "the last are missing"
-            );
-            return (messages, gaps);
-        };
-        assert!(number >= next, "{number} after {next}");
-        // The publisher notes a number a moment after it has arrived; those before it are noted.
-        assert!(
-            covered || complete(next, number),
-            "{next} to {number} are missing"
-        );
-        (next, covered, messages) = (number + 1, false, messages + 1);
-        tokio::time::sleep(pause).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,23 +91,8 @@ async fn whatever_happens_to_the_server_each_message_arrives_or_is_covered_on_tw
     redis.response_timeout = Duration::from_millis(400);
     let publisher = PubSub::redis_with(redis, config());
 
-    let stop = Arc::new(AtomicU64::new(0));
-    let mut publishers = JoinSet::new();
-    let mut checkers = JoinSet::new();
-    for channel in CHANNELS {
-        let log = Log::default();
-        for node in &nodes {
-            for policy in [Overflow::Gap, Overflow::DropOldest, Overflow::Gap] {
-                // One of them cannot keep up.
-                let pause = Duration::from_millis(if policy == Overflow::DropOldest { 3 } else { 0 });
-                let connection = node.connection_with(&node.new_connection_id(), policy).unwrap();
-                connection.subscribe(channel).await.unwrap();
-                checkers.spawn(check(connection, log.clone(), pause));
-            }
-        }
-        publishers.spawn(publish(publisher.clone(), channel, log, stop.clone(), 2));
-    }
-
+    // Two pauses may follow each other with nothing between them but attempts to connect.
+    let load = Load::start(&nodes, publisher, &["kept", "numbered"], PATIENCE + 2 * paused()).await;
     for round in 0..2 {
         tokio::time::sleep(Duration::from_millis(300)).await;
         proxies[round].cut();
@@ -195,26 +108,7 @@ async fn whatever_happens_to_the_server_each_message_arrives_or_is_covered_on_tw
         server.restart();
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
-    stop.store(1, SeqCst);
-    while let Some(done) = publishers.join_next().await {
-        done.unwrap();
-    }
-    // Who is behind may miss an end, behind a gap.
-    let ending = tokio::spawn(async move {
-        loop {
-            for channel in CHANNELS {
-                // One that fails is followed by others.
-                let _ = publisher.publish(channel, "end").await;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    });
-    let (mut messages, mut gaps) = (0, 0);
-    while let Some(done) = checkers.join_next().await {
-        let (more_messages, more_gaps) = done.unwrap();
-        (messages, gaps) = (messages + more_messages, gaps + more_gaps);
-    }
-    ending.abort();
+    let (messages, gaps) = load.finish().await;
     println!("{messages} messages and {gaps} gaps at twelve receivers");
     assert!(messages > 1000 && gaps > 10, "{messages} messages, {gaps} gaps");
 }

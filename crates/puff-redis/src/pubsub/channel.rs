@@ -12,15 +12,39 @@ use super::{Position, SubscribeOptions};
 
 #[derive(Default)]
 pub(super) struct Channel {
-    /// Whether the server has confirmed the subscription on the present link.
+    /// The link that carries it.
+    pub(super) link: Option<u64>,
+    /// Whether the server has confirmed the subscription on this link.
     pub(super) confirmed: bool,
     /// Whether it has also told where the channel stands.
     pub(super) known: bool,
     /// The last position that has come, or where the channel stood before.
     pub(super) last: Option<Position>,
+    /// Who has told it.
+    pub(super) keeper: Option<Keeper>,
+    /// Whether the keeper itself has said that it is not his any more.
+    pub(super) handed_over: bool,
     /// Whether messages without a position have come, of other programs.
     pub(super) unnumbered: bool,
     pub(super) listeners: Vec<Listener>,
+}
+
+/// Who keeps a channel's numbers: one server, from its start or from when it became master.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Keeper {
+    /// What the server calls this time.
+    pub(super) reign: String,
+    /// What all nodes of a cluster have in common that copy each other, if it is known.
+    pub(super) shard: Option<String>,
+}
+
+impl Keeper {
+    /// Whether what `before` has numbered is known here too: by itself, or because it was handed over. Who has only
+    /// copied it, and took its place, may not have all; so may one that was restarted.
+    fn continues(&self, before: &Keeper, handed_over: bool) -> bool {
+        let other_shard = self.shard.is_some() && before.shard.is_some() && self.shard != before.shard;
+        self.reign == before.reign || (handed_over && other_shard)
+    }
 }
 
 pub(super) struct Listener {
@@ -57,6 +81,31 @@ impl Channel {
         self.listeners
             .iter_mut()
             .find(|listener| Arc::ptr_eq(&listener.mailbox, mailbox))
+    }
+
+    /// A server has confirmed it, who is known by `keeper`. Returns the last position, if it is still good.
+    pub(super) fn confirm(&mut self, keeper: Option<&Keeper>) -> Option<Position> {
+        self.confirmed = true;
+        let continues = match (keeper, &self.keeper) {
+            (Some(now), Some(before)) => now.continues(before, self.handed_over),
+            _ => false,
+        };
+        self.keeper = keeper.cloned();
+        self.handed_over = false;
+        // What another tells is no continuation of what was live: a gap, and on from where it stands.
+        let last = self.last.take().filter(|_| continues);
+        last.filter(|last| *last != Position::UNKNOWN)
+    }
+
+    /// No link carries it any more.
+    pub(super) fn cast_off(&mut self, name: &Arc<str>, counters: &Counters) {
+        (self.link, self.confirmed, self.known) = (None, false, false);
+        for listener in &mut self.listeners {
+            if let Stage::CatchingUp { after, live: true } = listener.stage {
+                self.last = self.last.or(after);
+            }
+            listener.interrupt(name, counters);
+        }
     }
 
     /// Where it stands, for whoever joins now.

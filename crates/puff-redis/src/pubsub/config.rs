@@ -39,7 +39,7 @@ pub struct PubSubConfig {
     pub presence_max: usize,
     /// Whether channels are sharded (`SSUBSCRIBE`, `SPUBLISH`): in a cluster a message then stays on the node of its
     /// channel's slot instead of going to all. All processes have to say the same, and Redis 7 or Valkey is needed.
-    /// False by default.
+    /// Always true with the address of a cluster, else false by default.
     pub sharded: bool,
     /// How often the Redis connection is probed while nothing else is asked of it; 5 s by default. A connection
     /// that died without a word is noticed after this plus

@@ -116,6 +116,22 @@ pub(super) fn new_epoch() -> u64 {
     Uuid::new_v4().as_u64_pair().0
 }
 
+/// What becomes of a channel in the model.
+#[cfg(test)]
+impl Store {
+    pub(super) fn forget(&mut self, channel: &str) {
+        self.channels.remove(channel);
+    }
+
+    /// Takes a channel over as another has it.
+    pub(super) fn copy(&mut self, channel: &str, other: &Store) {
+        self.forget(channel);
+        if let Some((name, stored)) = other.channels.get_key_value(channel) {
+            self.channels.insert(name.clone(), stored.clone());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@ mod catchup;
 mod channel;
 mod config;
 mod envelope;
+mod feed;
 mod local;
 mod mailbox;
 mod members;
@@ -16,6 +17,9 @@ mod queue;
 mod redis;
 mod registry;
 mod scripts;
+mod served;
+mod servers;
+mod slots;
 mod status;
 
 use std::fmt;
@@ -36,7 +40,7 @@ use self::queue::Bounds;
 use self::redis::RedisBackend;
 use self::registry::{Joined, Registry};
 pub use self::status::PubSubStatus;
-use crate::{Error, RedisConfig};
+use crate::{Address, Error, RedisConfig};
 
 /// What became of a publication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +56,8 @@ pub struct Published {
 ///
 /// Cloning is cheap and shares the hub. Delivery is at most once and in order per channel; wherever messages may
 /// have been missed, each receiver of the channel gets [`Event::Gap`] in their place. With Redis, a process holds
-/// one connection for all its subscriptions and subscribes to each channel once, however many connections listen.
+/// one connection for all its subscriptions (to each node of a cluster that is needed) and subscribes to each channel
+/// once, however many connections listen.
 ///
 /// Each message has a [`Position`] in its channel. A channel with a [`History`] keeps its last messages: a
 /// subscription may begin [`since`](SubscribeOptions::since) a position, and what was missed while Redis was
@@ -78,7 +83,9 @@ impl PubSub {
     }
 
     /// As [`redis`](Self::redis), with bounds and intervals of your own.
-    pub fn redis_with(redis: RedisConfig, config: PubSubConfig) -> Self {
+    pub fn redis_with(redis: RedisConfig, mut config: PubSubConfig) -> Self {
+        // A channel's number is at one node; its messages have to come from there, too.
+        config.sharded |= matches!(redis.address, Address::Cluster(_));
         let registry = Arc::new(Registry::new(config.bounds(), None));
         let redis = RedisBackend::new(redis, config.clone());
         Self {
@@ -154,11 +161,12 @@ impl PubSub {
     ///
     /// Returns how many receivers it was handed to, where **each process counts once**, however many of its
     /// connections listen (and so do other programs that subscribe in Redis); 0 means that nobody listens. In a
-    /// Redis Cluster, only receivers on the node that was asked are counted.
+    /// Redis Cluster those are not counted that other programs have at replicas.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an empty channel or one longer than 1,024 bytes, and for a body longer than
-    /// [`PubSubConfig::max_message`]; [`Error::Closed`] after [`close`](Self::close), and those of [`RedisPool::command`](crate::RedisPool::command).
+    /// [`PubSubConfig::max_message`]; [`Error::Closed`] after [`close`](Self::close), and those of [`RedisPool::command`](crate::RedisPool::command);
+    /// [`Error::Config`] if the server turns out to be a node of a cluster that is not named as one.
     pub async fn publish(&self, channel: &str, body: impl Into<Bytes>) -> Result<usize, Error> {
         self.publish_with(channel, body, PublishOptions::default())
             .await
@@ -340,7 +348,7 @@ impl PubSubConnection {
             connection: self,
             channel,
         };
-        redis.ensure_link(&self.hub.registry);
+        redis.ensure_links(&self.hub.registry);
         match tokio::time::timeout(redis.patience(), confirmed).await {
             Ok(Ok(confirmation)) => confirmation,
             Ok(Err(_)) => Err(closed),

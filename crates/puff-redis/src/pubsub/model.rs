@@ -1,20 +1,23 @@
 //! The whole state machine against a model, with faults: whatever happens, each message reaches each live listener
 //! in order, or a gap stands in its place.
+//!
+//! The model has three servers as a cluster does: the second may take the place of the first, and channels move between
+//! them and the third. Left out is one that takes a channel over and goes back to before that at the very same time:
+//! nobody could tell.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod servers;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use proptest::prelude::*;
-use rustc_hash::FxHashSet;
 use tokio::sync::oneshot;
 
-use super::catchup::Caught;
-use super::local::Store;
+use self::servers::{Failure, SERVERS, Sent, Server, empty};
 use super::mailbox::Mailbox;
 use super::queue::Bounds;
-use super::registry::{CatchUp, Confirmation, Joined, Registry};
+use super::registry::{Confirmation, Joined, Registry};
 use super::{Event, History, Overflow, Position, SubscribeOptions, envelope};
 use crate::Error;
 
@@ -48,24 +51,50 @@ enum Step {
         connection: usize,
         count: usize,
     },
-    /// The link carries out its plans.
-    Work {
+    /// Channels that are adrift get links.
+    Place {
         fails: bool,
     },
-    /// So much of what the server sent arrives.
+    /// A link carries out its plans.
+    Work {
+        server: usize,
+        fails: Option<Failure>,
+    },
+    /// So much of what a server sent arrives.
     Arrive {
+        server: usize,
         count: usize,
     },
-    Cut,
+    Cut {
+        server: usize,
+    },
     /// The server is gone and back, without data.
-    Restart,
-    Remember,
+    Restart {
+        server: usize,
+    },
+    Remember {
+        server: usize,
+    },
     /// The server is gone and back, with what it had at the last `Remember`.
-    GoBack,
+    GoBack {
+        server: usize,
+    },
+    /// The other server of the shard takes the place of the first, with what it had at the last `Remember`. The first
+    /// lives on and gives its channels up.
+    FailOver,
+    /// The channel moves to the other shard.
+    Move {
+        channel: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let (channel, connection) = (0..CHANNELS.len(), 0..4usize);
+    let (channel, connection, server) = (0..CHANNELS.len(), 0..4usize, 0..SERVERS.len());
+    let fails = prop_oneof![
+        8 => Just(None),
+        1 => Just(Some(Failure::Never)),
+        1 => Just(Some(Failure::ForTheMoment)),
+    ];
     prop_oneof![
         8 => (channel.clone(), connection.clone(), any::<bool>())
             .prop_map(|(channel, from, plain)| Step::Publish { channel, from, plain }),
@@ -73,23 +102,19 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..2usize).prop_map(|channel| Step::Swallow { channel }),
         4 => (connection.clone(), channel.clone(), any::<bool>(), any::<bool>())
             .prop_map(|(connection, channel, since, echo)| Step::Join { connection, channel, since, echo }),
-        1 => (connection.clone(), channel)
+        1 => (connection.clone(), channel.clone())
             .prop_map(|(connection, channel)| Step::Leave { connection, channel }),
         4 => (connection, 1..4usize).prop_map(|(connection, count)| Step::Take { connection, count }),
-        6 => prop::bool::weighted(0.1).prop_map(|fails| Step::Work { fails }),
-        8 => (1..6usize).prop_map(|count| Step::Arrive { count }),
-        1 => Just(Step::Cut),
-        1 => Just(Step::Restart),
-        1 => Just(Step::Remember),
-        1 => Just(Step::GoBack),
+        5 => prop::bool::weighted(0.1).prop_map(|fails| Step::Place { fails }),
+        9 => (server.clone(), fails).prop_map(|(server, fails)| Step::Work { server, fails }),
+        12 => (server.clone(), 1..6usize).prop_map(|(server, count)| Step::Arrive { server, count }),
+        1 => server.clone().prop_map(|server| Step::Cut { server }),
+        1 => server.clone().prop_map(|server| Step::Restart { server }),
+        1 => server.clone().prop_map(|server| Step::Remember { server }),
+        1 => server.prop_map(|server| Step::GoBack { server }),
+        1 => Just(Step::FailOver),
+        2 => channel.prop_map(|channel| Step::Move { channel }),
     ]
-}
-
-/// What the server has sent and the link has not brought yet.
-enum Sent {
-    Confirmed(Arc<str>),
-    Message(&'static str, Bytes),
-    Told(CatchUp, Result<Caught, Error>),
 }
 
 /// One connection's view of a channel.
@@ -121,11 +146,12 @@ struct World {
     log: HashMap<&'static str, Vec<usize>>,
     /// From which message on positions are good to come back to.
     valid_from: HashMap<&'static str, usize>,
-    store: Store,
-    remembered: Store,
-    stream: VecDeque<Sent>,
-    on_server: FxHashSet<Arc<str>>,
-    link: u64,
+    servers: Vec<Server>,
+    /// Who has each channel, who is thought to, and who has confirmed it last.
+    owner: HashMap<&'static str, usize>,
+    route: HashMap<&'static str, usize>,
+    confirmed_by: HashMap<&'static str, usize>,
+    reigns: usize,
     now: Instant,
 }
 
@@ -136,9 +162,7 @@ fn id(connection: usize) -> String {
 impl World {
     fn new(policies: &[Overflow]) -> Self {
         let registry = Registry::new(bounds(Overflow::Gap), None);
-        let store = || Store::new(Duration::from_secs(60));
-        let link = registry.next_link();
-        registry.linked(link, false);
+        let owner: HashMap<_, _> = CHANNELS.into_iter().zip([0, 0, 2]).collect();
         let connect =
             |(number, policy): (usize, &Overflow)| Some(registry.connect(id(number).into(), bounds(*policy)));
         Self {
@@ -148,16 +172,17 @@ impl World {
             calls: Vec::new(),
             log: HashMap::new(),
             valid_from: HashMap::new(),
-            store: store(),
-            remembered: store(),
-            stream: VecDeque::new(),
-            on_server: FxHashSet::default(),
-            link,
+            servers: (0..SERVERS.len()).map(Server::new).collect(),
+            route: owner.clone(),
+            owner,
+            confirmed_by: HashMap::new(),
+            reigns: SERVERS.len(),
             now: Instant::now(),
         }
     }
 
     fn publish(&mut self, channel: &'static str, from: usize, plain: bool, arrives: bool) {
+        let server = &mut self.servers[self.owner[channel]];
         let log = self.log.entry(channel).or_default();
         let body = log.len().to_string();
         log.push(from);
@@ -171,7 +196,8 @@ impl World {
             let from = id(from);
             let sealed = envelope::seal(Some(&from), body.as_bytes());
             let message =
-                self.store
+                server
+                    .store
                     .append(&channel.into(), body.into(), Some(from.into()), history, self.now);
             let (epoch, number) = message.position.unwrap().parts();
             [
@@ -184,8 +210,8 @@ impl World {
             .concat()
             .into()
         };
-        if arrives && self.on_server.contains(channel) {
-            self.stream.push_back(Sent::Message(channel, payload));
+        if arrives && server.on_server.contains(channel) {
+            server.stream.push_back(Sent::Message(channel, payload));
         }
     }
 
@@ -274,7 +300,7 @@ impl World {
             Event::Gap(gap) => &gap.channel,
             Event::Presence(presence) => &presence.channel,
         };
-        let channel = CHANNELS.into_iter().find(|known| *known == &**channel).unwrap();
+        let channel = known(channel);
         let view = self.views.get_mut(&(connection, channel)).unwrap();
         let Event::Message(message) = event else {
             view.covered = true;
@@ -314,51 +340,6 @@ impl World {
         Ok(())
     }
 
-    fn work(&mut self, fails: bool) {
-        // The link's task waits for the answers to what it has asked.
-        if self.stream.iter().any(|sent| !matches!(sent, Sent::Message(..))) {
-            return;
-        }
-        let plan = self.registry.plan(&self.on_server);
-        for channel in plan.unsubscribe {
-            self.on_server.remove(&channel);
-        }
-        for channel in plan.subscribe {
-            self.on_server.insert(channel.clone());
-            self.stream.push_back(Sent::Confirmed(channel));
-        }
-        for asked in self.registry.catch_ups() {
-            let answer = if fails {
-                Err(Error::Command {
-                    code: "NOPERM".into(),
-                    message: String::new(),
-                })
-            } else {
-                Ok(self.store.caught(&asked.channel, 64, 1 << 20, self.now))
-            };
-            self.stream.push_back(Sent::Told(asked, answer));
-        }
-    }
-
-    fn arrive(&mut self, count: usize) {
-        for _ in 0..count {
-            match self.stream.pop_front() {
-                Some(Sent::Confirmed(channel)) => self.registry.confirm(self.link, &channel),
-                Some(Sent::Message(channel, payload)) => self.registry.dispatch(self.link, channel, payload),
-                Some(Sent::Told(asked, answer)) => self.registry.caught_up(self.link, &asked, &answer),
-                None => return,
-            }
-            self.settle_calls();
-        }
-    }
-
-    fn cut(&mut self, other_server: bool) {
-        self.stream.clear();
-        self.on_server.clear();
-        self.link = self.registry.next_link();
-        self.registry.linked(self.link, other_server);
-    }
-
     fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
             Step::Publish { channel, from, plain } => {
@@ -388,30 +369,27 @@ impl World {
             Step::Take { connection, count } => {
                 self.take(connection, count)?;
             }
-            Step::Work { fails } => self.work(fails),
-            Step::Arrive { count } => self.arrive(count),
-            Step::Cut => self.cut(false),
-            Step::Restart => {
-                self.store = Store::new(Duration::from_secs(60));
-                self.cut(true);
+            Step::Place { fails } => self.place(fails),
+            Step::Work { server, fails } => self.work(server, fails),
+            Step::Arrive { server, count } => self.arrive(server, count),
+            Step::Cut { server } => self.cut(server),
+            Step::Restart { server } => {
+                self.servers[server].store = empty();
+                self.begin_again(server);
+                self.cut(server);
             }
-            Step::Remember => self.remembered = self.store.clone(),
-            Step::GoBack => {
-                self.store = self.remembered.clone();
-                self.valid_from = self
-                    .log
-                    .iter()
-                    .map(|(channel, log)| (*channel, log.len()))
-                    .collect();
-                self.views.values_mut().for_each(|view| view.position = None);
-                for (connection, channel, since, call) in std::mem::take(&mut self.calls) {
-                    match since {
-                        Some(_) => self.leave(connection, channel),
-                        None => self.calls.push((connection, channel, since, call)),
-                    }
-                }
-                self.cut(true);
+            Step::Remember { server } => {
+                self.servers[server].remembered = self.servers[server].store.clone();
             }
+            Step::GoBack { server } if self.is_taking_over(server) => {}
+            Step::GoBack { server } => {
+                self.servers[server].store = self.servers[server].remembered.clone();
+                self.went_back(&self.channels_of(server));
+                self.begin_again(server);
+                self.cut(server);
+            }
+            Step::FailOver => self.fail_over(),
+            Step::Move { channel } => self.change_shard(CHANNELS[channel]),
         }
         self.settle_calls();
         Ok(())
@@ -420,9 +398,12 @@ impl World {
     /// Everything heals, a last message is published everywhere, and all is taken.
     fn finish(&mut self) -> Result<(), TestCaseError> {
         for round in 0..2 {
-            for _ in 0..4 {
-                self.work(false);
-                self.arrive(usize::MAX);
+            for _ in 0..6 {
+                self.place(false);
+                for server in 0..SERVERS.len() {
+                    self.work(server, None);
+                    self.arrive(server, usize::MAX);
+                }
             }
             if round == 0 {
                 for channel in CHANNELS {
@@ -430,17 +411,20 @@ impl World {
                 }
             }
         }
-        let listening: HashSet<_> = self.on_server.iter().cloned().collect();
         for connection in 0..self.mailboxes.len() {
             while self.take(connection, 1)? > 0 {}
         }
         for ((connection, channel), view) in self.views.iter().filter(|(_, view)| view.live) {
             Self::complete(view, *connection, channel, &self.log[channel])?;
-            prop_assert!(listening.contains(*channel));
+            prop_assert!(self.servers[self.owner[channel]].on_server.contains(*channel));
         }
         prop_assert!(self.calls.is_empty());
         Ok(())
     }
+}
+
+fn known(channel: &str) -> &'static str {
+    CHANNELS.into_iter().find(|known| *known == channel).unwrap()
 }
 
 fn bounds(overflow: Overflow) -> Bounds {

@@ -1,35 +1,29 @@
-//! The Redis side of a hub: one connection that carries its subscriptions, another for what it publishes.
+//! The Redis side of a hub: connections that carry its subscriptions, one to each server, and others for what it
+//! publishes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::future::join_all;
 use parking_lot::Mutex;
-use redis::{Cmd, PushInfo, PushKind, Value};
-use rustc_hash::FxHashSet;
-use tokio::task::JoinHandle;
+use rustc_hash::FxHashMap;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use super::members::Entry;
-use super::registry::{CatchUp, Registry};
+use super::registry::Registry;
 use super::scripts::{self, Call};
+use super::served::{Ended, Served, explain};
+use super::servers::{Place, Servers};
 use super::{History, Member, PubSubConfig, Published};
-use crate::link::Link;
-use crate::{Error, RedisConfig, RedisPool, Reply};
+use crate::{Error, RedisConfig, Reply};
 
-/// Channels per SUBSCRIBE, so that one request stays small against the time-out of its answer.
-const BATCH: usize = 256;
-/// Channels that catch up at a time, so that their histories do not all wait in memory.
-const CATCH_UPS: usize = 32;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a hub needs of Redis.
 pub(super) struct RedisBackend {
-    config: RedisConfig,
+    servers: Arc<Servers>,
     pubsub: PubSubConfig,
-    publisher: RedisPool,
-    /// The task that keeps the server in line with the registry, from the first subscription on.
+    /// The task that keeps the servers in line with the registry, from the first subscription on.
     task: Mutex<Task>,
 }
 
@@ -42,15 +36,9 @@ struct Task {
 impl RedisBackend {
     /// Does no I/O.
     pub(super) fn new(config: RedisConfig, pubsub: PubSubConfig) -> Self {
-        // One connection, so that what one process publishes arrives in the order in which it was sent.
-        let publisher = RedisPool::new(RedisConfig {
-            connections: 1,
-            ..config.clone()
-        });
         Self {
-            config,
+            servers: Arc::new(Servers::new(config)),
             pubsub,
-            publisher,
             task: Mutex::default(),
         }
     }
@@ -93,40 +81,39 @@ impl RedisBackend {
     }
 
     async fn call(&self, call: &Call) -> Result<Reply, Error> {
-        let answer = match self.publisher.send(&call.by_hash(), call.name()).await {
-            Err(error) if scripts::is_unknown(&error) => {
-                self.publisher.send(&call.by_text(), call.name()).await
-            }
-            answer => answer,
-        };
-        answer.map_err(|error| {
-            if self.pubsub.sharded {
-                not_sharded(error)
-            } else {
-                error
-            }
-        })
+        let answer = self.servers.call(call).await;
+        answer.map_err(|error| explain(error, self.servers.is_cluster()))
     }
 
     /// Starts the task if it does not run (or ran on a runtime that has ended).
-    pub(super) fn ensure_link(&self, registry: &Arc<Registry>) {
+    pub(super) fn ensure_links(&self, registry: &Arc<Registry>) {
         let mut task = self.task.lock();
         if !task.closed && task.handle.as_ref().is_none_or(JoinHandle::is_finished) {
-            let (registry, config, pubsub) = (registry.clone(), self.config.clone(), self.pubsub.clone());
-            task.handle = Some(tokio::spawn(async move {
-                keep_link(&registry, &config, &pubsub).await
-            }));
+            let keeping = Keeping {
+                registry: registry.clone(),
+                servers: self.servers.clone(),
+                pubsub: self.pubsub.clone(),
+                links: FxHashMap::default(),
+                pauses: FxHashMap::default(),
+                tasks: JoinSet::new(),
+                in_a_row: 0,
+                lost: false,
+            };
+            task.handle = Some(tokio::spawn(keeping.run()));
         }
     }
 
     /// How long a subscription waits for its confirmation.
     pub(super) fn patience(&self) -> Duration {
-        self.config.connect_timeout + 2 * self.config.response_timeout
+        let config = self.servers.config();
+        // In a cluster one also finds out where it is.
+        let connections = if self.servers.is_cluster() { 2 } else { 1 };
+        connections * config.connect_timeout + 2 * config.response_timeout
     }
 
     /// The error of a subscription that ran out of patience.
     pub(super) fn no_confirmation(&self) -> Error {
-        let address = self.config.address.to_string();
+        let address = self.servers.config().address.to_string();
         Error::Timeout {
             address,
             what: "SUBSCRIBE".to_owned(),
@@ -141,7 +128,7 @@ impl RedisBackend {
         if let Some(handle) = task.handle.take() {
             handle.abort();
         }
-        self.publisher.close();
+        self.servers.close();
     }
 }
 
@@ -151,285 +138,136 @@ impl Drop for RedisBackend {
     }
 }
 
-/// Holds a link while anyone listens; comes back after each loss, with pauses that grow.
-async fn keep_link(registry: &Arc<Registry>, config: &RedisConfig, pubsub: &PubSubConfig) {
-    let mut pause = FIRST_PAUSE;
-    let mut server = None;
-    let mut number = registry.next_link();
-    loop {
-        registry.wanted().await;
-        let sink = registry.clone();
-        let on_push = move |push: PushInfo| {
-            on_push(&sink, number, push);
-            Ok::<(), Error>(())
-        };
-        match Link::open(config, Some(on_push)).await {
-            Ok(link) => {
-                let mut served = Served {
-                    registry,
-                    link: &link,
-                    number,
-                    config,
-                    pubsub,
-                    on_server: FxHashSet::default(),
-                };
-                let error = served.serve(&mut server, &mut pause).await;
-                number = registry.next_link();
-                tracing::warn!(%error, "pub-sub lost its Redis connection; receivers get a gap once it is back");
-            }
-            Err(error) => {
-                // Once per outage is enough for a human; the rest is for whoever looks closer.
-                if pause == FIRST_PAUSE {
-                    tracing::warn!(%error, "pub-sub has no Redis connection; it keeps trying");
-                } else {
-                    tracing::debug!(%error, "pub-sub still has no Redis connection");
-                }
-                registry.no_link(&error);
-            }
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
+/// Holds links while anyone listens: places channels, and comes back after each loss, with pauses that grow.
+struct Keeping {
+    registry: Arc<Registry>,
+    servers: Arc<Servers>,
+    pubsub: PubSubConfig,
+    /// The links, by where they lead.
+    links: FxHashMap<Place, u64>,
+    /// How long to wait before the next attempt.
+    pauses: FxHashMap<Place, Duration>,
+    tasks: JoinSet<(Place, u64, Ended)>,
+    /// How often in a row some channels were sent on to another node.
+    in_a_row: u32,
+    /// Whether nobody tells who has which channels.
+    lost: bool,
 }
 
-/// Runs on the link's driver task, in the order of arrival: a confirmation (and with it the gap) always comes
-/// before the messages that follow it.
-fn on_push(registry: &Registry, link: u64, push: PushInfo) {
-    let mut data = push.data.into_iter();
-    let (Some(Value::BulkString(channel)), second) = (data.next(), data.next()) else {
-        return;
-    };
-    // Channels are subscribed by text, so nothing else can come.
-    let Ok(channel) = std::str::from_utf8(&channel) else {
-        return;
-    };
-    match (push.kind, second) {
-        (PushKind::Message | PushKind::SMessage, Some(Value::BulkString(payload))) => {
-            registry.dispatch(link, channel, Bytes::from(payload));
-        }
-        (PushKind::Subscribe | PushKind::SSubscribe, _) => registry.confirm(link, channel),
-        (PushKind::SUnsubscribe, _) => registry.withdrawn(link, channel),
-        _ => {}
-    }
-}
-
-/// One link in use.
-struct Served<'a> {
-    registry: &'a Registry,
-    link: &'a Link,
-    number: u64,
-    config: &'a RedisConfig,
-    pubsub: &'a PubSubConfig,
-    /// What the server has been told to send.
-    on_server: FxHashSet<Arc<str>>,
-}
-
-impl Served<'_> {
-    /// Carries out the registry's plans until the link fails; returns why it failed. `server` is the run of the
-    /// server that the link before this one led to.
-    async fn serve(&mut self, server: &mut Option<String>, pause: &mut Duration) -> Error {
-        let run = match self.run_of_server().await {
-            Ok(run) => run,
-            Err(error) => return error,
-        };
-        self.registry.linked(self.number, run.is_none() || *server != run);
-        *server = run;
-        let mut refused = Vec::new();
+impl Keeping {
+    async fn run(mut self) {
+        // Those of a runtime that has ended.
+        self.registry.lose_all();
         loop {
-            if let Err(error) = self.carry_out_plan(&mut refused).await {
-                return error;
-            }
-            if let Err(error) = self.catch_up().await {
-                return error;
-            }
-            if self.registry.is_withdrawn() {
-                return self.gone();
-            }
-            *pause = FIRST_PAUSE;
-            let answer = tokio::select! {
-                () = self.registry.changed() => Ok(()),
-                () = self.link.gone() => return self.gone(),
-                () = tokio::time::sleep(self.pubsub.ping_interval) => {
-                    self.registry.retry(refused.drain(..));
-                    self.link.send(&redis::cmd("PING"), "PING", self.config.response_timeout).await.map(drop)
-                }
-            };
-            if let Err(error) = answer {
-                return error;
-            }
-        }
-    }
-
-    /// What the server calls this run of its program; `None` if it does not say. A server that was restarted, or one
-    /// in its place, may have lost what it had numbered.
-    async fn run_of_server(&self) -> Result<Option<String>, Error> {
-        let info = redis::cmd("INFO").arg("server").to_owned();
-        let text = match self
-            .link
-            .send(&info, "INFO", self.config.response_timeout)
-            .await?
-        {
-            Value::BulkString(text) => String::from_utf8_lossy(&text).into_owned(),
-            Value::VerbatimString { text, .. } => text,
-            _ => return Ok(None),
-        };
-        let run = text.lines().find_map(|line| line.strip_prefix("run_id:"));
-        Ok(run.map(str::to_owned))
-    }
-
-    /// Asks what came on channels. The link's own messages are dispatched before the answer is seen.
-    async fn catch_up(&self) -> Result<(), Error> {
-        loop {
-            let asked = self.registry.catch_ups();
-            if asked.is_empty() {
-                return Ok(());
-            }
-            for some in asked.chunks(CATCH_UPS) {
-                let answers = some.iter().map(|asked| self.catch_up_one(asked));
-                for answer in join_all(answers).await {
-                    answer?;
-                }
-            }
-        }
-    }
-
-    async fn catch_up_one(&self, asked: &CatchUp) -> Result<(), Error> {
-        let PubSubConfig {
-            queue_messages,
-            queue_bytes,
-            ..
-        } = *self.pubsub;
-        let call = scripts::catch_up(&asked.channel, asked.after, queue_messages, queue_bytes);
-        let mut answer = self.ask(&call.by_hash(), call.name()).await;
-        if answer.as_ref().is_err_and(scripts::is_unknown) {
-            answer = self.ask(&call.by_text(), call.name()).await;
-        }
-        let answer = match answer {
-            Ok(value) => scripts::caught(&asked.channel, value).ok_or(Error::Unexpected {
-                command: call.name(),
-                reply: "something else",
-            }),
-            Err(error @ Error::Command { .. }) => Err(error),
-            Err(error) => return Err(error),
-        };
-        if let Err(error) = &answer {
-            tracing::error!(channel = %asked.channel, %error, "Redis does not tell what came on a channel");
-        }
-        self.registry.caught_up(self.number, asked, &answer);
-        Ok(())
-    }
-
-    async fn ask(&self, command: &Cmd, name: &str) -> Result<Value, Error> {
-        match self
-            .link
-            .send(command, name, self.config.response_timeout)
-            .await?
-        {
-            Value::ServerError(error) => Err(Error::server(&error)),
-            value => Ok(value),
-        }
-    }
-
-    /// Brings the server into line. Channels that it refuses although some listen to them go into `refused`.
-    async fn carry_out_plan(&mut self, refused: &mut Vec<Arc<str>>) -> Result<(), Error> {
-        let within = self.config.response_timeout;
-        let plan = self.registry.plan(&self.on_server);
-        for batch in plan.unsubscribe.chunks(BATCH) {
-            if self.pubsub.sharded {
-                for answer in join_all(batch.iter().map(|channel| self.shard("SUNSUBSCRIBE", channel))).await
-                {
-                    answer?;
-                }
-            } else {
-                self.link.unsubscribe(&names(batch), within).await?;
-            }
-            for channel in batch {
-                self.on_server.remove(channel);
-            }
-        }
-        for batch in plan.subscribe.chunks(BATCH) {
-            if self.pubsub.sharded {
-                let answers = join_all(batch.iter().map(|channel| self.shard("SSUBSCRIBE", channel))).await;
-                for (channel, answer) in batch.iter().zip(answers) {
-                    self.subscribed(channel, answer, refused)?;
-                }
-                continue;
-            }
-            match self.link.subscribe(&names(batch), within).await {
-                Ok(()) => self.on_server.extend(batch.iter().cloned()),
-                // One forbidden channel fails the whole request: find out which.
-                Err(Error::Command { .. }) => {
-                    for channel in batch {
-                        self.subscribe_alone(channel, refused).await?;
+            tokio::select! {
+                biased;
+                Some(ended) = self.tasks.join_next() => self.ended(ended),
+                (adrift, sent_on) = self.registry.adrift() => {
+                    // Two nodes may send a channel to each other until they agree.
+                    self.in_a_row = if sent_on { self.in_a_row + 1 } else { 0 };
+                    if sent_on {
+                        tokio::time::sleep(pause(self.in_a_row - 1)).await;
                     }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    async fn subscribe_alone(
-        &mut self,
-        channel: &Arc<str>,
-        refused: &mut Vec<Arc<str>>,
-    ) -> Result<(), Error> {
-        let answer = self
-            .link
-            .subscribe(&[channel], self.config.response_timeout)
-            .await;
-        self.subscribed(channel, answer, refused)
-    }
-
-    /// Notes what became of one channel's subscription.
-    fn subscribed(
-        &mut self,
-        channel: &Arc<str>,
-        answer: Result<(), Error>,
-        refused: &mut Vec<Arc<str>>,
-    ) -> Result<(), Error> {
-        match answer {
-            Ok(()) => {
-                self.on_server.insert(channel.clone());
-            }
-            Err(error @ (Error::Command { .. } | Error::Invalid { .. })) => {
-                if self.registry.refuse(channel, &error) {
-                    tracing::error!(%channel, %error, "Redis refuses a channel that was open before");
-                    refused.push(channel.clone());
+                    self.place(adrift).await;
                 }
             }
-            Err(error) => return Err(error),
         }
-        Ok(())
     }
 
-    /// One command for one sharded channel: the channels of a single command would have to be of one slot.
-    async fn shard(&self, command: &'static str, channel: &Arc<str>) -> Result<(), Error> {
-        let answer = self.ask(redis::cmd(command).arg(&**channel), command).await;
-        answer.map(drop).map_err(not_sharded)
+    async fn place(&mut self, adrift: Vec<Arc<str>>) {
+        if let Err(error) = self.servers.refresh().await {
+            if !std::mem::replace(&mut self.lost, true) {
+                tracing::warn!(%error, "pub-sub cannot find out who has which channels; it keeps trying");
+            }
+            self.registry.nowhere(&adrift, &error);
+            return tokio::time::sleep(LONGEST_PAUSE).await;
+        }
+        self.lost = false;
+        let mut by_place: FxHashMap<Place, Vec<Arc<str>>> = FxHashMap::default();
+        let mut nowhere = false;
+        for channel in adrift {
+            match self.servers.place(&channel) {
+                Ok(place) => by_place.entry(place).or_default().push(channel),
+                Err(error) => {
+                    nowhere = true;
+                    self.registry.nowhere(&[channel], &error);
+                }
+            }
+        }
+        for (place, channels) in by_place {
+            let link = match self.links.get(&place) {
+                Some(link) => *link,
+                None => self.open(place.clone()),
+            };
+            if !self.registry.place(link, channels) {
+                // It has just ended; the next one is another.
+                self.links.remove(&place);
+            }
+        }
+        if nowhere {
+            tokio::time::sleep(FIRST_PAUSE * 5).await;
+        }
     }
 
-    fn gone(&self) -> Error {
-        Error::Disconnected {
-            address: self.config.address.to_string(),
-            reason: format!("connection {} was closed", self.number),
+    fn open(&mut self, place: Place) -> u64 {
+        let (number, changed) = self.registry.new_link();
+        self.links.insert(place.clone(), number);
+        let pause = self.pauses.get(&place).copied().unwrap_or_default();
+        let (registry, servers, pubsub) = (self.registry.clone(), self.servers.clone(), self.pubsub.clone());
+        self.tasks.spawn(async move {
+            tokio::time::sleep(pause).await;
+            let link = Served {
+                registry: &registry,
+                servers: &servers,
+                pubsub: &pubsub,
+                place: &place,
+                number,
+                changed: &changed,
+            };
+            let ended = link.hold().await;
+            (place, number, ended)
+        });
+        number
+    }
+
+    fn ended(&mut self, ended: Result<(Place, u64, Ended), JoinError>) {
+        let (place, number, ended) = match ended {
+            Ok(ended) => ended,
+            Err(error) if error.is_cancelled() => return,
+            Err(_) => {
+                // A task of ours has panicked, and said so. Its link is not known here.
+                self.links.clear();
+                self.tasks.abort_all();
+                return self.registry.lose_all();
+            }
+        };
+        if self.links.get(&place) == Some(&number) {
+            self.links.remove(&place);
         }
+        let before = self.pauses.remove(&place);
+        match ended {
+            Ended::Idle => return,
+            Ended::Lost(error) => {
+                tracing::warn!(%error, "pub-sub lost its Redis connection; receivers get a gap once it is back");
+                self.pauses.insert(place, FIRST_PAUSE);
+            }
+            Ended::Unreached(error) => {
+                // Once per outage is enough for a human; the rest is for whoever looks closer.
+                match before {
+                    Some(pause) if pause > FIRST_PAUSE => {
+                        tracing::debug!(%error, "pub-sub still has no Redis connection");
+                    }
+                    _ => tracing::warn!(%error, "pub-sub has no Redis connection; it keeps trying"),
+                }
+                let pause = before.map_or(FIRST_PAUSE, |pause| pause * 2);
+                self.pauses.insert(place, pause.min(LONGEST_PAUSE));
+            }
+        }
+        self.servers.suspect();
     }
 }
 
-/// A server without sharded pub-sub says that it does not know a command; say which one would.
-fn not_sharded(error: Error) -> Error {
-    match &error {
-        Error::Command { message, .. } if message.to_ascii_lowercase().starts_with("unknown") => {
-            Error::Invalid {
-                what: "sharded pub-sub".to_owned(),
-                reason: "this server has none; Redis 7 or Valkey does".to_owned(),
-            }
-        }
-        _ => error,
-    }
-}
-
-fn names(channels: &[Arc<str>]) -> Vec<&str> {
-    channels.iter().map(|channel| &**channel).collect()
+/// Grows with the number of attempts before.
+fn pause(before: u32) -> Duration {
+    (FIRST_PAUSE * (1 << before.min(8))).min(LONGEST_PAUSE)
 }

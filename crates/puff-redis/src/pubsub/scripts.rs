@@ -1,27 +1,28 @@
 //! What runs inside Redis: numbering, keeping and publishing in one step, and reading from a position.
 //!
 //! A channel's counter is one string, its epoch's 16 digits and the last number; its history is a list of envelopes,
-//! newest first, as they were published. Both keys are in the channel's own hash slot.
+//! newest first, as they were published. Both keys are in the channel's own hash slot. A script is told of the history
+//! only if it needs it: while a slot moves, a cluster carries out what has all of its keys on one node, or one key only.
 
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use redis::{Cmd, Script, Value};
+use redis::Script;
 
 use super::catchup::Caught;
 use super::envelope::{self, Opened};
 use super::members::Entry;
 use super::position::{EPOCH_DIGITS, Position};
-use super::{History, Member, Message, PubSubConfig, Published, local, presence};
-use crate::{Error, Reply};
+use super::{History, Member, Message, PubSubConfig, Published, local, presence, slots};
+use crate::{Command, Error, Reply};
 
 const PUBLISH: &str = r"
--- counter, history; channel, head, rest, new epoch, counter's ms, messages, history's ms, PUBLISH or SPUBLISH
+-- counter, perhaps history; channel, head, rest, new epoch, counter's ms, messages, history's ms, PUBLISH or SPUBLISH
 local now = redis.call('GET', KEYS[1])
 local epoch, number = ARGV[4], 1
 if now then
     epoch, number = string.sub(now, 1, 16), tonumber(string.sub(now, 17)) + 1
-else
+elseif KEYS[2] then
     redis.call('DEL', KEYS[2])
 end
 local digits = string.format('%.0f', number)
@@ -37,10 +38,13 @@ return {redis.call(ARGV[8], ARGV[1], payload), epoch .. digits}
 
 /// Reads in pieces, so that what is more than was asked for is not read at all.
 const CATCH_UP: &str = r"
--- counter, history; epoch of the position or an empty text, its number, messages, bytes
+-- counter, perhaps history; epoch of the position or an empty text, its number, messages, bytes
 local now = redis.call('GET', KEYS[1])
+if not KEYS[2] then
+    return {now, 0}
+end
 local result = {now, redis.call('LLEN', KEYS[2])}
-if not now or ARGV[1] == '' then
+if not now then
     return result
 end
 local want, bytes = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -132,6 +136,9 @@ end
 return {}
 ";
 
+/// What the key of a channel's counter begins with.
+const COUNTER: &str = "puff:counter:";
+
 static PRESENCE_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(PRESENCE));
 static PUBLISH_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(PUBLISH));
 static CATCH_UP_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(CATCH_UP));
@@ -147,12 +154,12 @@ pub(super) struct Call {
 
 impl Call {
     /// The command for a server that has run the script before.
-    pub(super) fn by_hash(&self) -> Cmd {
+    pub(super) fn by_hash(&self) -> Command {
         self.command("EVALSHA", self.script.get_hash())
     }
 
     /// The command for any server.
-    pub(super) fn by_text(&self) -> Cmd {
+    pub(super) fn by_text(&self) -> Command {
         self.command("EVAL", self.text)
     }
 
@@ -161,12 +168,15 @@ impl Call {
         self.name
     }
 
-    fn command(&self, name: &str, script: &str) -> Cmd {
-        let mut command = redis::cmd(name);
-        command.arg(script).arg(self.keys.len()).arg(&self.keys[..]);
-        for argument in &self.arguments {
-            command.arg(&argument[..]);
-        }
+    /// A key that the script is told of; they are all in one slot.
+    pub(super) fn key(&self) -> &str {
+        &self.keys[0]
+    }
+
+    fn command(&self, name: &str, script: &str) -> Command {
+        let mut command = Command::new(name).arg(script).arg(self.keys.len().to_string());
+        self.keys.iter().for_each(|key| command.push(key));
+        self.arguments.iter().for_each(|argument| command.push(argument));
         command
     }
 }
@@ -189,7 +199,7 @@ pub(super) fn publish(
         name: "PUBLISH",
         script: &PUBLISH_SCRIPT,
         text: PUBLISH,
-        keys: keys(channel).into(),
+        keys: keys(channel, history.is_some()),
         arguments: vec![
             channel.into(),
             envelope::HEAD.to_vec(),
@@ -210,7 +220,7 @@ pub(super) fn catch_up(channel: &str, after: Option<Position>, messages: usize, 
         name: "SUBSCRIBE",
         script: &CATCH_UP_SCRIPT,
         text: CATCH_UP,
-        keys: keys(channel).into(),
+        keys: keys(channel, after.is_some()),
         arguments: vec![
             epoch.into(),
             number.to_string().into(),
@@ -223,7 +233,7 @@ pub(super) fn catch_up(channel: &str, after: Option<Position>, messages: usize, 
 /// Lets entries enter a channel or leave it, or reads who is there.
 pub(super) fn presence(channel: &str, what: &'static str, entries: &[Entry], config: &PubSubConfig) -> Call {
     let beside = presence::beside(channel);
-    let [counter, _] = keys(&beside);
+    let counter = in_slot(COUNTER, &beside);
     let mut arguments: Vec<Vec<u8>> = vec![
         config.presence_ttl.as_millis().to_string().into(),
         config.presence_max.to_string().into(),
@@ -280,21 +290,22 @@ pub(super) fn published(reply: &Reply) -> Option<Published> {
 }
 
 /// Reads the answer of [`catch_up`].
-pub(super) fn caught(channel: &Arc<str>, reply: Value) -> Option<Caught> {
-    let Value::Array(parts) = reply else { return None };
+pub(super) fn caught(channel: &Arc<str>, reply: Reply) -> Option<Caught> {
+    let Reply::Array(parts) = reply else { return None };
     let mut parts = parts.into_iter();
     let head = match parts.next()? {
-        Value::BulkString(counter) => Some(read_counter(&counter)?),
+        Reply::Bulk(counter) => Some(read_counter(&counter)?),
         _ => None,
     };
-    let keeps = matches!(parts.next()?, Value::Int(length) if length > 0);
+    let keeps = matches!(parts.next()?, Reply::Int(length) if length > 0);
     let mut messages = Vec::with_capacity(parts.len());
     for payload in parts.rev() {
-        let Value::BulkString(payload) = payload else {
+        let Reply::Bulk(payload) = payload else {
             return None;
         };
-        // One that cannot be read is a hole, which is not jumped.
-        if let Opened::Message { from, position, body } = envelope::open(Bytes::from(payload)) {
+        // A copy: one message that waits for long must not keep the whole answer. One that cannot be read is a hole,
+        // which is not jumped.
+        if let Opened::Message { from, position, body } = envelope::open(Bytes::copy_from_slice(&payload)) {
             messages.push(Arc::new(Message::new(channel.clone(), body, from, position)));
         }
     }
@@ -312,12 +323,11 @@ fn read_counter(counter: &[u8]) -> Option<Position> {
     Position::read(epoch, number)
 }
 
-/// The keys of a channel's counter and history.
-pub(super) fn keys(channel: &str) -> [String; 2] {
-    [
-        in_slot("puff:counter:", channel),
-        in_slot("puff:history:", channel),
-    ]
+/// The keys of a channel's counter and, if it is needed, of its history.
+fn keys(channel: &str, history: bool) -> Vec<String> {
+    let history = history.then_some("puff:history:");
+    let prefixes = [COUNTER].into_iter().chain(history);
+    prefixes.map(|prefix| in_slot(prefix, channel)).collect()
 }
 
 /// A name in the same hash slot as `channel`: Redis hashes what is between the first braces, else the whole.
@@ -333,9 +343,7 @@ pub(super) fn in_slot(prefix: &str, channel: &str) -> String {
 
 /// Whether Redis hashes a part of the name.
 pub(super) fn is_tagged(channel: &str) -> bool {
-    channel
-        .split_once('{')
-        .is_some_and(|(_, rest)| rest.find('}').is_some_and(|end| end > 0))
+    slots::tag(channel).is_some()
 }
 
 /// The command that publishes.

@@ -14,7 +14,7 @@ pub struct PubSubStatus {
     pub channels: usize,
     /// Subscriptions of connections.
     pub subscriptions: usize,
-    /// Whether messages come from Redis at this moment; always true within a process.
+    /// Whether messages come from Redis at this moment, from all nodes that are needed; always true within a process.
     pub connected: bool,
     /// Messages that this hub has published.
     pub published: u64,

@@ -23,6 +23,7 @@ kill -9 "$server"
 pub(crate) struct Node {
     pub(crate) port: u16,
     dir: TempDir,
+    sentinel: bool,
     guard: Child,
 }
 
@@ -44,16 +45,13 @@ impl Node {
             dir.path().display()
         );
         fs::write(&file, own).unwrap();
-        let guard = Command::new("sh")
-            .args(["-c", GUARD])
-            .arg(dir.path().join("log"))
-            .arg(binary())
-            .arg(&file)
-            .args(sentinel.then_some("--sentinel"))
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self { port, dir, guard }
+        let guard = launch(&dir, sentinel);
+        Self {
+            port,
+            dir,
+            sentinel,
+            guard,
+        }
     }
 
     pub(crate) fn host(&self) -> String {
@@ -78,10 +76,29 @@ impl Node {
         self.end();
     }
 
-    fn end(&mut self) {
+    /// Likewise; `begin` starts it again at its port, with the files that it has written.
+    pub(crate) fn end(&mut self) {
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
     }
+}
+
+impl Node {
+    pub(crate) fn begin(&mut self) {
+        self.guard = launch(&self.dir, self.sentinel);
+    }
+}
+
+fn launch(dir: &TempDir, sentinel: bool) -> Child {
+    Command::new("sh")
+        .args(["-c", GUARD])
+        .arg(dir.path().join("log"))
+        .arg(binary())
+        .arg(dir.path().join("valkey.conf"))
+        .args(sentinel.then_some("--sentinel"))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 impl Drop for Node {
