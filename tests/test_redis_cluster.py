@@ -155,6 +155,22 @@ def test_info_is_that_of_a_node(client: puff.redis.Redis) -> None:
     assert client.info("cluster")["cluster_enabled"] == 1
 
 
+def test_subscribers_of_all_nodes_are_counted(cluster: OwnCluster, client: puff.redis.Redis) -> None:
+    with contextlib.ExitStack() as stack:
+        for node in cluster.clients:
+            pubsub = stack.enter_context(node.pubsub())
+            pubsub.subscribe("counted")
+            assert pubsub.get_message(timeout=20)["type"] == "subscribe"
+        assert sorted(client.pubsub_numsub("counted", "none")) == [("counted", 3), ("none", 0)]
+        assert "counted" in client.pubsub_channels()
+    with client.pubsub() as pubsub:
+        pubsub.ssubscribe("a")
+        assert pubsub.get_message(timeout=20)["type"] == "ssubscribe"
+        assert client.pubsub_shardnumsub("a") == [("a", 1)]
+    with pytest.raises(peer.ResponseError):
+        client.execute_command("PUBSUB", "NONSENSE")
+
+
 # ------------------------------------------------------------------------ pub-sub
 
 

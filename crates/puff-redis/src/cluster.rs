@@ -77,6 +77,7 @@ impl Cluster {
                     .route_command(command.packed().clone(), master_of(0))
                     .await
             }
+            "PUBSUB" => connection.req_packed_command(command.packed()).await.map(flat),
             _ => connection.req_packed_command(command.packed()).await,
         };
         answer.map_err(|error| explain(config, &error, &command.name()))
@@ -179,6 +180,20 @@ impl Cluster {
             .await;
         let answer = answer.map_err(|error| explain(config, &error, "a transaction"))?;
         Ok(answer.into_iter().next().unwrap_or(Value::Nil))
+    }
+}
+
+/// As a single server answers `PUBSUB NUMSUB`: channel, number, channel... redis-rs adds the nodes' numbers up, and makes
+/// a map of them.
+fn flat(answer: Value) -> Value {
+    match answer {
+        Value::Map(pairs) => Value::Array(
+            pairs
+                .into_iter()
+                .flat_map(|(name, number)| [name, number])
+                .collect(),
+        ),
+        answer => answer,
     }
 }
 
