@@ -44,6 +44,7 @@ default_role = "code"
 autodoc_inherit_docstrings = False  # what a method of another library's class says is in their words
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
+toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
 html_static_path = ["_static"]

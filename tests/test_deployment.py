@@ -190,6 +190,14 @@ def test_behind_nginx(valkey: OwnValkey, serve: Serve) -> None:
                 events.kill()
 
 
+def test_several_nodes() -> None:
+    """The nodes in the place of the one; nginx starts, and asks none of them."""
+    [nodes] = [block.text for block in blocks(PAGE) if block.language == "nginx" and not block.option("file")]
+    _, _, rest = FILES["nginx.conf"].partition("}\n")
+    with open_folder() as folder, nginx(folder, nodes + rest):
+        pass
+
+
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[OwnPostgres]:
     with own_postgres() as server:

@@ -232,3 +232,18 @@ def test_threads_and_greenlets_share_a_queue() -> None:
         thread.join(30)
     puff.join_all(greenlets)
     assert sorted(got) == list(range(200))
+
+
+def test_a_finalizer_may_put_while_its_thread_is_inside() -> None:
+    """As the garbage collector may call one anywhere. A lock that keeps it out would stop the thread."""
+    items: puff.Queue[str] = puff.Queue()
+
+    def interrupted() -> None:
+        with items._mutex:
+            items.put("back")
+
+    thread = threading.Thread(target=interrupted, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert items.get(block=False) == "back"
