@@ -89,7 +89,4 @@ async fn whoever_is_master_each_message_arrives_or_is_covered_on_two_nodes() {
     let (messages, gaps) = load.finish().await;
     println!("{messages} messages and {gaps} gaps at twelve receivers");
     assert!(messages > 2000 && gaps >= 24, "{messages} messages, {gaps} gaps");
-    for node in &nodes {
-        assert!(node.status().connected);
-    }
 }
