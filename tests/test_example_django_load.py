@@ -324,10 +324,10 @@ def test_postgres_dies_and_comes_back(site: Site, traffic: tuple[Traffic, Server
 
     async def incident() -> None:
         await visitors.until("vote", 302)
-        site.postgres.rest = 2
+        site.postgres.rest = 3
         os.kill(site.postgres.postmaster, signal.SIGQUIT)
-        await visitors.until("list", 503)
-        await visitors.until("about", 200)
+        await visitors.until("list", 503, 3)
+        await visitors.until("about", 200, 3)
         await visitors.until("list", 200)
         await visitors.until("graphql", 200)
         await visitors.until("vote", 302)
