@@ -126,6 +126,15 @@ def questions_answer(limit: int = 20) -> bytes:
     return _json([{"id": q, "text": text, "choices": of[q]} for q, text in questions()[:limit]])
 
 
+def polls_answer(limit: int = 20) -> bytes:
+    """GraphQL: questions and their choices."""
+    of: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for c, q, text, votes in choices():
+        of[q].append({"id": c, "choiceText": text, "votes": votes})
+    rows = [{"id": q, "questionText": text, "choices": of[q]} for q, text in questions()[:limit]]
+    return _json({"data": {"questions": rows}})
+
+
 def nested_answer(limit: int = 20) -> bytes:
     """GraphQL: authors, their posts, their comments."""
     comments_of: dict[int, list[dict[str, Any]]] = defaultdict(list)

@@ -64,6 +64,10 @@ _FLAT = graphql(
     "query Q($limit: Int!) { posts(limit: $limit) { id authorId title body views published } }",
     limit=1000,
 )
+_POLLS = graphql(
+    "query Q($limit: Int!) { questions(limit: $limit) { id questionText choices { id choiceText votes } } }",
+    limit=20,
+)
 
 WORKLOADS = (
     Workload(
@@ -121,6 +125,16 @@ WORKLOADS = (
         connections=16,
         reference="granian",
         floor="axum",
+    ),
+    Workload(
+        "polls",
+        "polls",
+        "20 questions with choices: GraphQL, and Django's ORM giving the same",
+        dataset.polls_answer(),
+        connections=16,
+        reference="puff-orm",
+        floor="axum-layers",
+        body=_POLLS,
     ),
     Workload(
         "sleep",

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from .peer import Peer
-from .servers import FLOOR, GEVENT, GRANIAN, GUNICORN, UWSGI
+from .servers import FLOOR, GEVENT, GRANIAN, GUNICORN, PUFF, PUFF_ENVIRONMENT, PUFF_PACKAGES, UWSGI
 
 _APP = "bench_site.wsgi:application"
 _TARGETS = {"django": "/questions"}
 _PSYCOPG2 = {"DJANGO_DRIVER": "psycopg2"}
 _PACKAGES = ("py:django", "py:psycopg2-binary")
+_OURS = {**PUFF_ENVIRONMENT, "DJANGO_DRIVER": "puff", "DJANGO_POOL": "1"}
 
 DJANGO = (
+    Peer(
+        "puff",
+        "django",
+        f"{PUFF} --wsgi {_APP}",
+        _TARGETS,
+        "django",
+        "1 Tokio worker + the hub, greenlets, Puff's engine and its pool",
+        _OURS,
+        ("py:django", *PUFF_PACKAGES),
+    ),
     Peer("axum", "django", FLOOR, _TARGETS, "django", "Rust, one SQL builds the JSON"),
     Peer(
         "granian",
@@ -30,6 +41,16 @@ DJANGO = (
         "django",
         "4 threads, psycopg 3 (binary)",
         packages=("py:django", "py:psycopg"),
+    ),
+    Peer(
+        "granian-psycopg3-pool",
+        "django",
+        f"{GRANIAN} --blocking-threads 4 {_APP}",
+        _TARGETS,
+        "django",
+        "4 threads, psycopg 3 (binary) and its pool",
+        {"DJANGO_POOL": "1"},
+        packages=("py:psycopg-pool",),
     ),
     Peer(
         "gunicorn-sync",

@@ -3,10 +3,11 @@
 import os
 
 from django.urls import path
-from polls.views import questions
+from polls.views import data, questions
 
-urlpatterns = [path("questions", questions)]
+urlpatterns = [path("questions", questions), path("data", data)]
 if os.environ.get("BENCH_STRAWBERRY"):
     from blog.schema import view
+    from polls.schema import view as polls
 
-    urlpatterns.append(path("graphql", view))
+    urlpatterns += [path("graphql", view), path("polls", polls)]

@@ -16,6 +16,9 @@ use crate::json::{array, number, string};
 const AUTHORS: &str = "SELECT id, name FROM authors ORDER BY id LIMIT $1";
 const POSTS: &str = "SELECT id, author_id, title FROM posts WHERE author_id = ANY($1) ORDER BY id";
 const COMMENTS: &str = "SELECT id, post_id, body FROM comments WHERE post_id = ANY($1) ORDER BY id";
+const QUESTIONS: &str = "SELECT id, question_text FROM polls_question ORDER BY id LIMIT $1";
+const CHOICES: &str =
+    "SELECT id, question_id, choice_text, votes FROM polls_choice WHERE question_id = ANY($1) ORDER BY id";
 const ALL_POSTS: &str = "SELECT id, author_id, title, body, views, published FROM posts ORDER BY id LIMIT $1";
 
 /// Larger than either answer, so that the body never moves.
@@ -74,6 +77,39 @@ pub(crate) async fn nested(State(pool): State<Pool>, body: Bytes) -> Result<Resp
                 out.push(b'}');
                 Ok(())
             })?;
+            out.push(b'}');
+            Ok(())
+        })?;
+        out.push(b'}');
+        Ok(())
+    })?;
+    out.extend_from_slice(b"}}");
+    Ok(json(out))
+}
+
+pub(crate) async fn polls(State(pool): State<Pool>, body: Bytes) -> Result<Response, Failure> {
+    let _: Request = serde_json::from_slice(&body)?;
+    let connection = pool.get().await?;
+    let questions = query(&connection, QUESTIONS, &[&20_i64]).await?;
+    let choices = query(&connection, CHOICES, &[&ids(&questions)?]).await?;
+    let choices_of = by_parent(&choices, questions.len())?;
+
+    let mut out = Vec::with_capacity(BODY_BYTES);
+    out.extend_from_slice(br#"{"data":{"questions":"#);
+    array(&mut out, &questions, |out, question| {
+        let id = question.try_get(0)?;
+        out.extend_from_slice(br#"{"id":"#);
+        number(out, id);
+        out.extend_from_slice(br#","questionText":"#);
+        string(out, question.try_get(1)?);
+        out.extend_from_slice(br#","choices":"#);
+        array(out, of(&choices_of, id), |out, choice| {
+            out.extend_from_slice(br#"{"id":"#);
+            number(out, choice.try_get(0)?);
+            out.extend_from_slice(br#","choiceText":"#);
+            string(out, choice.try_get(2)?);
+            out.extend_from_slice(br#","votes":"#);
+            number(out, choice.try_get(3)?);
             out.push(b'}');
             Ok(())
         })?;

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `/hello`, `/sleep`, `/pgsleep` | axum alone |
 //! | `/questions` | one SQL statement that builds the JSON in PostgreSQL |
-//! | `/onesql/{nested,flat,hello}` | the same for the GraphQL answers |
-//! | `/layers/{nested,flat}` | one SQL statement per layer, the JSON written by hand |
+//! | `/onesql/{nested,flat,polls,hello}` | the same for the GraphQL answers |
+//! | `/layers/{nested,flat,polls}` | one SQL statement per layer, the JSON written by hand |
 
 mod json;
 mod layers;
@@ -57,8 +57,10 @@ fn main() -> Result<(), AnyError> {
             .route("/onesql/hello", post(onesql::hello))
             .route("/onesql/nested", post(onesql::nested))
             .route("/onesql/flat", post(onesql::flat))
+            .route("/onesql/polls", post(onesql::polls))
             .route("/layers/nested", post(layers::nested))
             .route("/layers/flat", post(layers::flat))
+            .route("/layers/polls", post(layers::polls))
             .with_state(pool)
     })
 }

@@ -30,6 +30,17 @@ SELECT row_to_json(d)::text FROM (SELECT row_to_json(r) AS data FROM (
   ) a)) AS authors
 ) r) d";
 
+const POLLS: &str = "
+SELECT row_to_json(d)::text FROM (SELECT row_to_json(r) AS data FROM (
+  SELECT array_to_json(ARRAY(SELECT row_to_json(q) FROM (
+    SELECT q.id, q.question_text AS \"questionText\", (SELECT array_to_json(ARRAY(SELECT row_to_json(c) FROM (
+      SELECT c.id, c.choice_text AS \"choiceText\", c.votes FROM polls_choice c
+      WHERE c.question_id = q.id ORDER BY c.id
+    ) c))) AS choices
+    FROM polls_question q ORDER BY q.id LIMIT $1
+  ) q)) AS questions
+) r) d";
+
 const FLAT: &str = "
 SELECT row_to_json(d)::text FROM (SELECT row_to_json(r) AS data FROM (
   SELECT array_to_json(ARRAY(SELECT row_to_json(p) FROM (
@@ -55,6 +66,11 @@ pub(crate) async fn hello(body: Bytes) -> Result<Response, Failure> {
 pub(crate) async fn nested(State(pool): State<Pool>, body: Bytes) -> Result<Response, Failure> {
     let _: Request = serde_json::from_slice(&body)?;
     answer(&pool, NESTED, &[&20_i64]).await
+}
+
+pub(crate) async fn polls(State(pool): State<Pool>, body: Bytes) -> Result<Response, Failure> {
+    let _: Request = serde_json::from_slice(&body)?;
+    answer(&pool, POLLS, &[&20_i64]).await
 }
 
 pub(crate) async fn flat(State(pool): State<Pool>, body: Bytes) -> Result<Response, Failure> {
