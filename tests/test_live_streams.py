@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import time
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 from http2 import http2
+from playwright.sync_api import Browser
 from stack import Line, Project, Serve, Server
 from support import eventually
 from tools import packages, tools
@@ -266,6 +268,23 @@ def test_a_gap_is_an_event(folder: Path, serve: Serve) -> None:
         assert json.loads(data)["gap"]["last"] == stream.id
         publish(server, "holes", b"2")
         assert stream.take(1) == ["2"]
+
+
+def test_a_browser(server: Server, browser: Browser) -> None:
+    with contextlib.closing(browser.new_page()) as page:
+        page.goto(f"http://127.0.0.1:{server.port}/")
+        page.evaluate("""() => {
+            window.seen = [];
+            window.source = new EventSource("/events/browser");
+            source.onmessage = event => seen.push([event.data, event.lastEventId]);
+            return new Promise(opened => { source.onopen = opened; });
+        }""")
+        for number in range(3):
+            publish(server, "browser", b"%d" % number)
+        page.wait_for_function("seen.length == 3", timeout=20_000)
+        seen = page.evaluate("seen")
+        assert [data for data, _ in seen] == ["0", "1", "2"]
+        assert len({position for _, position in seen}) == 3
 
 
 def test_bad_input(server: Server) -> None:

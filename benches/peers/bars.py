@@ -89,6 +89,8 @@ BARS = (
     _cpu("polls", "strawberry-django", 1 / 30),
     _cpu("polls", "puff-orm", 1 / 10, ours="puff-prepared"),
     _cpu("polls", "strawberry-django", 1 / 30, ours="puff-prepared"),
+    _cpu("polls", "puff-orm", 1 / 10, ours="puff-typed"),
+    _cpu("polls", "strawberry-django", 1 / 30, ours="puff-typed"),
     _cpu("polls", "axum-layers", 1.5, ours="puff-sql"),
     _cpu("sleep", "granian-256t", 0.5),
     _p99("sleep", 62),

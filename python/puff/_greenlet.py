@@ -374,12 +374,7 @@ def sleep(seconds: float) -> None:
     if seconds:
         hub.sleep(seconds)
     else:
-        hub.wait_for(_resume)
-
-
-def _resume(waiter: Waiter) -> None:
-    """Puts the greenlet that waits at the end of the hub's queue: cheaper than a timer that is due."""
-    waiter.offer(None)
+        hub.give_way()
 
 
 def sleep_ms(milliseconds: float) -> None:

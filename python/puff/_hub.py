@@ -42,6 +42,9 @@ _IN_HUB = (
 _START = object()
 """Tells a worker to take a job."""
 
+_GO_ON = 32
+"""After so many greenlets that went on, one begins, though others could go on as well."""
+
 _STOP_SECONDS = 2.0
 """How long the greenlets get to clean up when the program ends."""
 
@@ -76,6 +79,10 @@ class Hub:
         """The jobs of this batch that no worker has begun."""
         self._blocked: set[Waiter] = set()
         """What threads that are not the hub wait for."""
+        self._gone_on = 0
+        """How many greenlets have gone on since one began."""
+        self._starting = False
+        """Whether a greenlet runs because a job was to begin, and not because its wait has ended."""
         self._stopping = False
 
     # ---------------------------------------------------------------- the loop
@@ -93,11 +100,19 @@ class Hub:
             self._release_threads()
 
     def _loop(self, finished: Callable[[], bool]) -> None:
-        wait = self.native.wait
+        wait, look = self.native.wait, self.native.look
         jobs = self._jobs
         events: Iterator[tuple[Any, Any]] = iter(())
+        count = 0
         while True:
             try:
+                # What has begun goes first: requests that all begin at once end late all of them, and what
+                # they hold meanwhile grows old in Python's collector.
+                if jobs and (count == 0 or self._gone_on >= _GO_ON):
+                    self._gone_on = 0
+                    # Comes back when there are none left, or when the worker waits.
+                    self._start()
+                self._starting = False
                 for target, payload in events:
                     if target is None:
                         payload[0](payload[1])
@@ -106,13 +121,15 @@ class Hub:
                         # meanwhile sees that this one is stale.
                         target.switch(payload)
                 target = payload = None  # what has ended must not live on while the hub sleeps
-                while jobs:
-                    # Comes back when there are none left, or when the worker waits and the next one is due.
-                    self._start()
-                if finished():
+                if jobs:
+                    batch, begun = look()
+                elif finished():
                     return
-                batch, begun = wait()
+                else:
+                    batch, begun = wait()
                 jobs.extend(begun)
+                count = len(batch)
+                self._gone_on += count
                 events = iter(batch)
                 del batch, begun  # likewise
             except BaseException as error:
@@ -133,6 +150,7 @@ class Hub:
         self.native.wake()
 
     def _start(self) -> None:
+        self._starting = True
         worker = self._idle.pop() if self._idle else Worker(self._work, self.greenlet)
         # It takes the job itself: an argument would live here for as long as the worker is at it.
         worker.switch(_START)
@@ -157,7 +175,7 @@ class Hub:
                 self._unhandled(function, error)
             # None is an empty context, which Python makes when it is written to.
             job = function = argument = me.puff_job = me.puff_storage = me.gr_context = None
-            if jobs:
+            if jobs and self._starting:
                 # Most jobs do not wait. The next one of the batch saves the way to the hub and back.
                 continue
             busy.discard(me)
@@ -292,6 +310,11 @@ class Hub:
             if limit is not None and error is limit.error:
                 raise
 
+    def give_way(self) -> None:
+        """Lets other greenlets run once, one as well that has not begun."""
+        self._gone_on = _GO_ON
+        self.wait_for(_resume)
+
     def _block(self, start: Callable[[Waiter], object], timeout: float | None) -> Any:
         """The wait of a whole thread, within the `puff.timeout` blocks around it."""
         waiter = self.native.waiter(None)
@@ -357,6 +380,11 @@ class Hub:
             return waiter.take()
         finally:
             alarm.cancel()
+
+
+def _resume(waiter: Waiter) -> None:
+    """Puts the greenlet that waits at the end of the hub's queue: cheaper than a timer that is due."""
+    waiter.offer(None)
 
 
 def _give_up(waiter: Waiter, lost: Callable[[Any], object] | None) -> None:

@@ -121,6 +121,38 @@ def test_sleep_zero_lets_others_run() -> None:
     assert order == ["a", "b"] * 3
 
 
+def test_what_has_begun_goes_before_what_has_not(run: Run) -> None:
+    seen = []
+
+    def job(name: str) -> None:
+        seen.append(f"{name} begins")
+        puff.sleep(1e-9)
+        seen.append(f"{name} ends")
+
+    def three() -> None:
+        puff.join_all([puff.spawn(job, name) for name in "abc"])
+
+    run(three)
+    assert seen[:4] == ["a begins", "a ends", "b begins", "b ends"]
+    assert sorted(seen[4:]) == ["c begins", "c ends"]
+
+
+def test_what_has_not_begun_gets_its_turn(run: Run) -> None:
+    begun = []
+
+    def three() -> None:
+        def restless() -> None:
+            while len(begun) < 3:
+                puff.sleep(1e-9)
+
+        busy = [puff.spawn(restless) for _ in range(3)]
+        puff.join_all([puff.spawn(begun.append, number) for number in range(3)])
+        puff.join_all(busy)
+
+    run(three)
+    assert begun == [0, 1, 2]
+
+
 @pytest.mark.parametrize("wait", [puff.sleep, puff.timeout])
 @pytest.mark.parametrize(
     ("seconds", "kind", "message"),

@@ -9,7 +9,7 @@ _APP = "bench_site.wsgi:application"
 _TARGETS = {"django": "/questions"}
 _PSYCOPG2 = {"DJANGO_DRIVER": "psycopg2"}
 _PACKAGES = ("py:django", "py:psycopg2-binary")
-_OURS = {**PUFF_ENVIRONMENT, "DJANGO_DRIVER": "puff", "DJANGO_POOL": "1"}
+_OURS = {**PUFF_ENVIRONMENT, "DJANGO_DRIVER": "puff"}
 
 DJANGO = (
     Peer(
@@ -18,7 +18,7 @@ DJANGO = (
         f"{PUFF} --wsgi {_APP}",
         _TARGETS,
         "django",
-        "1 Tokio worker + the hub, greenlets, Puff's engine and its pool",
+        "1 Tokio worker + the hub, greenlets, Puff's engine",
         _OURS,
         ("py:django", *PUFF_PACKAGES),
     ),

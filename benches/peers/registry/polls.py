@@ -11,7 +11,6 @@ _APP = "bench_site.wsgi:application"
 _OURS = {
     **PUFF_ENVIRONMENT,
     "DJANGO_DRIVER": "puff",
-    "DJANGO_POOL": "1",
     "DJANGO_SETTINGS_MODULE": "bench_site.settings",
 }
 _PSYCOPG2 = {"DJANGO_DRIVER": "psycopg2"}
@@ -37,6 +36,15 @@ POLLS = (
         _OURS,
     ),
     Peer(
+        "puff-typed",
+        "polls",
+        f"{PUFF} --graphql polls.typed:Schema",
+        _GRAPHQL,
+        "django",
+        "the same, types and relations of the models",
+        _OURS,
+    ),
+    Peer(
         "puff-sql",
         "polls",
         f"{PUFF} --graphql polls.constant:Schema",
@@ -51,7 +59,7 @@ POLLS = (
         f"{PUFF} --wsgi {_APP}",
         _VIEW,
         "django",
-        "Django's ORM in a view, Puff's server, engine and pool",
+        "Django's ORM in a view, Puff's server and engine",
         _OURS,
     ),
     Peer(

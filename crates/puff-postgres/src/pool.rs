@@ -174,6 +174,18 @@ impl<S: Poolable> PoolOf<S> {
         }
     }
 
+    /// A connection that was used a moment ago and is idle now, without any wait; if there is none, ask
+    /// [`get`](Self::get).
+    pub fn take(&self) -> Option<Lent<S>> {
+        let mut lent = self.0.take_fresh()?;
+        if !lent.look() {
+            lent.retire(Reason::Broken);
+            return None;
+        }
+        self.0.counters.acquired.count();
+        Some(lent)
+    }
+
     /// What the pool is doing now.
     pub fn status(&self) -> PoolStatus {
         let mut state = self.0.state.lock();

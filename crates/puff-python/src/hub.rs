@@ -66,30 +66,41 @@ impl NativeHub {
     }
 }
 
+/// What the hub has to do: whom to resume and what to call, and what to start.
+type Work<'py> = (Bound<'py, PyList>, Bound<'py, PyList>);
+
+fn work(py: Python<'_>, events: Vec<Event>) -> PyResult<Work<'_>> {
+    let (batch, jobs) = (PyList::empty(py), PyList::empty(py));
+    for event in events {
+        match event {
+            Event::Resume(waiter) => {
+                if let Some(greenlet) = waiter.get().greenlet() {
+                    batch.append((greenlet.clone_ref(py), waiter))?;
+                }
+            }
+            Event::InHub(function, argument) => batch.append((py.None(), (function, argument)))?,
+            Event::Call(function, argument) => jobs.append((function, argument))?,
+            Event::Job(job) => match job.into_call(py) {
+                Ok(call) => jobs.append(call)?,
+                Err(error) => error.write_unraisable(py, None),
+            },
+        }
+    }
+    Ok((batch, jobs))
+}
+
 #[pymethods]
 impl NativeHub {
     /// Waits, detached, and returns what is to be done: a list of `(greenlet, waiter)` to resume and
     /// `(None, (function, argument))` to call, and one of `(function, argument)` to start in greenlets. Only the
     /// hub's thread calls it.
-    fn wait<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
-        let events = self.reactor.wait(py);
-        let (batch, jobs) = (PyList::empty(py), PyList::empty(py));
-        for event in events {
-            match event {
-                Event::Resume(waiter) => {
-                    if let Some(greenlet) = waiter.get().greenlet() {
-                        batch.append((greenlet.clone_ref(py), waiter))?;
-                    }
-                }
-                Event::InHub(function, argument) => batch.append((py.None(), (function, argument)))?,
-                Event::Call(function, argument) => jobs.append((function, argument))?,
-                Event::Job(job) => match job.into_call(py) {
-                    Ok(call) => jobs.append(call)?,
-                    Err(error) => error.write_unraisable(py, None),
-                },
-            }
-        }
-        Ok((batch, jobs))
+    fn wait<'py>(&self, py: Python<'py>) -> PyResult<Work<'py>> {
+        work(py, self.reactor.wait(py))
+    }
+
+    /// As `wait`, of what is there already: the lists may be empty. Only the hub's thread calls it.
+    fn look<'py>(&self, py: Python<'py>) -> PyResult<Work<'py>> {
+        work(py, self.reactor.look(py))
     }
 
     /// Waits for the result of `waiter`, detached, on the greenlet's own stack, as long as the hub would have

@@ -277,6 +277,19 @@ impl Reactor {
         events
     }
 
+    /// Takes what there is to do, without waiting for more.
+    pub(crate) fn look(&self, py: Python<'_>) -> Vec<Event> {
+        self.rest();
+        if self.poller.expected() > 0 {
+            py.detach(|| self.poller.attend(&self.poller.glance()));
+        }
+        // There is more, or nobody would look.
+        self.sole.store(false, Ordering::Relaxed);
+        let events = self.take(py);
+        *self.busy_since.lock() = Some(Instant::now());
+        events
+    }
+
     /// Waits for the result of `waiter` in the hub's place, on the stack of the greenlet that wants it, as long
     /// as that is all there is to do; whether the result has come. If not, the greenlet has to park itself.
     ///
@@ -316,17 +329,22 @@ impl Reactor {
 
     fn next_batch(&self, py: Python<'_>) -> Vec<Event> {
         loop {
-            self.fire_timers(py);
-            let fresh = std::mem::take(&mut self.queue.lock().fresh);
-            if !fresh.is_empty() {
-                poll_all(py, fresh, self);
-            }
-            let events = std::mem::take(&mut self.queue.lock().events);
+            let events = self.take(py);
             if !events.is_empty() || self.woken.swap(false, Ordering::SeqCst) {
                 return events;
             }
             self.park(py);
         }
+    }
+
+    /// What is to be done now.
+    fn take(&self, py: Python<'_>) -> Vec<Event> {
+        self.fire_timers(py);
+        let fresh = std::mem::take(&mut self.queue.lock().fresh);
+        if !fresh.is_empty() {
+            poll_all(py, fresh, self);
+        }
+        std::mem::take(&mut self.queue.lock().events)
     }
 
     /// Sleeps, detached, until something was pushed, a timer is due or a socket has news.

@@ -55,7 +55,9 @@ class Session(_PgSession):
     @classmethod
     def lease(cls, pool: PgPool) -> Session:
         """Takes a session of a pool, in turn; `close` gives it back."""
-        session: PgSession = current_hub().wait_for(pool.lease, lost=_close)
+        session = pool.take()
+        if session is None:
+            session = current_hub().wait_for(pool.lease, lost=_close)
         return cls(session)
 
     # ---------------------------------------------------------------- exchanges

@@ -41,6 +41,20 @@ pub(super) enum Turn<S: Poolable> {
 }
 
 impl<S: Poolable> Inner<S> {
+    /// The connection that came back last, unless that was so long ago that it has to be checked.
+    pub(super) fn take_fresh(self: &Arc<Self>) -> Option<Lent<S>> {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let last = state.idle.back()?;
+        if state.closed || now - last.since >= self.config.check_after_idle || last.kept.fault(now).is_some()
+        {
+            return None;
+        }
+        let last = state.idle.pop_back()?;
+        drop(state);
+        Some(Lent::new(last.kept, self.clone()))
+    }
+
     /// `first` is for somebody whose connection turned out to be broken: they have waited already.
     pub(super) fn take_or_wait(self: &Arc<Self>, first: bool) -> Result<Turn<S>, Error> {
         let now = Instant::now();

@@ -49,6 +49,17 @@ impl PgPool {
         Ok(Self { pool })
     }
 
+    /// A session that is idle and was used a moment ago; `None` if one has to be waited for.
+    fn take(&self, py: Python<'_>) -> PyResult<Option<PgSession>> {
+        let Some(session) = self.pool.take() else {
+            return Ok(None);
+        };
+        let reactor = Runtime::current()?.reactor().clone();
+        let conversation =
+            Conversation::new(session.into(), reactor).map_err(|error| exception(py, &error))?;
+        Ok(Some(PgSession::new(conversation)))
+    }
+
     /// Takes a session; the wait gives a `PgSession`, whose close gives it back.
     fn lease(&self, waiter: Py<Waiter>) {
         let (pool, reactor) = (self.pool.clone(), waiter.get().reactor().clone());
