@@ -95,7 +95,7 @@ def _hear_hangup():
 
 
 def _spare_the_collector():
-    """What is loaded stays: the collector need not walk through it again and again. See decision 37.
+    """What is loaded stays: the collector need not walk through it again and again. See decision 42.
 
     A program that has set thresholds of its own, or does without the collector, is left alone.
     """
