@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -33,11 +34,13 @@ class Pool:
         ImproperlyConfigured: options that do not exist or make no sense.
     """
 
-    def __init__(self, parameters: dict[str, Any], options: dict[str, Any] | bool) -> None:
+    def __init__(
+        self, source: dict[str, Any], parameters: dict[str, Any], options: dict[str, Any] | bool
+    ) -> None:
         if "connection_factory" in parameters:
             raise ImproperlyConfigured("A pool makes connections of its own: OPTIONS['connection_factory']")
-        self.parameters = dict(parameters)
-        self.options = options
+        self.source = copy.deepcopy(source)
+        """The settings that it follows from."""
         self._cursor_factory = parameters.get("cursor_factory")
         self._limits = _limits({} if isinstance(options, bool) else options)
         given = {name: value for name, value in parameters.items() if name != "cursor_factory"}

@@ -78,17 +78,19 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         options = self._pool_options()
         if not options:
             return None
+        # Django asks several times for each request.
+        source = {**self.settings_dict, "TIME_ZONE": self.timezone_name}
+        pool = self._connection_pools.get(self.alias)
+        if pool is not None and pool.source == source:
+            return pool
         parameters = self.get_connection_params()
         if self.timezone_name:
             # From the start, and not by a statement for each time that a connection is taken.
             timezone = self.timezone_name.replace(" ", "\\ ")
             parameters["options"] = f"{parameters.get('options', '')} -c TimeZone={timezone}".strip()
-        pool = self._connection_pools.get(self.alias)
-        if pool is not None and (pool.parameters, pool.options) == (parameters, options):
-            return pool
         # Another database or time zone than before, as in tests: nobody takes from the old one any more.
         self.close_pool()
-        return self._connection_pools.setdefault(self.alias, Pool(parameters, options))
+        return self._connection_pools.setdefault(self.alias, Pool(source, parameters, options))
 
     def close_pool(self) -> None:
         """Ends the pool, if there is one; sessions in use end when they come back."""
