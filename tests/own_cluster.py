@@ -136,7 +136,8 @@ def _terminators(context: ssl.SSLContext, nodes: dict[int, OwnValkey]) -> Iterat
             while chunk := await reader.read(65536):
                 writer.write(chunk)
                 await writer.drain()
-        writer.close()
+        if not writer.is_closing():
+            writer.close()
 
     async def serve() -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -146,7 +147,11 @@ def _terminators(context: ssl.SSLContext, nodes: dict[int, OwnValkey]) -> Iterat
                     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, node: OwnValkey = node
                 ) -> None:
                     inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", node.port)
-                    await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+                    try:
+                        await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+                    finally:
+                        for each in (inner_writer, writer):
+                            each.transport.abort()
 
                 await stack.enter_async_context(
                     await asyncio.start_server(pass_on, "127.0.0.1", port, ssl=context)
@@ -159,9 +164,11 @@ def _terminators(context: ssl.SSLContext, nodes: dict[int, OwnValkey]) -> Iterat
     def run() -> None:
         loop.set_exception_handler(lambda *_: None)  # clients that refuse a certificate
         loop.run_until_complete(serve())
-        for task in asyncio.all_tasks(loop):
+        left = asyncio.all_tasks(loop)
+        for task in left:
             task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.run_until_complete(asyncio.sleep(0))  # what they have ended is closed now
         loop.close()
 
     thread = threading.Thread(target=run)

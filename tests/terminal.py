@@ -42,11 +42,16 @@ class Terminal:
 
     def interrupt_until(self, text: str, seconds: float = 30) -> None:
         """Ctrl-C, once more each half second, until `text` is shown: the first may come too early."""
-        deadline = time.monotonic() + seconds
+        deadline = again = time.monotonic()
+        deadline += seconds
         while text not in self.text:
-            assert time.monotonic() < deadline, f"{text!r} did not come:\n{self.text}"
-            self.type("\x03")
-            if select.select([self.master], [], [], 0.5)[0]:
+            now = time.monotonic()
+            assert now < deadline, f"{text!r} did not come:\n{self.text}"
+            if now >= again:
+                # Not at once: the answer to the first would be interrupted by the second.
+                self.type("\x03")
+                again = now + 0.5
+            if select.select([self.master], [], [], again - now)[0]:
                 self.text += os.read(self.master, 4096).decode(errors="replace")
         self.text = self.text.partition(text)[2]
 
