@@ -159,16 +159,19 @@ def _terminators(context: ssl.SSLContext, nodes: dict[int, OwnValkey]) -> Iterat
             ready.set()
             await stopped.wait()
 
+    async def end() -> None:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.sleep(0)  # what they have ended is closed now
+
     stopped = asyncio.Event()
 
     def run() -> None:
         loop.set_exception_handler(lambda *_: None)  # clients that refuse a certificate
         loop.run_until_complete(serve())
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        loop.run_until_complete(asyncio.sleep(0))  # what they have ended is closed now
+        loop.run_until_complete(end())
         loop.close()
 
     thread = threading.Thread(target=run)

@@ -23,7 +23,7 @@ from puff._loop import wait_in_loop
 from puff.redis import Redis
 
 from ._inboxes import Inboxes
-from ._scripts import ADD, GROUP_SEND, POP, SEND, STAMP, Script
+from ._scripts import ADD, GROUP_SEND, POP, PUT_BACK, SEND, STAMP, Script
 
 log = logging.getLogger("puff.channels")
 
@@ -281,10 +281,24 @@ class RedisChannelLayer(BaseChannelLayer):  # type: ignore[misc]
             return entries
 
     def _put_back(self, queue: str, entries: list[bytes]) -> None:
-        """Who was to have them is not there any more. Nobody waits for the answer."""
+        """Who was to have them is not there any more. Nobody waits for the answer, but a greenlet."""
         if entries:
-            waiter = current_hub().native.waiter()
-            self._native.execute(("LPUSH", self._key(queue), *reversed(entries)), False, waiter)
+            name = f"{self.client_prefix}.{next(self._questions)}"
+            words = self._key(queue), name, int(self.expiry * 1000), *reversed(entries)
+            current_hub().spawn(self._put_back_in_time, words)
+
+    def _put_back_in_time(self, words: tuple[Any, ...]) -> None:
+        hub, pause, deadline = current_hub(), _FIRST_PAUSE, time.monotonic() + self.expiry
+        while True:
+            try:
+                self._ask_sync(PUT_BACK, *words)
+                return
+            except (ConnectionError, TimeoutError) as error:
+                if time.monotonic() > deadline:
+                    log.warning("channel layer: %s messages are lost: %s", len(words) - 3, error)
+                    return
+            hub.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _ask(self, script: Script, *words: Any, lost: Callable[[Any], object] | None = None) -> Any:
         try:

@@ -78,6 +78,15 @@ What is taken is kept until the next question: one whose answer was lost is aske
 has the same entries. A question that comes late, after the next one, has none.
 """
 
+PUT_BACK = Script("""
+if redis.call('SET', KEYS[1] .. ':back:' .. ARGV[1], 1, 'NX', 'PX', ARGV[2]) then
+  redis.call('LPUSH', KEYS[1], unpack(ARGV, 3))
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+""")
+"""Key: the queue. Arguments: by whom and which time, expiry, entries, the last one first. Asked again, it
+does nothing."""
+
 ADD = Script("""
 redis.call('ZADD', KEYS[1], now(), ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
