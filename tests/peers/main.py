@@ -76,10 +76,13 @@ SUITES = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests/peers/run", description=__doc__)
-    parser.add_argument(
-        "suites", nargs="*", choices=list(SUITES), default=list(SUITES), help="all by default"
-    )
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)}; all by default")
     options = parser.parse_args()
+    # Not by `choices`, which Python before 3.12 looks for in the list of none as well.
+    for name in options.suites:
+        if name not in SUITES:
+            parser.error(f"there is no suite {name!r}; there are {', '.join(SUITES)}")
+    options.suites = options.suites or list(SUITES)
     try:
         python = environment()
     except subprocess.SubprocessError as error:
