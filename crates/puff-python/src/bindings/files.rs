@@ -12,25 +12,13 @@ use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::sync::Mutex;
 
+use crate::convert::AsBytes;
 use crate::greenlet::start;
 use crate::waiter::Waiter;
 
-/// A file's content as `bytes`.
-struct Content(Vec<u8>);
-
-impl<'py> IntoPyObject<'py> for Content {
-    type Target = pyo3::types::PyBytes;
-    type Output = Bound<'py, Self::Target>;
-    type Error = std::convert::Infallible;
-
-    fn into_pyobject(self, py: Python<'py>) -> Result<Self::Output, Self::Error> {
-        Ok(pyo3::types::PyBytes::new(py, &self.0))
-    }
-}
-
 #[pyfunction]
 fn read_file(path: PathBuf, waiter: Py<Waiter>) {
-    start(waiter, async move { Ok(Content(tokio::fs::read(path).await?)) });
+    start(waiter, async move { Ok(AsBytes(tokio::fs::read(path).await?)) });
 }
 
 #[pyfunction]
@@ -134,7 +122,7 @@ impl FileHandle {
                 Operation::Read(limit) => {
                     let mut data = Vec::new();
                     file.take(limit).read_to_end(&mut data).await?;
-                    Ok(Outcome::Data(Content(data)))
+                    Ok(Outcome::Data(AsBytes(data)))
                 }
                 Operation::Write(data) => {
                     file.write_all(&data).await?;
@@ -150,7 +138,7 @@ impl FileHandle {
 
 /// What an operation on a file gives.
 enum Outcome {
-    Data(Content),
+    Data(AsBytes<Vec<u8>>),
     Number(u64),
 }
 

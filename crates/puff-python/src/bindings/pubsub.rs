@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use puff_redis::{
     Change, Error, Event, Overflow, Position, PubSub, PubSubConnection, PublishOptions, SubscribeOptions,
 };
@@ -11,6 +10,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
+use crate::convert::AsBytes;
 use crate::greenlet::start;
 use crate::runtime::Runtime;
 use crate::waiter::Waiter;
@@ -203,22 +203,10 @@ fn pubsub_presence(channel: String, waiter: Py<Waiter>) -> PyResult<()> {
     start(waiter, async move {
         let members = runtime.services().pubsub().await?.presence(&channel).await?;
         let members = members.into_iter();
-        let pairs = members.map(|member| (member.id.to_string(), Info(member.info)));
+        let pairs = members.map(|member| (member.id.to_string(), AsBytes(member.info)));
         Ok(pairs.collect::<Vec<_>>())
     });
     Ok(())
-}
-
-struct Info(Bytes);
-
-impl<'py> IntoPyObject<'py> for Info {
-    type Target = PyBytes;
-    type Output = Bound<'py, PyBytes>;
-    type Error = PyErr;
-
-    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
-        Ok(PyBytes::new(py, &self.0))
-    }
 }
 
 /// A fresh connection id, unique among all processes.

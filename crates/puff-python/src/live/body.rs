@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -39,27 +39,21 @@ impl EventStreams {
     /// The body that sends `stream`, until its client goes; `None` if there are too many.
     pub fn body(&self, stream: EventStream) -> Option<EventBody> {
         let place = self.places.clone().try_acquire_owned().ok()?;
-        let running = Running {
-            stream,
-            stopped: Box::pin(self.stop.clone().cancelled_owned()),
-            idle: Idle::new(self.keep_alive),
-            _place: place,
-        };
-        let pieces = stream::unfold(running, |mut running| async move {
-            let piece = running.next().await?;
-            Some((piece, running))
+        let running = (self.reading(stream), place);
+        let pieces = stream::unfold(running, |(mut reading, place)| async move {
+            let piece = reading.next().await?;
+            Some((piece, (reading, place)))
         });
         Some(EventBody(Box::pin(pieces)))
     }
 
-    /// How often streams say something.
-    pub(super) fn keep_alive(&self) -> Duration {
-        self.keep_alive
-    }
-
-    /// When they end.
-    pub(super) fn stop(&self) -> &CancellationToken {
-        &self.stop
+    /// `stream`, kept alive, until they all end. It takes no place: who reads it in Python has one of the requests'.
+    pub(super) fn reading(&self, stream: EventStream) -> Reading {
+        Reading {
+            stream,
+            stopped: Box::pin(self.stop.clone().cancelled_owned()),
+            idle: Idle::new(self.keep_alive),
+        }
     }
 }
 
@@ -80,21 +74,21 @@ impl fmt::Debug for EventBody {
     }
 }
 
-struct Running {
+/// An event stream that is read, and what is said in its pauses.
+pub(super) struct Reading {
     stream: EventStream,
     // These are made once, and not for each wait: they register with what all streams share.
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     idle: Idle,
-    _place: OwnedSemaphorePermit,
 }
 
-impl Running {
-    async fn next(&mut self) -> Option<Bytes> {
-        let Running {
+impl Reading {
+    /// What is to be sent next; `None` at the end.
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        let Reading {
             stream,
             stopped,
             idle,
-            ..
         } = self;
         let piece = tokio::select! {
             biased;
@@ -105,10 +99,15 @@ impl Running {
         idle.over();
         piece
     }
+
+    /// The stream, for somebody else to read.
+    pub(super) fn into_stream(self) -> EventStream {
+        self.stream
+    }
 }
 
 /// Tells when nothing has been sent for a while.
-pub(super) struct Idle {
+struct Idle {
     every: Duration,
     since: Instant,
     /// Made at the first wait, which is on Tokio.
@@ -116,7 +115,7 @@ pub(super) struct Idle {
 }
 
 impl Idle {
-    pub(super) fn new(every: Duration) -> Idle {
+    fn new(every: Duration) -> Idle {
         Idle {
             every,
             since: Instant::now(),
@@ -125,12 +124,12 @@ impl Idle {
     }
 
     /// Something is sent.
-    pub(super) fn over(&mut self) {
+    fn over(&mut self) {
         self.since = Instant::now();
     }
 
     /// Waits until nothing has been sent for so long. The alarm is set anew when it rings, not at each event.
-    pub(super) async fn long(&mut self) {
+    async fn long(&mut self) {
         let Idle { every, since, alarm } = self;
         let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(*since + *every)));
         loop {

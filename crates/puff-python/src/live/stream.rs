@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use puff_redis::{Error, Position};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use tokio::sync::Mutex;
-use tokio_util::sync::CancellationToken;
 
-use super::body::Idle;
+use super::body::Reading;
 use super::events::{EventOptions, EventStream, parse};
 use super::frame::{Format, UnknownFormat};
+use crate::convert::AsBytes;
 use crate::greenlet::start;
 use crate::runtime::Runtime;
 use crate::waiter::Waiter;
@@ -22,32 +20,19 @@ use crate::waiter::Waiter;
 #[pyclass(frozen, module = "puff", name = "EventStreamHandle")]
 pub(crate) struct EventStreamHandle {
     stream: Arc<Mutex<Option<Reading>>>,
-    stop: CancellationToken,
-}
-
-struct Reading {
-    stream: EventStream,
-    idle: Idle,
 }
 
 #[pymethods]
 impl EventStreamHandle {
     /// Completes `waiter` with the next piece; with None at the end, and when the server has the stream.
     fn next(&self, waiter: Py<Waiter>) {
-        let (stream, stop) = (self.stream.clone(), self.stop.clone());
+        let stream = self.stream.clone();
         start(waiter, async move {
             let mut stream = stream.lock().await;
-            let Some(Reading { stream, idle }) = &mut *stream else {
-                return Ok(None);
-            };
-            let piece = tokio::select! {
-                biased;
-                () = stop.cancelled() => None,
-                piece = stream.next() => piece,
-                () = idle.long() => Some(Bytes::from_static(b":\n\n")),
-            };
-            idle.over();
-            Ok(piece.map(Piece))
+            match &mut *stream {
+                Some(reading) => Ok(reading.next().await.map(AsBytes)),
+                None => Ok(None),
+            }
         });
     }
 
@@ -62,20 +47,7 @@ impl EventStreamHandle {
 impl EventStreamHandle {
     /// The stream, for the server. `None` if it was taken before, or Python reads it.
     pub(crate) fn take(&self) -> Option<EventStream> {
-        let reading = self.stream.try_lock().ok()?.take()?;
-        Some(reading.stream)
-    }
-}
-
-struct Piece(Bytes);
-
-impl<'py> IntoPyObject<'py> for Piece {
-    type Target = PyBytes;
-    type Output = Bound<'py, PyBytes>;
-    type Error = std::convert::Infallible;
-
-    fn into_pyobject(self, py: Python<'py>) -> Result<Self::Output, Self::Error> {
-        Ok(PyBytes::new(py, &self.0))
+        self.stream.try_lock().ok()?.take().map(Reading::into_stream)
     }
 }
 
@@ -109,11 +81,9 @@ fn event_stream_open(
     start(waiter, async move {
         let pubsub = runtime.services().pubsub().await?;
         let stream = EventStream::open(&pubsub, &channels, options).await?;
-        let streams = runtime.event_streams();
-        let idle = Idle::new(streams.keep_alive());
+        let reading = runtime.event_streams().reading(stream);
         Ok(EventStreamHandle {
-            stream: Arc::new(Mutex::new(Some(Reading { stream, idle }))),
-            stop: streams.stop().clone(),
+            stream: Arc::new(Mutex::new(Some(reading))),
         })
     });
     Ok(())

@@ -16,12 +16,12 @@ use http_body_util::combinators::UnsyncBoxBody;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::limits::{BodyError, InputLimits, Meter};
+use crate::convert::AsBytes;
 use crate::greenlet::{BoxError, start};
 use crate::waiter::Waiter;
 
@@ -363,7 +363,7 @@ impl WsgiInput {
 #[pymethods]
 impl WsgiInput {
     /// `size` bytes, or all up to the end if it is negative; fewer at the end.
-    fn take(&self, size: i64) -> PyResult<Option<Piece>> {
+    fn take(&self, size: i64) -> PyResult<Option<AsBytes<BytesMut>>> {
         let mut state = self.stream.state.lock();
         match usize::try_from(size) {
             Ok(size) if size <= state.buffer.len() => Ok(Some(state.split(size))),
@@ -376,7 +376,7 @@ impl WsgiInput {
     }
 
     /// What is there, at most `size` bytes if that is not negative; nothing at the end only.
-    fn take_some(&self, size: i64) -> PyResult<Option<Piece>> {
+    fn take_some(&self, size: i64) -> PyResult<Option<AsBytes<BytesMut>>> {
         let mut state = self.stream.state.lock();
         let most = usize::try_from(size)
             .unwrap_or(usize::MAX)
@@ -389,7 +389,7 @@ impl WsgiInput {
     }
 
     /// A line with its end, at most `size` bytes of it if that is not negative.
-    fn take_line(&self, size: i64) -> PyResult<Option<Piece>> {
+    fn take_line(&self, size: i64) -> PyResult<Option<AsBytes<BytesMut>>> {
         let mut state = self.stream.state.lock();
         let most = usize::try_from(size).unwrap_or(usize::MAX);
         let searched = state.searched;
@@ -432,22 +432,10 @@ impl State {
         }
     }
 
-    fn split(&mut self, length: usize) -> Piece {
+    /// Becomes Python's `bytes` once the lock is open again.
+    fn split(&mut self, length: usize) -> AsBytes<BytesMut> {
         self.searched = 0;
-        Piece(self.buffer.split_to(length))
-    }
-}
-
-/// Becomes Python's `bytes` once the lock is open again.
-struct Piece(BytesMut);
-
-impl<'py> IntoPyObject<'py> for Piece {
-    type Target = PyBytes;
-    type Output = Bound<'py, PyBytes>;
-    type Error = std::convert::Infallible;
-
-    fn into_pyobject(self, py: Python<'py>) -> Result<Self::Output, Self::Error> {
-        Ok(PyBytes::new(py, &self.0))
+        AsBytes(self.buffer.split_to(length))
     }
 }
 
