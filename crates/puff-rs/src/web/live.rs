@@ -33,16 +33,12 @@
 //! # let _ = router;
 //! ```
 
-use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, StatusCode};
 use puff_python::Runtime;
 pub use puff_python::live::{
     BindOptions, Bound, EventOptions, EventStream, Format, OnGap, Said, UnknownFormat,
@@ -50,7 +46,7 @@ pub use puff_python::live::{
 use puff_python::websocket::{self, Closed};
 use tokio::time::{Instant, interval, timeout};
 
-use super::{LongLived, text_response};
+use super::too_many_event_streams;
 
 /// How many messages are given to the system at once.
 const BATCH: usize = 64;
@@ -127,24 +123,8 @@ fn own(message: websocket::Message) -> Message {
 /// The answer that is `stream`, until its client goes or the server stops; a 503 if there are too many of them
 /// ([`Runtime::bound_event_streams`]).
 pub fn event_stream(stream: EventStream, runtime: &Runtime) -> Response {
-    let Some(body) = runtime.event_streams().body(stream) else {
-        let text = "the server has too many event streams, try again later";
-        let mut response = text_response(StatusCode::SERVICE_UNAVAILABLE, text);
-        let soon = HeaderValue::from_static("1");
-        response.headers_mut().insert(RETRY_AFTER, soon);
-        return response;
-    };
-    let mut response = Response::new(Body::from_stream(body.map(Ok::<_, Infallible>)));
-    response.extensions_mut().insert(LongLived);
-    for (name, value) in [
-        (CONTENT_TYPE, "text/event-stream; charset=utf-8"),
-        (CACHE_CONTROL, "no-cache"),
-        // nginx would gather events until its buffer is full.
-        (HeaderName::from_static("x-accel-buffering"), "no"),
-    ] {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
+    match runtime.event_streams().body(stream) {
+        Some(body) => super::event_stream(body),
+        None => too_many_event_streams(),
     }
-    response
 }

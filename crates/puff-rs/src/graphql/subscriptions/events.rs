@@ -1,17 +1,14 @@
 //! Answers as an event stream of HTTP: graphql-sse's protocol, one connection for each operation.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::StatusCode;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode};
 use puff_graphql::{Request, RequestError};
 use puff_python::graphql::RequestContext;
 use puff_python::wsgi::ConnectionInfo;
@@ -22,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::Endpoint;
 use super::config::SubscriptionConfig;
 use super::operation::{Answer, Operation, Tracing};
-use crate::web::{LongLived, RequestId, text_response};
+use crate::web::{RequestId, event_stream, text_response, too_many_event_streams};
 
 /// The places of event streams; clones are the same places.
 #[derive(Clone)]
@@ -56,11 +53,7 @@ pub(in crate::graphql) fn stream(
         return text_response(StatusCode::FORBIDDEN, text);
     }
     let Ok(place) = endpoint.streams.0.clone().try_acquire_owned() else {
-        let text = "the server has too many event streams, try again later";
-        let mut response = text_response(StatusCode::SERVICE_UNAVAILABLE, text);
-        let soon = HeaderValue::from_static("1");
-        response.headers_mut().insert(RETRY_AFTER, soon);
-        return response;
+        return too_many_event_streams();
     };
     let id = parts.extensions.get::<RequestId>().map(|id| id.0.clone());
     let tracing = Tracing::of(endpoint.config.trace, &parts.headers, client.as_ref());
@@ -80,23 +73,10 @@ pub(in crate::graphql) fn stream(
         stop: endpoint.stop.clone(),
         _place: place,
     };
-    let pieces = stream::unfold(events, |mut events| async move {
+    event_stream(stream::unfold(events, |mut events| async move {
         let piece = events.next().await?;
-        Some((Ok::<_, Infallible>(piece), events))
-    });
-    let mut response = Response::new(Body::from_stream(pieces));
-    response.extensions_mut().insert(LongLived);
-    for (name, value) in [
-        (CONTENT_TYPE, "text/event-stream; charset=utf-8"),
-        (CACHE_CONTROL, "no-cache"),
-        // nginx would gather events until its buffer is full.
-        (HeaderName::from_static("x-accel-buffering"), "no"),
-    ] {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
-    response
+        Some((piece, events))
+    }))
 }
 
 struct Events {
