@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from ._hub import current_hub, limits, log
+from ._hub import current_hub, log
+from ._limits import limits
 from ._native import native
 
 if TYPE_CHECKING:

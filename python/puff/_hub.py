@@ -19,9 +19,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
+
+from ._limits import thread_limit
 
 if TYPE_CHECKING:
     from ._puff import NativeHub, Waiter
@@ -391,29 +393,6 @@ def _give_up(waiter: Waiter, lost: Callable[[Any], object] | None) -> None:
     result = waiter.cancel()
     if result is not None and lost is not None:
         lost(result[0])
-
-
-class Limit(Protocol):
-    """A `puff.timeout` block around code of a thread that is not the hub."""
-
-    deadline: float
-    error: TimeoutError
-
-
-class _Limits(threading.local):
-    """The limits of each thread, outermost first."""
-
-    def __init__(self) -> None:
-        self.of_thread: list[Limit] = []
-
-
-limits = _Limits()
-
-
-def thread_limit() -> Limit | None:
-    """The `puff.timeout` block around this thread's code that ends first."""
-    within = limits.of_thread
-    return min(within, key=lambda each: each.deadline) if within else None
 
 
 # ------------------------------------------------------------------------ the process's hub

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
-from .._hub import Limit, current_hub, thread_limit
+from .._hub import current_hub
+from .._limits import Limit, thread_limit
 from .._native import native
 from ._exceptions import Error, ProgrammingError
 
