@@ -22,6 +22,9 @@ pub struct EventStreams {
     stop: CancellationToken,
 }
 
+/// What somebody reads for whom [`EventStreams::body`] has no place.
+pub const TOO_MANY_STREAMS: &str = "the server has too many event streams, try again later";
+
 /// A comment, which clients ignore and proxies do not.
 const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
 

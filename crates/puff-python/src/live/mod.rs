@@ -16,7 +16,7 @@ mod stream;
 
 use pyo3::prelude::*;
 
-pub use body::{EventBody, EventStreams};
+pub use body::{EventBody, EventStreams, TOO_MANY_STREAMS};
 pub use bound::{BindOptions, Bound, OnGap, Said};
 pub use events::{EventOptions, EventStream};
 pub use frame::{Format, UnknownFormat};

@@ -24,7 +24,7 @@ use super::input::{RequestBody, Stream};
 use super::{ConnectionInfo, Inner, LongLived, client_gone};
 use crate::greenlet::start;
 use crate::lifeline::{Guard, Lifeline};
-use crate::live::EventStreamHandle;
+use crate::live::{EventStreamHandle, TOO_MANY_STREAMS};
 use crate::method::bound_method;
 use crate::reactor::Job;
 use crate::runtime::Runtime;
@@ -519,8 +519,8 @@ fn send_response(
 }
 
 fn too_many_streams() -> Response<WsgiBody> {
-    let text = Bytes::from_static(b"the server has too many event streams, try again later\n");
-    let mut response = super::plain(StatusCode::SERVICE_UNAVAILABLE, text);
+    let text = format!("{TOO_MANY_STREAMS}\n");
+    let mut response = super::plain(StatusCode::SERVICE_UNAVAILABLE, text.into());
     let soon = HeaderValue::from_static("1");
     response.headers_mut().insert(RETRY_AFTER, soon);
     response

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
+use puff_python::live::TOO_MANY_STREAMS;
 
 use super::{LongLived, text_response};
 
@@ -30,8 +31,7 @@ pub(crate) fn event_stream(events: impl Stream<Item = Bytes> + Send + 'static) -
 
 /// The answer to whom there is no place for.
 pub(crate) fn too_many_event_streams() -> Response {
-    let text = "the server has too many event streams, try again later";
-    let mut response = text_response(StatusCode::SERVICE_UNAVAILABLE, text);
+    let mut response = text_response(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY_STREAMS);
     let soon = HeaderValue::from_static("1");
     response.headers_mut().insert(RETRY_AFTER, soon);
     response

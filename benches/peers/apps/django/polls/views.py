@@ -8,38 +8,30 @@ from .models import Question
 
 
 def questions(request):
-    found = Question.objects.all().prefetch_related("choices")[:20]
-    answer = [
-        {
-            "id": question.id,
-            "text": question.question_text,
-            "choices": [
-                {"id": choice.id, "text": choice.choice_text, "votes": choice.votes}
-                for choice in question.choices.all()
-            ],
-        }
-        for question in found
-    ]
-    return _json(answer)
+    return _json(_found("text", "text"))
 
 
 def data(request):
+    return _json({"data": {"questions": _found("questionText", "choiceText")}})
+
+
+data.csrf_exempt = True
+
+
+def _found(question_text, choice_text):
+    """The questions with their choices; the texts come by these names."""
     found = Question.objects.all().prefetch_related("choices")[:20]
-    answer = [
+    return [
         {
             "id": question.id,
-            "questionText": question.question_text,
+            question_text: question.question_text,
             "choices": [
-                {"id": choice.id, "choiceText": choice.choice_text, "votes": choice.votes}
+                {"id": choice.id, choice_text: choice.choice_text, "votes": choice.votes}
                 for choice in question.choices.all()
             ],
         }
         for question in found
     ]
-    return _json({"data": {"questions": answer}})
-
-
-data.csrf_exempt = True
 
 
 def _json(answer):
