@@ -10,8 +10,8 @@ use redis::{Cmd, ConnectionAddr, IntoConnectionInfo, Pipeline, ProtocolVersion, 
 use crate::config::{Node, Verify};
 use crate::{Command, Error, RedisConfig, tls};
 
-/// How many slots a cluster has.
-const SLOTS: u128 = 16384;
+/// How many slots a cluster has, for cursors.
+const SLOTS: u128 = crate::slots::SLOTS as u128;
 
 /// Connections to all nodes of a cluster, which tend to themselves.
 #[derive(Clone)]

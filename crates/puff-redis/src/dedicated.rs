@@ -1,21 +1,19 @@
 //! Connections that one has alone: for commands that wait, for `WATCH` and `MULTI`, for `MONITOR`.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::breaker::Breaker;
 use crate::config::Node;
-use crate::dial::{Stream, dial, dial_any};
 use crate::exclusive::{Effect, Needs};
-use crate::resp::Frames;
-use crate::{Address, Command, Error, Incoming, RedisConfig, Reply, sentinel};
+use crate::slots::Redirect;
+use crate::wire::{Reader, Wire};
+use crate::{Command, Error, Incoming, RedisConfig, Reply};
 
 /// One that was idle for longer is not used again: something between here and the server may have forgotten it.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
@@ -120,10 +118,10 @@ impl Stable {
                 answer => return answer.map(|answer| (connection, answer)),
             };
             let asked = connection.wire().node.as_ref();
-            let Some(node) = moved_to(&moved, asked) else {
+            let Some(redirect) = Redirect::read(&moved, asked) else {
                 break;
             };
-            connection = self.elsewhere(connection, node).await?;
+            connection = self.elsewhere(connection, redirect.node).await?;
         }
         let answer = connection.begin(command).await?;
         Ok((connection, answer))
@@ -205,19 +203,6 @@ impl Stable {
         inner.closed = true;
         inner.idle.clear();
     }
-}
-
-/// Where a key is, from what `MOVED` says: slot, host and port. Without a host it is the one that was asked.
-fn moved_to(message: &str, asked: Option<&Node>) -> Option<Node> {
-    let (_, address) = message.split_once(' ')?;
-    let (host, port) = address.rsplit_once(':')?;
-    Some(Node {
-        host: match host {
-            "" => asked?.host.clone(),
-            host => host.to_owned(),
-        },
-        port: port.parse().ok()?,
-    })
 }
 
 fn closed() -> Error {
@@ -542,148 +527,5 @@ impl State {
                 },
             }
         }
-    }
-}
-
-/// What is read from a socket, and what is written to it.
-pub(crate) type Halves = (ReadHalf<Box<dyn Stream>>, WriteHalf<Box<dyn Stream>>);
-
-/// An open, logged-in socket.
-pub(crate) struct Wire {
-    /// The node, if it is one of many.
-    node: Option<Node>,
-    reader: tokio::sync::Mutex<Reader>,
-    writer: tokio::sync::Mutex<WriteHalf<Box<dyn Stream>>>,
-}
-
-struct Reader {
-    stream: ReadHalf<Box<dyn Stream>>,
-    buffer: BytesMut,
-    frames: Frames,
-    /// What has been read, and not been received.
-    ahead: Option<Incoming>,
-    /// Likewise, before that.
-    pushes: VecDeque<Incoming>,
-}
-
-impl Reader {
-    /// May be dropped without a loss.
-    async fn read(&mut self) -> std::io::Result<Incoming> {
-        loop {
-            let next = self.frames.next(&mut self.buffer);
-            match next {
-                Ok(Some(next)) => return Ok(next),
-                Ok(None) => {}
-                Err(_) => return Err(std::io::Error::other("what answers there is no Redis")),
-            }
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                return Err(std::io::Error::other("the server closed the connection"));
-            }
-        }
-    }
-}
-
-impl Wire {
-    pub(crate) async fn open(config: &RedisConfig) -> Result<Self, Error> {
-        let after = config.connect_timeout;
-        let opened = tokio::time::timeout(after, async {
-            let (socket, node) = match &config.address {
-                Address::Cluster(nodes) => dial_any(config, nodes).await?,
-                Address::Tcp(node) => (dial(config).await?, Some(node.clone())),
-                _ => (dial(config).await?, None),
-            };
-            let (stream, writer) = tokio::io::split(socket);
-            let mut wire = Self {
-                node,
-                reader: tokio::sync::Mutex::new(Reader {
-                    stream,
-                    buffer: BytesMut::new(),
-                    frames: Frames::default(),
-                    ahead: None,
-                    pushes: VecDeque::new(),
-                }),
-                writer: tokio::sync::Mutex::new(writer),
-            };
-            wire.log_in(config).await?;
-            Ok(wire)
-        });
-        opened
-            .await
-            .unwrap_or_else(|_| Err(Error::connect(config, format!("no connection within {after:?}"))))
-    }
-
-    async fn log_in(&mut self, config: &RedisConfig) -> Result<(), Error> {
-        let mut hello = Command::new("HELLO").arg("3");
-        if let Some(password) = &config.password {
-            let user = config.username.as_deref().unwrap_or("default");
-            hello = hello.arg("AUTH").arg(user).arg(password);
-        }
-        self.exchange(config, &hello).await?;
-        if config.database != 0 {
-            let select = Command::new("SELECT").arg(config.database.to_string());
-            self.exchange(config, &select).await?;
-        }
-        if let Address::Sentinel { .. } = config.address
-            && !sentinel::is_master(&self.exchange(config, &Command::new("ROLE")).await?)
-        {
-            return Err(sentinel::not_master(config));
-        }
-        Ok(())
-    }
-
-    /// A question and its answer, for those who have just opened it. The time is limited.
-    pub(crate) async fn ask(&mut self, config: &RedisConfig, command: &Command) -> Result<Reply, Error> {
-        let after = config.connect_timeout;
-        match tokio::time::timeout(after, self.exchange(config, command)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Error::connect(config, format!("no answer within {after:?}"))),
-        }
-    }
-
-    /// Its two halves, for pub-sub, which reads it in another way. Nothing has been subscribed so far: nothing is lost.
-    pub(crate) fn into_stream(self) -> Halves {
-        (self.reader.into_inner().stream, self.writer.into_inner())
-    }
-
-    async fn exchange(&mut self, config: &RedisConfig, command: &Command) -> Result<Reply, Error> {
-        let failed = |error: std::io::Error| Error::connect(config, error);
-        let packed = command.packed().get_packed_command();
-        self.writer.get_mut().write_all(&packed).await.map_err(failed)?;
-        loop {
-            if let Incoming::Reply(reply) = self.reader.get_mut().read().await.map_err(failed)? {
-                return reply.whole().map_err(|error| Error::refused(config, &error));
-            }
-        }
-    }
-
-    /// Whether it is open and the server has sent nothing: so is one that can be used again.
-    fn is_quiet(&mut self) -> bool {
-        let reader = self.reader.get_mut();
-        if reader.ahead.is_some() || !reader.pushes.is_empty() || !reader.buffer.is_empty() {
-            return false;
-        }
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        let mut read = std::pin::pin!(reader.stream.read_buf(&mut reader.buffer));
-        read.as_mut().poll(&mut context).is_pending()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_moved_says_may_lack_the_host() {
-        let asked = Node {
-            host: "here".to_owned(),
-            port: 1,
-        };
-        let node = |message| moved_to(message, Some(&asked)).map(|node| node.to_string());
-        assert_eq!(node("3999 10.0.0.1:6381").as_deref(), Some("10.0.0.1:6381"));
-        assert_eq!(node("3999 fe80::1:6381").as_deref(), Some("[fe80::1]:6381"));
-        assert_eq!(node("3999 :6381").as_deref(), Some("here:6381"));
-        assert_eq!(node("3999 node.example:65536"), None);
-        assert_eq!(node("nonsense"), None);
-        assert!(moved_to("3999 :6381", None).is_none());
     }
 }

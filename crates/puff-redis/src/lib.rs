@@ -46,7 +46,9 @@ mod pubsub;
 mod reply;
 mod resp;
 mod sentinel;
+mod slots;
 mod tls;
+mod wire;
 
 pub use breaker::CircuitStatus;
 pub use command::Command;

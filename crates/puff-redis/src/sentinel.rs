@@ -4,7 +4,7 @@
 //! question.
 
 use crate::config::Node;
-use crate::dedicated::Wire;
+use crate::wire::Wire;
 use crate::{Command, Error, RedisConfig, Reply};
 
 /// Asks one Sentinel after the other, and believes the first that knows.

@@ -10,19 +10,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::dedicated::Wire;
-use crate::dial::Stream;
-use crate::resp::Frames;
+use crate::wire::{Reader, Wire, Writer};
 use crate::{Command, Error, Incoming, RedisConfig, Reply};
-
-/// Room for what the server sends at a time.
-const READ: usize = 16 << 10;
 
 /// What the server says without being asked, or as the answer to a subscription.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,7 +36,7 @@ pub(super) enum Push<'a> {
 pub(super) struct Feed {
     address: String,
     within: Duration,
-    writer: tokio::sync::Mutex<WriteHalf<Box<dyn Stream>>>,
+    writer: tokio::sync::Mutex<Writer>,
     expected: Arc<Mutex<VecDeque<Expected>>>,
     driver: JoinHandle<()>,
     /// Its sender lives in the driver task and is dropped with it, however the task ends.
@@ -61,7 +56,8 @@ enum Expected {
 impl Feed {
     /// Reads a connection from now on; `on_push` is called for each push, in the order of arrival.
     pub(super) fn new(wire: Wire, config: &RedisConfig, on_push: impl Fn(Push<'_>) + Send + 'static) -> Self {
-        let (reader, writer) = wire.into_stream();
+        // Nothing has been subscribed so far: nothing is lost.
+        let (reader, writer) = wire.into_halves();
         let expected: Arc<Mutex<VecDeque<Expected>>> = Arc::default();
         let (alive, gone) = watch::channel(());
         let driver = tokio::spawn({
@@ -184,30 +180,20 @@ impl Drop for Feed {
 
 /// Reads until the connection ends.
 async fn drive(
-    mut reader: ReadHalf<Box<dyn Stream>>,
+    mut reader: Reader,
     expected: &Mutex<VecDeque<Expected>>,
     on_push: impl Fn(Push<'_>),
-) -> Result<(), &'static str> {
-    let (mut buffer, mut frames) = (BytesMut::new(), Frames::default());
+) -> std::io::Result<()> {
     loop {
-        while let Some(next) = frames
-            .next(&mut buffer)
-            .map_err(|_| "what answers there is no Redis")?
-        {
-            match next {
-                Incoming::Push(items) => {
-                    if let Some(push) = push(&items) {
-                        on_push(push);
-                    }
+        match reader.read().await? {
+            Incoming::Push(items) => {
+                if let Some(push) = push(&items) {
+                    on_push(push);
                 }
-                Incoming::Reply(reply) => answer(&mut expected.lock(), reply)?,
             }
-        }
-        buffer.reserve(READ);
-        match reader.read_buf(&mut buffer).await {
-            Ok(0) => return Err("the server closed it"),
-            Ok(_) => {}
-            Err(_) => return Err("it broke"),
+            Incoming::Reply(reply) => {
+                answer(&mut expected.lock(), reply).map_err(std::io::Error::other)?;
+            }
         }
     }
 }

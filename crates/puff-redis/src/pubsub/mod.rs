@@ -19,7 +19,6 @@ mod registry;
 mod scripts;
 mod served;
 mod servers;
-mod slots;
 mod status;
 
 use std::fmt;

@@ -13,8 +13,8 @@ use super::catchup::Caught;
 use super::envelope::{self, Opened};
 use super::members::Entry;
 use super::position::{EPOCH_DIGITS, Position};
-use super::{History, Member, Message, PubSubConfig, Published, local, presence, slots};
-use crate::{Command, Error, Reply};
+use super::{History, Member, Message, PubSubConfig, Published, local, presence};
+use crate::{Command, Error, Reply, slots};
 
 const PUBLISH: &str = r"
 -- counter, perhaps history; channel, head, rest, new epoch, counter's ms, messages, history's ms, PUBLISH or SPUBLISH

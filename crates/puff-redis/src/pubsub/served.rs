@@ -13,7 +13,7 @@ use super::feed::{Feed, Push};
 use super::registry::{CatchUp, Plan, Registry};
 use super::scripts;
 use super::servers::{Place, Redirected, Servers};
-use crate::dedicated::Wire;
+use crate::wire::Wire;
 use crate::{Command, Error, RedisConfig, Reply};
 
 /// Channels per SUBSCRIBE, so that one request stays small against the time-out of its answer.

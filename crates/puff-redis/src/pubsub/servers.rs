@@ -7,9 +7,9 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use super::scripts::{self, Call};
-use super::slots::{Redirect, Slots, slot};
 use crate::config::Node;
-use crate::dedicated::Wire;
+use crate::slots::{Redirect, Slots, slot};
+use crate::wire::Wire;
 use crate::{Address, Command, Error, RedisConfig, RedisPool, Reply};
 
 /// The nodes are asked at most so often who has which slots.
@@ -115,7 +115,7 @@ impl Servers {
         let (Error::Command { code, message }, Some(asked)) = (error, place) else {
             return None;
         };
-        let redirect = Redirect::read(message, asked)?;
+        let redirect = Redirect::read(message, Some(asked))?;
         match code.as_str() {
             "MOVED" => {
                 self.slots.lock().learn(redirect);

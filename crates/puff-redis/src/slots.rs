@@ -7,24 +7,25 @@ use rustc_hash::FxHashMap;
 use crate::Reply;
 use crate::config::Node;
 
-const SLOTS: u16 = 16384;
+/// How many slots a cluster has.
+pub(crate) const SLOTS: u16 = 16384;
 
 /// The part of a name that Redis hashes, if it is not the whole.
-pub(super) fn tag(name: &str) -> Option<&str> {
+pub(crate) fn tag(name: &str) -> Option<&str> {
     let (_, rest) = name.split_once('{')?;
     let (tag, _) = rest.split_once('}')?;
     (!tag.is_empty()).then_some(tag)
 }
 
 /// The hash slot of a channel or of a key.
-pub(super) fn slot(name: &str) -> u16 {
+pub(crate) fn slot(name: &str) -> u16 {
     let hashed = tag(name).unwrap_or(name);
     crc16::State::<crc16::XMODEM>::calculate(hashed.as_bytes()) % SLOTS
 }
 
 /// Who has which slots, as the nodes have told.
 #[derive(Debug, Default)]
-pub(super) struct Slots {
+pub(crate) struct Slots {
     /// First and last slot of each range.
     ranges: Vec<(u16, u16, Node)>,
     /// What nodes have said of single slots since.
@@ -34,7 +35,7 @@ pub(super) struct Slots {
 impl Slots {
     /// Reads the answer to `CLUSTER SLOTS`; `asked` is who answered. None if it has no slots: a node that has left a
     /// cluster knows nobody.
-    pub(super) fn read(reply: &Reply, asked: &Node) -> Option<Self> {
+    pub(crate) fn read(reply: &Reply, asked: &Node) -> Option<Self> {
         let Reply::Array(items) = reply else { return None };
         let range = |item: &Reply| {
             let Reply::Array(parts) = item else { return None };
@@ -49,7 +50,7 @@ impl Slots {
                 // It does not know by which name it is reached; whoever asked does.
                 _ => "",
             };
-            let node = node(host, u16::try_from(*port).ok()?, asked);
+            let node = node(host, u16::try_from(*port).ok()?, Some(asked))?;
             Some((u16::try_from(*first).ok()?, u16::try_from(*last).ok()?, node))
         };
         let ranges = items.iter().map(range).collect::<Option<Vec<_>>>()?;
@@ -60,7 +61,7 @@ impl Slots {
     }
 
     /// Who has a slot.
-    pub(super) fn owner(&self, slot: u16) -> Option<&Node> {
+    pub(crate) fn owner(&self, slot: u16) -> Option<&Node> {
         self.moved.get(&slot).or_else(|| {
             let range = |(first, last, _): &&(u16, u16, Node)| (*first..=*last).contains(&slot);
             self.ranges.iter().find(range).map(|(_, _, node)| node)
@@ -68,7 +69,7 @@ impl Slots {
     }
 
     /// All nodes that have slots.
-    pub(super) fn nodes(&self) -> Vec<Node> {
+    pub(crate) fn nodes(&self) -> Vec<Node> {
         let mut nodes: Vec<Node> = Vec::new();
         for node in self
             .ranges
@@ -84,38 +85,38 @@ impl Slots {
     }
 
     /// `said` has told that another has a slot.
-    pub(super) fn learn(&mut self, redirect: Redirect) {
+    pub(crate) fn learn(&mut self, redirect: Redirect) {
         self.moved.insert(redirect.slot, redirect.node);
     }
 }
 
 /// What `MOVED` and `ASK` tell: slot, host and port.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Redirect {
+pub(crate) struct Redirect {
     slot: u16,
-    pub(super) node: Node,
+    pub(crate) node: Node,
 }
 
 impl Redirect {
-    /// Reads the error's message; `asked` is who answered.
-    pub(super) fn read(message: &str, asked: &Node) -> Option<Self> {
+    /// Reads the error's message; `asked` is who answered, where that is known.
+    pub(crate) fn read(message: &str, asked: Option<&Node>) -> Option<Self> {
         let (slot, address) = message.split_once(' ')?;
         let (host, port) = address.rsplit_once(':')?;
         let slot = slot.parse().ok().filter(|slot| *slot < SLOTS)?;
         Some(Self {
             slot,
-            node: node(host, port.parse().ok()?, asked),
+            node: node(host, port.parse().ok()?, asked)?,
         })
     }
 }
 
 /// A node as one who answered tells of it: without a host it is on its own.
-fn node(host: &str, port: u16, asked: &Node) -> Node {
-    let host = if host.is_empty() { &asked.host } else { host };
-    Node {
+fn node(host: &str, port: u16, asked: Option<&Node>) -> Option<Node> {
+    let host = if host.is_empty() { &asked?.host } else { host };
+    Some(Node {
         host: host.to_owned(),
         port,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -168,7 +169,7 @@ mod tests {
         assert_eq!(slots.owner(99), Some(&there));
         assert_eq!(slots.owner(100), Some(&at(2)), "it is where it was asked");
         assert_eq!(slots.owner(16383), None);
-        slots.learn(Redirect::read("99 10.0.0.1:3", &at(7)).unwrap());
+        slots.learn(Redirect::read("99 10.0.0.1:3", Some(&at(7))).unwrap());
         assert_eq!(slots.owner(99).unwrap().to_string(), "10.0.0.1:3");
         assert_eq!(slots.owner(98), Some(&there));
         assert_eq!(slots.nodes().len(), 3);
@@ -184,13 +185,24 @@ mod tests {
             assert!(Slots::read(&reply, &at(1)).is_none());
         }
         assert_eq!(
-            Redirect::read("5 :3", &at(7)).map(|redirect| redirect.node),
+            Redirect::read("5 :3", Some(&at(7))).map(|redirect| redirect.node),
             Some(at(3))
         );
-        let six = Redirect::read("5 ::1:3", &at(7)).unwrap();
+        let six = Redirect::read("5 ::1:3", Some(&at(7))).unwrap();
         assert_eq!(six.node.to_string(), "[::1]:3");
-        for message in ["", "5", "5 here", "16384 here:1", "x here:1", "5 here:x"] {
-            assert_eq!(Redirect::read(message, &at(1)), None, "{message}");
+        for message in [
+            "",
+            "5",
+            "5 here",
+            "16384 here:1",
+            "x here:1",
+            "5 here:x",
+            "5 here:65536",
+        ] {
+            assert_eq!(Redirect::read(message, Some(&at(1))), None, "{message}");
         }
+        assert_eq!(Redirect::read("5 :3", None), None, "nobody knows where that is");
+        let there = Redirect::read("5 10.0.0.1:3", None).unwrap();
+        assert_eq!(there.node.to_string(), "10.0.0.1:3");
     }
 }
