@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import fnmatch
-import os
 import shutil
 import subprocess
 import sys
-import xml.etree.ElementTree
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
@@ -22,9 +19,7 @@ sys.path.insert(0, str(FOLDER.parent / "compat"))
 
 import environments  # noqa: E402
 import server  # noqa: E402
-
-Outcomes = dict[str, str]
-"""Of each test: "passed", "failed" or "skipped"."""
+import suites  # noqa: E402
 
 DJANGO_REDIS, CHANNELS_REDIS, CHANNELS = "7.0.0", "4.3.0", "4.3.2"
 PACKAGES = [
@@ -33,8 +28,6 @@ PACKAGES = [
     *("msgpack", "lz4", "pyzstd", "async-timeout", "cryptography"),
     *("pytest>=9", "pytest-asyncio", "pytest-mock", "pytest-timeout", "pytest-xdist"),
 ]
-NO_PACKAGES = 3
-"""The status without packages."""
 SECONDS = 580
 """Bound on one run of one suite."""
 
@@ -75,77 +68,51 @@ SUITES = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="tests/peers/run", description=__doc__)
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)}; all by default")
-    options = parser.parse_args()
-    # Not by `choices`, which Python before 3.12 looks for in the list of none as well.
-    for name in options.suites:
-        if name not in SUITES:
-            parser.error(f"there is no suite {name!r}; there are {', '.join(SUITES)}")
-    options.suites = options.suites or list(SUITES)
+    options = suites.chosen(argparse.ArgumentParser(prog="tests/peers/run", description=__doc__), SUITES)
     try:
         python = environment()
     except subprocess.SubprocessError as error:
         print(f"the packages are not to be had: {error}", file=sys.stderr)
-        return NO_PACKAGES
-    lines = (FOLDER / "differences.tsv").read_text().splitlines()
-    reasons = [line.split("\t") for line in lines if line[:1] not in "#"]
+        return suites.NO_PACKAGES
+    why = suites.reasons(FOLDER / "differences.tsv")
     status = 0
     for name in options.suites:
         own, ours = (run(name, whose, python) for whose in ("own", "puff"))
-        passed = [test for test, outcome in own.items() if outcome == "passed"]
-        lost = [test for test in passed if ours.get(test) != "passed"]
+        passed, lost = suites.lost(own, ours)
         kept = len(passed) - len(lost)
         print(f"{name}: of {len(own)} tests its own classes pass {len(passed)}, Puff's {kept} of these")
-        for test in lost:
-            why = [text for suite, known, text in reasons if suite == name and fnmatch.fnmatch(test, known)]
-            print(f"  {test}: {why[0] if why else 'NO REASON KNOWN'}")
-            status |= not why
+        status |= suites.explain(name, dict.fromkeys(lost, ""), why)
         if not passed:
-            print(f"  nothing passed: see {log_of(name, 'own')}")
+            print(f"  nothing passed: see {suites.log_of('peers', name, 'own')}")
             status = 1
     return status
 
 
-def log_of(name: str, whose: str) -> Path:
-    return environments.WORK / "results" / f"peers-{name}-{whose}.log"
-
-
-def run(name: str, whose: str, python: Path) -> Outcomes:
+def run(name: str, whose: str, python: Path) -> suites.Outcomes:
     """One run of one suite; its output is in `target/compat/results`."""
-    suite, log = SUITES[name], log_of(name, whose)
-    log.parent.mkdir(parents=True, exist_ok=True)
+    suite, log = SUITES[name], suites.log_of("peers", name, whose)
     results = [log.with_suffix(f".{number}.xml") for number, _ in enumerate(suite.variants)]
     for path in results:
         path.unlink(missing_ok=True)
-    drop = ("PUFF_", "PYTEST_", "DJANGO_", "PYTHON", "REDIS_URL", "DATABASE_URL")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(drop)}
     quiet = ["-q", "-o", "addopts=", "-o", "filterwarnings=default", "-p", "no:cacheprovider"]
     quiet += ["-p", "peers_startup", "--timeout=60", *suite.tests]
-    with server.valkey() as found, log.open("wb") as output:
+    with server.valkey() as found:
         url = found["COMPAT_REDIS_URL"]
-        folder = adapted(suite, python, url.removeprefix("redis://"))
-        processes = [
-            subprocess.Popen(
-                [str(python), "-m", "pytest", *quiet, *variant, f"--junitxml={path}"],
-                cwd=folder,
-                env={**kept, "PEERS": whose, "PEERS_REDIS": url},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-            for variant, path in zip(suite.variants, results, strict=True)
-        ]
-        try:
-            for process in processes:
-                process.wait(SECONDS)
-        except subprocess.TimeoutExpired:
-            print(f"{name}, {whose}: out of time", file=sys.stderr)
-        finally:
-            for process in processes:
-                process.kill()
-                process.wait()
-    return {test: outcome for path in results for test, outcome in outcomes(path).items()}
+        suites.run(
+            [
+                [str(python), "-m", "pytest", *quiet, *variant, f"--junitxml={path}"]
+                for variant, path in zip(suite.variants, results, strict=True)
+            ],
+            folder=adapted(suite, python, url.removeprefix("redis://")),
+            env={
+                **suites.clean_environment("REDIS_URL", "DATABASE_URL"),
+                "PEERS": whose,
+                "PEERS_REDIS": url,
+            },
+            log=log,
+            seconds=SECONDS,
+        )
+    return {test: outcome for path in results for test, outcome in suites.junit(path).items()}
 
 
 def adapted(suite: Suite, python: Path, address: str) -> Path:
@@ -157,18 +124,6 @@ def adapted(suite: Suite, python: Path, address: str) -> Path:
         text = path.read_text()
         path.write_text(text.replace(suite.address, address))
     return folder
-
-
-def outcomes(results: Path) -> Outcomes:
-    if not results.exists():
-        return {}
-    found = {}
-    for case in xml.etree.ElementTree.parse(results).iter("testcase"):
-        kinds = {child.tag for child in case}
-        failed = kinds & {"failure", "error"}
-        outcome = "failed" if failed else "skipped" if "skipped" in kinds else "passed"
-        found[f"{case.get('classname')}::{case.get('name')}"] = outcome
-    return found
 
 
 def environment() -> Path:
