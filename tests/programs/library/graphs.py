@@ -155,6 +155,12 @@ def asked() -> None:
         '{ work(id: 99999) { id } huge: work(id: "99999999999999999999") { id } }',
         {"work": None, "huge": None},
     )
+    shelved = Book.objects.exclude(shelf=None).first()
+    same(
+        f"{{ on_shelf(id: {shelved.pk}, shelf: {shelved.shelf}) {{ id }} }}",
+        {"on_shelf": {"id": str(shelved.pk)}},
+    )
+    same(f"{{ on_shelf(id: {shelved.pk}, shelf: 40000) {{ id }} }}", {"on_shelf": None})  # no smallint
     for shelf in (2, 40_000):  # the second is no smallint
         theirs = Book.objects.filter(shelf=shelf).order_by("id")
         found = ask(f"{{ books(filters: {{shelf: {shelf}}}) {{ id }} }}")["books"]

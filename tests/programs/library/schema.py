@@ -145,6 +145,7 @@ class Query:
     books = django.objects("list[BookType]", order="id", filters=BookFilter)
     pages = django.objects("Connection[WorkType]", filters=WorkFilter, orders=WorkOrder, first=3)
     work = django.objects("WorkType | None", by="id")
+    on_shelf = django.objects("BookType | None", by=["id", "shelf"])
     tag = django.objects("TagType | None", by="word")
     author_of = django.objects("AuthorType | None", by=["name", "country"])
     tags = django.objects(list[TagType], order="word")

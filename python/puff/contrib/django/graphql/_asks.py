@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,12 +78,10 @@ class Ask:
         queryset = limited(self.shape.node, begin, context)
         if filters is not None and self.filters is not None:
             queryset = self.filters.apply(queryset, filters)
-        return self._in_order(queryset, order)
+        return self._in_order(queryset, self.terms(order))
 
-    def _in_order(self, queryset: Any, order: Any) -> Any:
-        if self.shape.pages:
-            return self.terms(order).columns(queryset).order_by()
-        return self.terms(order).sort(queryset)
+    def _in_order(self, queryset: Any, terms: Terms) -> Any:
+        return terms.columns(queryset).order_by() if self.shape.pages else terms.sort(queryset)
 
     def statement(
         self,
@@ -102,21 +100,38 @@ class Ask:
             order: What it orders by.
             window: How many rows it wants, and how many are left out before them; None for all.
         """
-        flat = {} if filters is None or self.filters is None else self.filters.flat(filters)
-        if flat is None or is_limited(self.shape.node):
-            queryset = self.queryset(context, self.rows(**begin), filters, order)
-            if window is not None:
-                queryset = queryset[window[1] : window[0] + window[1]]
-            return query_and_params(queryset, raw=True)
-        sql, params = self.prepared(list(begin), list(flat), order)(**begin, **flat)
+        flat = None if is_limited(self.shape.node) else self._flat(filters)
+        if flat is None:
+            return self.written(context, begin, filters, order, window)
+        sql, params = self.prepared(begin, flat, self.terms(order))(**begin, **flat)
         if window is None:
             return sql, params
         number = len(params)
         return f"{sql} LIMIT ${number + 1}::int8 OFFSET ${number + 2}::int8", [*params, *window]
 
-    def prepared(self, begin: Sequence[str], filters: Sequence[str] = (), order: Any = None) -> Prepared:
+    def written(
+        self,
+        context: Any,
+        begin: dict[str, Any],
+        filters: Any = None,
+        order: Any = None,
+        window: tuple[int, int] | None = None,
+    ) -> tuple[str, list[Any]]:
+        """Return the same from a queryset of its own: what is not compiled before its values are known."""
+        queryset = self.queryset(context, self.rows(**begin), filters, order)
+        if window is not None:
+            queryset = queryset[window[1] : window[0] + window[1]]
+        return query_and_params(queryset, raw=True)
+
+    def _flat(self, filters: Any) -> dict[str, Any] | None:
+        return {} if filters is None or self.filters is None else self.filters.flat(filters)
+
+    def prepared(
+        self, begin: Iterable[str], filters: Iterable[str] = (), terms: Terms | None = None
+    ) -> Prepared:
         """Return the queryset for some filters and an order, compiled once for all values."""
-        key = (*filters, None, *(order or ()))
+        names, order = tuple(filters), self.order if terms is None else terms
+        key = (names, order)
         found = self._compiled.get(key)
         if found is None:
             if len(self._compiled) >= _MOST_COMPILED:
@@ -124,8 +139,8 @@ class Ask:
 
             def make() -> Any:
                 queryset = self.rows(**{name: Parameter(name) for name in begin})
-                if self.filters is not None and filters:
-                    queryset = self.filters.prepare(queryset, filters)
+                if self.filters is not None and names:
+                    queryset = self.filters.prepare(queryset, names)
                 return self._in_order(queryset, order)
 
             found = self._compiled[key] = Prepared(make, raw=True)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from django.core.exceptions import ValidationError
 from django.db.models import Q
 
 from puff.graphql import GraphQLError
@@ -18,7 +17,7 @@ from puff.graphql._keyset import BAD_INPUT
 from puff.graphql._where import Problem, Where
 
 from .._prepared import Parameter
-from ._paths import lookup_hint, read_path, simple_reader
+from ._paths import BAD_VALUE, bad_input, lookup_hint, read_path, simple_reader
 from ._typing import dataclass_transform
 
 C = TypeVar("C", bound="type[Any]")
@@ -68,8 +67,8 @@ class Filters:
                 found[name] = read(_plain(value))
             except OverflowError:
                 return None
-            except (ValueError, TypeError, ValidationError) as error:
-                raise GraphQLError(f"filters: {_message(error)}", code=BAD_INPUT) from None
+            except BAD_VALUE as error:
+                raise bad_input("filters", error) from None
         return found
 
     def prepare(self, queryset: Any, names: Sequence[str]) -> Any:
@@ -93,8 +92,8 @@ class Filters:
         condition, joins = self._condition(given, 0)
         try:
             queryset = self._narrow(queryset, condition, joins)
-        except (ValueError, TypeError, ValidationError) as error:
-            raise GraphQLError(f"filters: {_message(error)}", code=BAD_INPUT) from None
+        except BAD_VALUE as error:
+            raise bad_input("filters", error) from None
         for name, method in self.methods.items():
             value = getattr(given, name, None)
             if value is not None:
@@ -271,7 +270,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return value.value if isinstance(value, enum.Enum) else value
-
-
-def _message(error: Exception) -> str:
-    return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)

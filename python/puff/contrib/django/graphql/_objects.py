@@ -6,8 +6,6 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.exceptions import ValidationError
-
 from puff.graphql import GraphQLError, Permission
 from puff.graphql._deferred import Deferred
 from puff.graphql._keyset import BAD_INPUT
@@ -21,7 +19,7 @@ from ._filters import make_filters
 from ._hints import value_hint
 from ._models import model_type
 from ._orders import Terms, make_orders, meta_terms, read_terms
-from ._paths import read_path
+from ._paths import BAD_VALUE, bad_input, read_path, value_reader
 from ._shapes import Shape, read_shape, title
 
 
@@ -120,10 +118,17 @@ class Objects(Deferred):
             if path.rest:
                 raise Problem(f"by={name!r} is no field of the model", "Name a field")
             fields[name] = path.field
+        readers = {name: value_reader(field) for name, field in fields.items()}
 
-        def statement(context: Any, **values: Any) -> tuple[str, list[Any]]:
-            for name, field in fields.items():
-                values[name] = _read(name, field, values[name])
+        def statement(context: Any, **given: Any) -> tuple[str, list[Any]]:
+            values = {}
+            for name, read in readers.items():
+                try:
+                    values[name] = read(given[name])
+                except OverflowError:
+                    return ask.written(context, given, window=(1, 0))
+                except BAD_VALUE as error:
+                    raise bad_input(name, error) from None
             return ask.statement(context, values, window=(1, 0))
 
         kind = inspect.Parameter.KEYWORD_ONLY
@@ -131,18 +136,6 @@ class Objects(Deferred):
             statement,
             *(inspect.Parameter(name, kind, annotation=value_hint(field)) for name, field in fields.items()),
         )
-
-
-def _read(name: str, field: Any, value: Any) -> Any:
-    """Return what a client has given as the field knows it."""
-    try:
-        found = field.get_prep_value(value)
-    except (ValueError, TypeError, ValidationError) as error:
-        text = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
-        raise GraphQLError(f"{name}: {text}", code=BAD_INPUT) from None
-    if isinstance(found, int) and not -(1 << 63) <= found < 1 << 63:
-        return None  # which no object has, and PostgreSQL would not read such a number
-    return found
 
 
 def objects(
@@ -165,9 +158,9 @@ def objects(
     """Declare a field of a root class with objects of a model. Assign it *without a type hint*.
 
     Without arguments of a client's, and for a type without ``get_queryset``, it is a constant statement,
-    which Rust runs without Python. Else the queryset is compiled once, as by
-    :func:`puff.contrib.django.prepared`, if a client neither filters nor orders and the type has no
-    ``get_queryset``.
+    which Rust runs without Python. Else the queryset is compiled once for each set of filters and each order
+    that clients use, as by :func:`puff.contrib.django.prepared`, unless the type has a ``get_queryset`` or a
+    filter changes the statement itself: a method of the author's, a group, a lookup by parts of a value.
 
     Args:
         returns: The field's type, or its text: ``"list[QuestionType]"`` for all,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from django.core.exceptions import FieldError
+from django.core.exceptions import FieldError, ValidationError
 from django.db.models.sql import Query
 
+from puff.graphql import GraphQLError
+from puff.graphql._keyset import BAD_INPUT
 from puff.graphql._where import Problem
 
 from ._hints import value_hint
@@ -26,6 +28,8 @@ _BITS = {"Small": 15, "PositiveSmall": 15, "": 31, "Positive": 31, "Big": 63, "P
 _NUMBERS = {f"{size}{kind}Field": bits for size, bits in _BITS.items() for kind in ("Integer", "Auto")}
 """How large the numbers of a field may be: PostgreSQL reads no others where it expects one of them."""
 _STRINGS = frozenset({"CharField", "TextField", "SlugField"})
+BAD_VALUE = (ValueError, TypeError, ValidationError)
+"""What fields raise of a value that they do not take."""
 _OTHERS = frozenset(
     {"FloatField", "DecimalField", "BooleanField", "DateField", "DateTimeField", "TimeField", "UUIDField"}
 )
@@ -116,13 +120,11 @@ def _compared(field: Any, lookup: str) -> Any:
 def simple_reader(path: Path) -> Callable[[Any], Any] | None:
     """Return what reads a client's value as a parameter, for lookups whose SQL is the same for all values.
 
-    None for others, and for fields that may be more than they seem. The function raises what the field raises
-    of a value, and OverflowError for a number that PostgreSQL would not read.
+    None for others, and for fields that may be more than they seem. The function raises what that of
+    :func:`value_reader` raises.
     """
     field, lookup = path.field, path.rest[0] if path.rest else "exact"
-    column = field
-    while column.is_relation:
-        column = column.foreign_related_fields[0]
+    column = _column_of(field)
     kind = column.get_internal_type()
     if len(path.rest) > 1 or not type(column).__module__.startswith("django."):
         return None
@@ -130,7 +132,19 @@ def simple_reader(path: Path) -> Callable[[Any], Any] | None:
         return str if kind in _STRINGS else None
     if kind not in _NUMBERS and kind not in _STRINGS and kind not in _OTHERS:
         return None
-    most = 1 << _NUMBERS.get(kind, 63)
+    read = value_reader(field)
+    if lookup == "in":
+        return lambda values: [read(value) for value in values]
+    return read if lookup in _COMPARED else None
+
+
+def value_reader(field: Any) -> Callable[[Any], Any]:
+    """Return what makes of a client's value what the field's column is compared with.
+
+    The function raises what the field raises of a value, one of `BAD_VALUE`, and OverflowError for a number
+    that PostgreSQL would not read as a parameter there.
+    """
+    most = 1 << _NUMBERS.get(_column_of(field).get_internal_type(), 63)
 
     def read(value: Any) -> Any:
         value = field.get_prep_value(value)
@@ -138,6 +152,17 @@ def simple_reader(path: Path) -> Callable[[Any], Any] | None:
             raise OverflowError(value)
         return value
 
-    if lookup == "in":
-        return lambda values: [read(value) for value in values]
-    return read if lookup in _COMPARED else None
+    return read
+
+
+def _column_of(field: Any) -> Any:
+    """Return the field that says what a column's values are: of a foreign key, the other model's."""
+    while field.is_relation:
+        field = field.foreign_related_fields[0]
+    return field
+
+
+def bad_input(place: str, error: Exception) -> GraphQLError:
+    """Return what a client is told of a value that a field does not take."""
+    text = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+    return GraphQLError(f"{place}: {text}", code=BAD_INPUT)
