@@ -49,13 +49,8 @@ def place_of(cls: type, name: str) -> Where:
 
 
 def declared_twice(name: str, default: object) -> Problem:
-    if isinstance(default, (ConstantSql, Constant)):
-        call = "sql(...)" if isinstance(default, ConstantSql) else "constant(...)"
-        return Problem(
-            f"{call} is the default value of a data field here", f"Remove the type hint: `{name} = {call}`"
-        )
-    if isinstance(default, Deferred):
-        call = f"{type(default).__name__.lower()}(...)"
+    if isinstance(default, (ConstantSql, Constant, Deferred)):
+        call = "sql(...)" if isinstance(default, ConstantSql) else f"{type(default).__name__.lower()}(...)"
         return Problem(
             f"{call} is the default value of a data field here", f"Remove the type hint: `{name} = {call}`"
         )

@@ -78,8 +78,7 @@ def of(compiler: Any, raw: Collection[str] | bool) -> list[Column]:
         if isinstance(expression, Col):
             field = expression.output_field
             change = _CHANGES.get(field.get_internal_type(), "")
-            if raw is not True and hasattr(field, "from_db_value"):
-                _check_field(field, name, raw)
+            _check_field(field, name, raw)
             columns.append(Column(expression, sql, params, name, change))
         elif hasattr(expression, "get_cols"):  # ColPairs: a primary key of several columns
             for part in expression.get_cols():
@@ -141,7 +140,7 @@ def _check_names(names: list[str]) -> None:
 
 def _check_field(field: Any, name: str, raw: Collection[str] | bool) -> None:
     """Look whether a field changes its values in Python."""
-    if raw is True or (raw and name in raw) or not changes(field):
+    if not changes(field) or _is_raw(name, raw):
         return
     raise QuerysetError(
         f"the column {name!r} is of the field {field}, and {type(field).__qualname__}.from_db_value changes "
@@ -150,7 +149,12 @@ def _check_field(field: Any, name: str, raw: Collection[str] | bool) -> None:
     )
 
 
+def _is_raw(name: str, raw: Collection[str] | bool) -> bool:
+    return raw is True or (raw is not False and name in raw)
+
+
 def changes(field: Any) -> bool:
+    """Return whether a field changes what the database has, in Python."""
     if not hasattr(field, "from_db_value"):
         return False
     if getattr(type(field), "from_db_value", None) is models.JSONField.from_db_value:
@@ -174,7 +178,7 @@ def _change(
     if kind == "trunc":
         return _truncated(expression, field, connection)
     if kind == "own":
-        if raw is True or (raw and name in raw):
+        if _is_raw(name, raw):
             return "", ()
         raise QuerysetError(
             f"the values of the column {name!r} are changed in Python by {type(expression).__qualname__}."

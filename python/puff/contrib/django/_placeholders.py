@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -126,8 +127,8 @@ def _check_quotes(sql: str) -> None:
 
 def _repeated(params: Sequence[Any]) -> frozenset[str]:
     """Return the texts that are there more than once."""
-    texts = [value for value in params if type(value) is str]
-    return frozenset(value for value in texts if texts.count(value) > 1)
+    counted = Counter(value for value in params if type(value) is str)
+    return frozenset(value for value, count in counted.items() if count > 1)
 
 
 class _Binding:

@@ -75,8 +75,6 @@ class Prepared:
         sql, params, names = self._compiled or self._compile()
         if values.keys() != names:
             raise TypeError(_difference(values.keys(), names))
-        if not names:
-            return sql, params
         return sql, [_given(param, values[param.name]) if type(param) is Later else param for param in params]
 
 

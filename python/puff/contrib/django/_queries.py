@@ -12,7 +12,7 @@ from django.db.models import Manager, Model, QuerySet
 from django.db.models.query import RawQuerySet
 from django.db.models.sql.where import WhereNode
 
-from . import _bridge, _columns  # noqa: F401  (the latter for context.user)
+from . import _bridge, _columns  # noqa: F401  (the former for context.user)
 from ._errors import QuerysetError
 from ._placeholders import bind
 

@@ -52,7 +52,7 @@ def application() -> Application:
         puff.spawn(_watch)
     wanted = settings.DEBUG or "insecure" in options
     installed = "django.contrib.staticfiles" in settings.INSTALLED_APPS
-    if installed and wanted and not options & {"nostatic"}:
+    if installed and wanted and "nostatic" not in options:
         return StaticFilesHandler(served)  # type: ignore[no-any-return]
     return served  # type: ignore[no-any-return]
 

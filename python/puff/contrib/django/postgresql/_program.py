@@ -36,6 +36,6 @@ def name_database(settings: dict[str, Any]) -> None:
 
 def name_test_database(alias: str, settings: dict[str, Any]) -> None:
     """Puts the test database in the place of another, in a process that tests have started."""
-    names = json.loads(os.environ.get(TEST_VARIABLE) or "{}")
-    if alias in names:
-        settings["NAME"] = names[alias]
+    names = os.environ.get(TEST_VARIABLE)
+    if names:  # elsewhere it is asked for each request, in vain
+        settings["NAME"] = json.loads(names).get(alias, settings["NAME"])
