@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -39,7 +38,8 @@ class Pool:
     ) -> None:
         if "connection_factory" in parameters:
             raise ImproperlyConfigured("A pool makes connections of its own: OPTIONS['connection_factory']")
-        self.source = copy.deepcopy(source)
+        # What somebody changes in place is another source.
+        self.source = {**source, "OPTIONS": dict(source["OPTIONS"])}
         """The settings that it follows from."""
         self._cursor_factory = parameters.get("cursor_factory")
         self._limits = _limits({} if isinstance(options, bool) else options)
