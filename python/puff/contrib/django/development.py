@@ -49,7 +49,10 @@ def application() -> Application:
     _check(BaseCommand(no_color="no-color" in options, force_color="force-color" in options), options)
     served = get_internal_wsgi_application()
     if "reload" in options:
-        puff.spawn(_watch)
+        files = _Files()
+        autoreload_started.send(sender=files)
+        # Before the first answer: a file changed right after it is one that has changed.
+        puff.spawn(_watch, files, dict(files.snapshot_files()))
     wanted = settings.DEBUG or "insecure" in options
     installed = "django.contrib.staticfiles" in settings.INSTALLED_APPS
     if installed and wanted and "nostatic" not in options:
@@ -90,15 +93,12 @@ class _Files(StatReloader):  # type: ignore[misc]
             os.kill(os.getppid(), signal.SIGHUP)
 
 
-def _watch() -> None:
-    """Tells Django of files that have changed; for a greenlet of its own."""
-    files = _Files()
-    autoreload_started.send(sender=files)
-    known: dict[Path, float] = {}
+def _watch(files: _Files, known: dict[Path, float]) -> None:
+    """Tells Django of files that are not what was known of them; for a greenlet of its own."""
     while True:
+        puff.sleep(INTERVAL)
         seen = puff.spawn_blocking(lambda: dict(files.snapshot_files()))
         for path, time in seen.items():
             if known.get(path, time) != time:
                 files.notify_file_changed(path)
         known = seen
-        puff.sleep(INTERVAL)
