@@ -395,6 +395,176 @@ def test_an_age_keeps_connections_for_the_next_request(project: Path, serve: Ser
         assert len({server.get("/pid").json()["pid"] for _ in range(5)}) == 1
 
 
+SPARE = """
+from django.conf import settings
+from django.db import transaction
+from django.db.backends.signals import connection_created
+
+told = []
+connection_created.connect(lambda **kwargs: told.append(1), weak=False)
+
+
+def mine():
+    \"\"\"Django's wrapper of this greenlet, its session, and how often it has been told of a new one.\"\"\"
+    number = pid(0)
+    return id(connection._connections["default"]), number, len(told)
+
+
+def apart(function, *arguments):
+    \"\"\"Runs it in a greenlet of its own, whose session has come back when this returns.\"\"\"
+    try:
+        return puff.spawn(function, *arguments).join()
+    finally:
+        pool = connection.pool
+        assert eventually(lambda: pool.status()["in_use"] == 0), pool.status()
+
+"""
+AGED = SPARE + 'settings.DATABASES["default"]["CONN_MAX_AGE"] = 600\n'
+
+
+def test_the_next_greenlet_goes_on_with_wrapper_and_session(program: Callable[..., str]) -> None:
+    printed = program(
+        AGED
+        + """
+def leaves(function):
+    \"\"\"What the greenlet after one that leaves something finds.\"\"\"
+    before = apart(mine)
+
+    def broken():
+        mine()
+        function()
+        raise KeyError
+
+    try:
+        apart(broken)
+    except KeyError:
+        pass
+    after = apart(mine)
+    return "wrapper" * (before[0] == after[0]), before[1] == after[1], after[2] - before[2]
+
+def sets():
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 12345")
+
+def fails():
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute("SELECT nothing")
+        except Exception:
+            pass
+
+def fails_in_block():
+    block = transaction.atomic()
+    block.__enter__()
+    fails()
+
+def wraps():
+    connection.execute_wrappers.append(lambda execute, *arguments: 1 / 0)
+
+def autocommit():
+    connection.set_autocommit(False)
+
+def isolation():
+    connection.connection.isolation_level = 3
+
+def logs():
+    connection.queries_log.append({"sql": "SELECT 1", "time": "0"})
+
+def closes():
+    connection.close()
+
+def main():
+    assert len({apart(mine)[:2] for _ in range(5)}) == 1 and len(told) == 1, told
+    for function in (logs, closes, sets, isolation, fails, fails_in_block, wraps, autocommit):
+        print(function.__name__, *leaves(function))
+    print(apart(lambda: (connection.queries, connection.execute_wrappers, connection.in_atomic_block)))
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        print(cursor.fetchone()[0])
+"""
+    )
+    assert printed.splitlines() == [
+        "logs wrapper True 0",
+        "closes wrapper True 1",
+        "sets wrapper True 1",
+        "isolation wrapper True 1",
+        "fails  True 1",
+        "fails_in_block  True 1",
+        "wraps  True 1",
+        "autocommit wrapper True 1",
+        "([], [], False)",
+        "0",
+    ]
+
+
+def test_what_the_next_greenlet_takes_over_is_its_own(program: Callable[..., str]) -> None:
+    printed = program(
+        AGED
+        + """
+kept = []
+
+def keeps():
+    pid(0)
+    kept.append(connection._connections["default"])
+
+def late():
+    try:
+        kept[0].cursor()
+    except Exception as error:
+        print(type(error).__name__, str(error)[:70])
+
+def main():
+    apart(keeps)
+    late()
+    done = puff.Event()
+    next_one = puff.spawn(lambda: (mine(), done.wait(), connection._connections["default"] is kept[0])[-1])
+    puff.sleep(0.1)
+    late()
+    done.set()
+    assert next_one.join()
+    # Of several at once each has its own.
+    done.clear()
+    greenlets = [puff.spawn(lambda: (mine()[:2], done.wait())[0]) for _ in range(50)]
+    assert eventually(lambda: opened() == 50), opened()
+    done.set()
+    found = puff.join_all(greenlets)
+    assert len({wrapper for wrapper, _ in found}) == len({session for _, session in found}) == 50
+    ended = apart(lambda: pid(0))
+    postgres.query("SELECT pg_terminate_backend($1)", [ended])
+    puff.sleep(0.2)
+    assert apart(lambda: pid(0)) != ended
+    # A database of another name, as in tests.
+    postgres.execute("CREATE DATABASE other")
+    settings.DATABASES["default"]["NAME"] = "other"
+    print(apart(lambda: connection.cursor().connection.info.dbname))
+    zone = puff.blocking(lambda: mine() and connection.timezone_name)
+    print(zone())
+"""
+    )
+    assert printed.splitlines() == [
+        "InterfaceError connection already closed",
+        "DatabaseError DatabaseWrapper objects created in a greenlet can only be used in that",
+        "other",
+        "UTC",
+    ]
+
+
+def test_a_pool_gives_the_session_of_another_to_a_wrapper(program: Callable[..., str]) -> None:
+    printed = program(
+        POOLED
+        + SPARE
+        + """
+def main():
+    first, second = apart(mine), apart(mine)
+    # Django tells of each session that is taken from a pool.
+    print(first[:2] == second[:2], second[2] - first[2])
+    connection.close_pool()
+    print(apart(mine)[1] != first[1])
+"""
+    )
+    assert printed.splitlines() == ["True 1", "True"]
+
+
 def test_contrib_postgres(program: Callable[..., str]) -> None:
     printed = program(
         """

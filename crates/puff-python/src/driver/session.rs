@@ -206,6 +206,13 @@ impl PgSession {
         self.conversation.with(status).unwrap_or(UNKNOWN)
     }
 
+    /// Whether nothing is under way or left in it: no transaction, no settings.
+    #[getter]
+    fn is_clean(&self) -> bool {
+        !self.conversation.is_busy()
+            && self.conversation.with(|session| session.is_clean()).unwrap_or(false)
+    }
+
     /// The server's process.
     #[getter]
     fn backend_pid(&self) -> i32 {

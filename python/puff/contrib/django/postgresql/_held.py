@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Wrappers:
-    """The wrappers that one greenlet made and connected; closed when nothing refers to this any more.
+    """The wrappers that one greenlet made and connected; left when nothing refers to this any more.
 
     Weak, because Django may let go of one before, and its connection closes itself then.
     """
@@ -33,8 +33,8 @@ class Wrappers:
         for wrapper in list(self._wrappers):
             # Who shares a wrapper closes it himself, as live-server tests do. Closing, and giving back to a
             # pool, starts and does not wait: a finaliser may run anywhere.
-            if wrapper.connection is not None and not wrapper.allow_thread_sharing:
-                wrapper.connection.close()
+            if not wrapper.allow_thread_sharing:
+                wrapper.leave()
 
 
 class _Held(local):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -11,7 +12,9 @@ from puff.postgres import extensions
 from puff.postgres._session import Session
 
 if TYPE_CHECKING:
-    from puff._puff import PgPool
+    from puff._puff import PgPool, PgSession
+
+    from .base import DatabaseWrapper
 
 _DEFAULTS: dict[str, Any] = {
     "min_size": 0,
@@ -20,6 +23,8 @@ _DEFAULTS: dict[str, Any] = {
     "max_lifetime": 30 * 60.0,
     "max_idle": 10 * 60.0,
 }
+_SPARE = 100
+"""How many wrappers are kept at most: those of more greenlets than that are made anew."""
 
 
 class Pool:
@@ -45,6 +50,9 @@ class Pool:
         self._limits = _limits({} if isinstance(options, bool) else options)
         given = {name: value for name, value in parameters.items() if name != "cursor_factory"}
         self._dsn = extensions.make_dsn(**given)
+        # Without their sessions, which are in the pool meanwhile.
+        self.spare: deque[DatabaseWrapper] = deque(maxlen=_SPARE)
+        """Django's wrappers whose greenlets have ended, for the next ones; the last that came goes first."""
         self._native: PgPool = native.PgPool(self._dsn, **self._limits)
 
     def open(self) -> None:
@@ -60,8 +68,26 @@ class Pool:
         connection.cursor_factory = self._cursor_factory
         return connection
 
+    def rest(self, connection: PooledConnection) -> bool:
+        """Gives the session of a connection back for now, if `wake` could go on with it as it is."""
+        return connection.cursor_factory is self._cursor_factory and connection.rest()
+
+    def wake(self, connection: PooledConnection) -> bool:
+        """Goes on with the session that a connection had, if it is here and was used a moment ago.
+
+        It is, as a rule: the last one that came is the first to go, here as in `spare`.
+        """
+        session = self._native.take()
+        if session is None:
+            return False
+        if connection.wake(session):
+            return True
+        session.close()
+        return False
+
     def close(self) -> None:
         """Ends all sessions that are not in use, and the others when they come back."""
+        self.spare.clear()
         self._native.close()
 
     def status(self) -> dict[str, int]:
@@ -76,6 +102,30 @@ class PooledConnection(extensions.connection):
     def __init__(self, session: Session, dsn: str) -> None:
         # Not super's, which opens a session.
         self._attach(session, dsn)
+        self._resting = 0
+
+    def rest(self) -> bool:
+        """Closes the connection, so that `wake` can open it again; not if something is left there."""
+        session = self._session
+        if self.closed or not session.is_clean or not self._is_plain():
+            return False
+        self._resting = session.backend_pid
+        self.close()
+        return True
+
+    def wake(self, session: PgSession) -> bool:
+        """Goes on where `rest` stopped; no, if it was another session."""
+        if session.backend_pid != self._resting:
+            return False
+        self._session = Session(session)
+        self.closed = 0
+        self._usable = True
+        self._notices, self._notifies = [], []
+        return True
+
+    def _is_plain(self) -> bool:
+        """Whether nothing is to be sent ahead of a statement, as Django has it if nothing else is set."""
+        return self._autocommit and self._isolation is self._readonly is self._deferrable is None
 
 
 def _limits(options: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import get_ident
+from time import monotonic
 from typing import Any, ClassVar
 from weakref import ref
 
@@ -63,6 +65,7 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
     # ---------------------------------------------------------------- the pool
 
     settings_dict: dict[str, Any]
+    connection: Any
     _connection_pools: ClassVar[dict[str, Pool]] = {}
 
     @property
@@ -148,6 +151,62 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
             home.add(self)
         return connection
 
+    # ---------------------------------------------------------------- from one greenlet to the next
+
+    def leave(self) -> None:
+        """Its greenlet has ended: the session goes back or ends, and with a pool the next greenlet gets this.
+
+        A wrapper is some ten objects in cycles, and to connect one is a good part of what a short request
+        costs. Django's threads keep theirs as well, with whatever has been set on them.
+        """
+        connection = self.connection
+        pool = self._connection_pools.get(self.alias)
+        if pool is not None and self._is_left_as_made():
+            if connection is not None and not (self._is_young() and pool.rest(connection)):
+                connection.close()
+                self.connection = None
+            pool.spare.append(self)
+        elif connection is not None:
+            connection.close()
+
+    def _is_left_as_made(self) -> bool:
+        unfinished = self.in_atomic_block or self.run_on_commit or self.errors_occurred or self.needs_rollback
+        changed = self.execute_wrappers or self.force_debug_cursor
+        return not unfinished and not changed and self.settings_dict is connections.settings.get(self.alias)
+
+    def _is_young(self) -> bool:
+        """Whether `CONN_MAX_AGE` lets it live; in a pool, whose sessions end with the request, never."""
+        return self.close_at is None or monotonic() < self.close_at
+
+    def _take_over(self, pool: Pool) -> bool:
+        """Belongs to this greenlet from now on; no, if it is for other settings than there are."""
+        for cached in ("timezone", "timezone_name"):
+            self.__dict__.pop(cached, None)
+        if self.settings_dict is not connections.settings.get(self.alias) or self.pool is not pool:
+            return False
+        home = held()
+        self._home, self._thread_ident = ref(home), get_ident()
+        home.add(self)
+        self.queries_log.clear()
+        if self.connection is not None and not (self._is_young() and pool.wake(self.connection)):
+            self.connection = None
+        # The pool has looked at it.
+        self.health_check_done = True
+        return True
+
+
+def _create_connection(alias: str) -> Any:
+    """As Django's `connections` makes a wrapper, from those that others have left."""
+    pool = DatabaseWrapper._connection_pools.get(alias)
+    while pool is not None:
+        try:
+            wrapper = pool.spare.pop()
+        except IndexError:
+            break
+        if wrapper._take_over(pool):
+            return wrapper
+    return type(connections).create_connection(connections, alias)
+
 
 def _greenlets_apart() -> None:
     """Django keeps the wrappers in a `threading.local`.
@@ -164,6 +223,7 @@ def _greenlets_apart() -> None:
     connections._connections = apart
 
 
+connections.create_connection = _create_connection
 _greenlets_apart()
 asgiref.install()
 
