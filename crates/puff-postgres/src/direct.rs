@@ -334,7 +334,10 @@ impl DirectConnection {
     /// Whether the next holder would find it as the last one did: nothing under way, no transaction, and no
     /// command has been seen that leaves something in a session.
     pub fn is_clean(&self) -> bool {
-        self.closed.is_none() && !self.is_busy() && self.status == TransactionStatus::Idle && !self.session_state
+        self.closed.is_none()
+            && !self.is_busy()
+            && self.status == TransactionStatus::Idle
+            && !self.session_state
     }
 
     /// The transaction state after the last answer.

@@ -210,7 +210,10 @@ impl PgSession {
     #[getter]
     fn is_clean(&self) -> bool {
         !self.conversation.is_busy()
-            && self.conversation.with(|session| session.is_clean()).unwrap_or(false)
+            && self
+                .conversation
+                .with(|session| session.is_clean())
+                .unwrap_or(false)
     }
 
     /// The server's process.
