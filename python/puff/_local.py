@@ -22,11 +22,13 @@ _ThreadLocal = threading.local
 class Storage:
     """The local values of one job: attribute dictionaries by the `local` object they belong to."""
 
-    __slots__ = ("dicts",)
+    __slots__ = ("data", "dicts")
 
     def __init__(self) -> None:
         # Weak, so that a `local` that has gone takes its values with it.
         self.dicts: WeakKeyDictionary[local, dict[str, Any]] = WeakKeyDictionary()
+        # By weak references: `dicts` makes one for each look, and Django has some thirty in a request.
+        self.data: dict[ref[local], dict[str, Any]] = self.dicts.data  # type: ignore[attr-defined]
 
 
 class _OfThread(_ThreadLocal):
@@ -81,6 +83,12 @@ class local:
     def __getattribute__(self, name: str) -> Any:
         if name[:2] == "__":
             return _values(self) if name == "__dict__" else object.__getattribute__(self, name)
+        if type(self) is local and (current := getcurrent()).__class__ is Worker:
+            # The usual case at once: no subclass, in a greenlet of the hub's, set before.
+            try:
+                return current.puff_storage.data[_key(self)][name]
+            except (AttributeError, KeyError):
+                pass
         values = _values(self)
         if name in values:
             # A data descriptor of the class (a property, a slot) comes first, as everywhere.
@@ -115,11 +123,11 @@ _key: Callable[[local], ref[local]] = local.__dict__["_local_key"].__get__
 def _values(owner: local) -> dict[str, Any]:
     current = getcurrent()
     storage: Storage | None = current.puff_storage if current.__class__ is Worker else None
-    dicts = (storage or _storage()).dicts
-    # As `dicts.get(owner)`, which makes a reference each time: Django asks some thirty times a request.
-    values: dict[str, Any] | None = dicts.data.get(_key(owner))  # type: ignore[attr-defined]
+    if storage is None:
+        storage = _storage()
+    values = storage.data.get(_key(owner))
     if values is None:
-        values = dicts[owner] = {}
+        values = storage.dicts[owner] = {}
         args, kwargs = object.__getattribute__(owner, "_local_arguments")
         type(owner).__init__(owner, *args, **kwargs)
     return values
