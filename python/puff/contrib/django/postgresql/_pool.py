@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -14,8 +13,6 @@ from puff.postgres._session import Session
 if TYPE_CHECKING:
     from puff._puff import PgPool, PgSession
 
-    from .base import DatabaseWrapper
-
 _DEFAULTS: dict[str, Any] = {
     "min_size": 0,
     "max_size": 10,
@@ -23,8 +20,6 @@ _DEFAULTS: dict[str, Any] = {
     "max_lifetime": 30 * 60.0,
     "max_idle": 10 * 60.0,
 }
-_SPARE = 100
-"""How many wrappers are kept at most: those of more greenlets than that are made anew."""
 
 
 class Pool:
@@ -46,13 +41,10 @@ class Pool:
         # What somebody changes in place is another source.
         self.source = {**source, "OPTIONS": dict(source["OPTIONS"])}
         """The settings that it follows from."""
-        self._cursor_factory = parameters.get("cursor_factory")
+        self.cursor_factory = parameters.get("cursor_factory")
         self._limits = _limits({} if isinstance(options, bool) else options)
         given = {name: value for name, value in parameters.items() if name != "cursor_factory"}
         self._dsn = extensions.make_dsn(**given)
-        # Without their sessions, which are in the pool meanwhile.
-        self.spare: deque[DatabaseWrapper] = deque(maxlen=_SPARE)
-        """Django's wrappers whose greenlets have ended, for the next ones; the last that came goes first."""
         self._native: PgPool = native.PgPool(self._dsn, **self._limits)
 
     def open(self) -> None:
@@ -64,30 +56,14 @@ class Pool:
         Raises:
             OperationalError: none was free in time, or none could be opened.
         """
-        connection = PooledConnection(Session.lease(self._native), self._dsn)
-        connection.cursor_factory = self._cursor_factory
-        return connection
+        return PooledConnection(Session.lease(self._native), self._dsn, self)
 
-    def rest(self, connection: PooledConnection) -> bool:
-        """Gives the session of a connection back for now, if `wake` could go on with it as it is."""
-        return connection.cursor_factory is self._cursor_factory and connection.rest()
-
-    def wake(self, connection: PooledConnection) -> bool:
-        """Goes on with the session that a connection had, if it is here and was used a moment ago.
-
-        It is, as a rule: the last one that came is the first to go, here as in `spare`.
-        """
-        session = self._native.take()
-        if session is None:
-            return False
-        if connection.wake(session):
-            return True
-        session.close()
-        return False
+    def take(self) -> PgSession | None:
+        """The session that came back last, if that was a moment ago."""
+        return self._native.take()
 
     def close(self) -> None:
         """Ends all sessions that are not in use, and the others when they come back."""
-        self.spare.clear()
         self._native.close()
 
     def status(self) -> dict[str, int]:
@@ -99,9 +75,11 @@ class Pool:
 class PooledConnection(extensions.connection):
     """A connection whose session belongs to a pool; `close` gives it back."""
 
-    def __init__(self, session: Session, dsn: str) -> None:
+    def __init__(self, session: Session, dsn: str, pool: Pool) -> None:
         # Not super's, which opens a session.
         self._attach(session, dsn)
+        self.pool = pool
+        self.cursor_factory = pool.cursor_factory
         self._resting = 0
 
     def rest(self) -> bool:
@@ -113,9 +91,16 @@ class PooledConnection(extensions.connection):
         self.close()
         return True
 
-    def wake(self, session: PgSession) -> bool:
-        """Goes on where `rest` stopped; no, if it was another session."""
+    def wake(self) -> bool:
+        """Goes on with the session that it had, if that is in the pool and was used a moment ago.
+
+        It is, as a rule: the last session that came is the first to go, and so are Django's wrappers.
+        """
+        session = self.pool.take()
+        if session is None:
+            return False
         if session.backend_pid != self._resting:
+            session.close()
             return False
         self._session = Session(session)
         self.closed = 0
@@ -125,7 +110,8 @@ class PooledConnection(extensions.connection):
 
     def _is_plain(self) -> bool:
         """Whether nothing is to be sent ahead of a statement, as Django has it if nothing else is set."""
-        return self._autocommit and self._isolation is self._readonly is self._deferrable is None
+        is_plain = self._autocommit and self._isolation is self._readonly is self._deferrable is None
+        return is_plain and self.cursor_factory is self.pool.cursor_factory
 
 
 def _limits(options: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from _thread import get_ident
+from collections import defaultdict, deque
+from functools import partial
 from time import monotonic
 from typing import Any, ClassVar
 from weakref import ref
@@ -16,7 +19,7 @@ from puff.compat import asgiref
 
 from ._choice import import_backend
 from ._held import held
-from ._pool import Pool
+from ._pool import Pool, PooledConnection
 from ._program import name_database, name_test_database
 
 import_backend()
@@ -47,7 +50,9 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         if alias != NO_DB_ALIAS:
             name_database(settings_dict)
             name_test_database(alias, settings_dict)
-        self._home = ref(held())
+        home = held()
+        home.add(self)
+        self._home = ref(home)
 
     def validate_thread_sharing(self) -> None:
         """Django checks for each statement that no other thread uses the connection; the same for greenlets.
@@ -141,33 +146,22 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         # Past Django's own backend, whose pool takes connections itself.
         super(base.DatabaseWrapper, self)._close()
 
-    # ---------------------------------------------------------------- connections
-
-    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Opens a connection, or takes one from the pool, and binds it to this greenlet."""
-        connection = super().get_new_connection(conn_params)
-        home = held()
-        if self._home() is home:
-            home.add(self)
-        return connection
-
     # ---------------------------------------------------------------- from one greenlet to the next
 
     def leave(self) -> None:
-        """Its greenlet has ended: the session goes back or ends, and with a pool the next greenlet gets this.
+        """Its greenlet has ended: the session goes back or ends, and the next greenlet gets the wrapper.
 
         A wrapper is some ten objects in cycles, and to connect one is a good part of what a short request
         costs. Django's threads keep theirs as well, with whatever has been set on them.
         """
         connection = self.connection
-        pool = self._connection_pools.get(self.alias)
-        if pool is not None and self._is_left_as_made():
-            if connection is not None and not (self._is_young() and pool.rest(connection)):
-                connection.close()
-                self.connection = None
-            pool.spare.append(self)
-        elif connection is not None:
+        is_kept = self._is_left_as_made()
+        is_pooled = isinstance(connection, PooledConnection)
+        if connection is not None and not (is_kept and is_pooled and self._is_young() and connection.rest()):
             connection.close()
+            self.connection = None
+        if is_kept:
+            _spare[self.alias].append(self)
 
     def _is_left_as_made(self) -> bool:
         unfinished = self.in_atomic_block or self.run_on_commit or self.errors_occurred or self.needs_rollback
@@ -175,36 +169,42 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         return not unfinished and not changed and self.settings_dict is connections.settings.get(self.alias)
 
     def _is_young(self) -> bool:
-        """Whether `CONN_MAX_AGE` lets it live; in a pool, whose sessions end with the request, never."""
+        """Whether `CONN_MAX_AGE` lets the connection live; with 0, as in `OPTIONS["pool"]`, never."""
         return self.close_at is None or monotonic() < self.close_at
 
-    def _take_over(self, pool: Pool) -> bool:
+    def _take_over(self) -> bool:
         """Belongs to this greenlet from now on; no, if it is for other settings than there are."""
+        if self.settings_dict is not connections.settings.get(self.alias):
+            return False
         for cached in ("timezone", "timezone_name"):
             self.__dict__.pop(cached, None)
-        if self.settings_dict is not connections.settings.get(self.alias) or self.pool is not pool:
-            return False
         home = held()
         self._home, self._thread_ident = ref(home), get_ident()
         home.add(self)
         self.queries_log.clear()
-        if self.connection is not None and not (self._is_young() and pool.wake(self.connection)):
+        if self.connection is not None and not self._wake():
             self.connection = None
         # The pool has looked at it.
         self.health_check_done = True
         return True
 
+    def _wake(self) -> bool:
+        connection = self.connection
+        is_ours = isinstance(connection, PooledConnection) and connection.pool is self.pool
+        return is_ours and self._is_young() and connection.wake()
+
+
+_spare: defaultdict[str, deque[DatabaseWrapper]] = defaultdict(partial(deque, maxlen=100))
+"""The wrappers whose greenlets have ended, by their aliases; the last that came goes first."""
+
 
 def _create_connection(alias: str) -> Any:
     """As Django's `connections` makes a wrapper, from those that others have left."""
-    pool = DatabaseWrapper._connection_pools.get(alias)
-    while pool is not None:
-        try:
-            wrapper = pool.spare.pop()
-        except IndexError:
-            break
-        if wrapper._take_over(pool):
-            return wrapper
+    with contextlib.suppress(IndexError):
+        while True:
+            wrapper = _spare[alias].pop()
+            if wrapper._take_over():
+                return wrapper
     return type(connections).create_connection(connections, alias)
 
 
