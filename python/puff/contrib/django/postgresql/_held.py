@@ -6,6 +6,8 @@ its connection would live until the garbage collector finds Django's wrapper, wh
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -29,12 +31,16 @@ class Wrappers:
     def add(self, wrapper: DatabaseWrapper) -> None:
         self._wrappers.add(wrapper)
 
-    def __del__(self) -> None:
+    def __del__(self, is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
         for wrapper in list(self._wrappers):
             # Who shares a wrapper closes it himself, as live-server tests do. Closing, and giving back to a
             # pool, starts and does not wait: a finaliser may run anywhere.
-            if not wrapper.allow_thread_sharing:
+            if wrapper.allow_thread_sharing:
+                continue
+            if not is_ending():
                 wrapper.leave()
+            elif wrapper.connection is not None:  # and Python is taking Django apart
+                wrapper.connection.close()
 
 
 class _Held(local):
