@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -85,13 +84,9 @@ def django_server(site: Path, **variables: str) -> Iterator[str]:
             pytest.fail(f"Django's server did not start:\n{log.read_text()}")
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            pytest.fail(f"Django's server did not end:\n{log.read_text()}")
+        # Not SIGINT, which programs ignore that a shell has started in the background.
+        process.terminate()
+        process.wait(30)
 
 
 def accepts(port: int) -> bool:
