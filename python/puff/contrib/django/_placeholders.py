@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 from ._errors import QuerysetError
@@ -38,7 +39,7 @@ class _Slot(NamedTuple):
     is_any: bool
 
 
-class _Template(NamedTuple):
+class Template(NamedTuple):
     """A statement of Django, taken apart: a text before each slot, and one behind the last."""
 
     texts: tuple[str, ...]
@@ -53,30 +54,37 @@ def bind(sql: str, params: Sequence[Any]) -> tuple[str, list[Any]]:
     Raises:
         QuerysetError: a value has no SQL form, or a placeholder stands in quotes.
     """
-    template = _template(sql) if len(sql) < 20_000 else _template.__wrapped__(sql)
+    template = template_of(sql) if len(sql) < 20_000 else template_of.__wrapped__(sql)
     if template.size != len(params):
         raise QuerysetError(
             f"the statement has {template.size} places for parameters, and there are {len(params)} of them; "
             "in RawSQL, extra() and raw() a per cent sign of its own is written %%"
         )
-    texts, slots = template.texts, template.slots
-    binding = _Binding(_repeated(params) if template.repeats else None)
-    pieces = [texts[0]]
+    groups = []
     start = 0
-    for index, (size, is_list, is_any) in enumerate(slots, 1):
+    for slot in template.slots:
+        groups.append(params[start : start + slot.size])
+        start += slot.size
+    return fill(template, groups)
+
+
+def fill(template: Template, groups: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
+    """Return the statement with the values of each slot, as `bind`; lists may have other sizes."""
+    texts = template.texts
+    binding = _Binding(_repeated([*chain(*groups)]) if template.repeats else None)
+    pieces = [texts[0]]
+    for values, text, (_, is_list, is_any) in zip(groups, texts[1:], template.slots, strict=True):
         if is_list:
-            pieces.append(binding.members(params[start : start + size]))
-            start += size
+            pieces.append(binding.members(values))
         else:
-            one = binding.one(params[start])
-            pieces.append(f"({one}::text)" if is_any and type(params[start]) is str else one)
-            start += 1
-        pieces.append(texts[index])
+            one = binding.one(values[0])
+            pieces.append(f"({one}::text)" if is_any and type(values[0]) is str else one)
+        pieces.append(text)
     return "".join(pieces), binding.values
 
 
 @lru_cache(maxsize=512)
-def _template(sql: str) -> _Template:
+def template_of(sql: str) -> Template:
     _check_quotes(sql)
     texts: list[str] = []
     slots: list[_Slot] = []
@@ -98,7 +106,7 @@ def _template(sql: str) -> _Template:
         slots.append(_Slot(found[0].count("%s"), found["many"] is not None, is_any))
         text = ""
     texts.append(text + sql[place:])
-    return _Template(tuple(texts), tuple(slots), sum(slot.size for slot in slots), bool(_REPEATS.search(sql)))
+    return Template(tuple(texts), tuple(slots), sum(slot.size for slot in slots), bool(_REPEATS.search(sql)))
 
 
 def _is_any(sql: str, place: int) -> bool:

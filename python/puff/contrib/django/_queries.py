@@ -15,7 +15,9 @@ from django.db.models.sql.where import WhereNode
 from . import _bridge, _columns  # noqa: F401  (the former for context.user)
 from ._errors import QuerysetError
 from ._placeholders import bind
+from ._seen import Seen, shape_of
 
+_seen = Seen()
 _NAMED = re.compile(r"%%|%\((?P<name>[^)]*)\)s")
 
 
@@ -72,6 +74,9 @@ def query_and_params(queryset: Any, *, raw: Collection[str] | bool = ()) -> tupl
     connection = _connection(queryset)
     query = queryset.query
     compiler = query.get_compiler(connection.alias, elide_empty=False)
+    shape = shape_of(query, connection.alias, raw if isinstance(raw, bool) else frozenset(raw))
+    if shape is not None and (known := _seen.statement(shape, compiler)) is not None:
+        return known
     prepare = compiler.pre_sql_setup
     columns: list[_columns.Column] = []
     hidden: list[Any] = []
@@ -92,6 +97,8 @@ def query_and_params(queryset: Any, *, raw: Collection[str] | bool = ()) -> tupl
         return query_and_params(_empty(queryset), raw=raw)
     if query.combinator or compiler.qualify or hidden:
         sql, params = _around(sql, params, columns, len(hidden))
+    if shape is not None:
+        _seen.keep(shape, compiler, sql, params)
     return bind(sql, params)
 
 
