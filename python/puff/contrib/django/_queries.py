@@ -18,6 +18,8 @@ from ._placeholders import bind
 from ._seen import Seen, shape_of
 
 _seen = Seen()
+_wrappers: dict[str, Any] = {}
+"""One of each database, to look at and not to ask with: what is known takes no greenlet's own one."""
 _NAMED = re.compile(r"%%|%\((?P<name>[^)]*)\)s")
 
 
@@ -73,10 +75,12 @@ def query_and_params(queryset: Any, *, raw: Collection[str] | bool = ()) -> tupl
         )
     connection = _connection(queryset)
     query = queryset.query
-    compiler = query.get_compiler(connection.alias, elide_empty=False)
     shape = shape_of(query, connection.alias, raw if isinstance(raw, bool) else frozenset(raw))
-    if shape is not None and (known := _seen.statement(shape, compiler)) is not None:
-        return known
+    if shape is not None:
+        known = _seen.statement(shape, query.get_compiler(connection=connection))
+        if known is not None:
+            return known
+    compiler = query.get_compiler(connection.alias, elide_empty=False)
     prepare = compiler.pre_sql_setup
     columns: list[_columns.Column] = []
     hidden: list[Any] = []
@@ -103,14 +107,19 @@ def query_and_params(queryset: Any, *, raw: Collection[str] | bool = ()) -> tupl
 
 
 def _connection(queryset: Any) -> Any:
-    connection = connections[queryset.db]
+    """Return Django's wrapper of the queryset's database, which may be that of another greenlet."""
+    alias = queryset.db
+    connection = _wrappers.get(alias)
+    if connection is None or connection.settings_dict is not connections.settings.get(alias):
+        connection = connections[alias]
     if connection.vendor != "postgresql":
         raise QuerysetError(
-            f"{_of(queryset)} asks the database {queryset.db!r}, which is {connection.display_name}: Puff's "
+            f"{_of(queryset)} asks the database {alias!r}, which is {connection.display_name}: Puff's "
             "GraphQL asks PostgreSQL. Name one with using()"
         )
-    if queryset.db != DEFAULT_DB_ALIAS:
+    if alias != DEFAULT_DB_ALIAS:
         _check_database(queryset, connection)
+    _wrappers[alias] = connection
     return connection
 
 
