@@ -46,6 +46,8 @@ _START = object()
 
 _GO_ON = 32
 """After so many greenlets that went on, one begins, though others could go on as well."""
+_BEGIN_SECONDS = 0.0002
+"""For how long jobs are begun before the hub looks what there is to go on with."""
 
 _STOP_SECONDS = 2.0
 """How long the greenlets get to clean up when the program ends."""
@@ -102,7 +104,7 @@ class Hub:
             self._release_threads()
 
     def _loop(self, finished: Callable[[], bool]) -> None:
-        wait, look = self.native.wait, self.native.look
+        wait, look, now = self.native.wait, self.native.look, time.monotonic
         jobs = self._jobs
         events: Iterator[tuple[Any, Any]] = iter(())
         count = 0
@@ -112,8 +114,12 @@ class Hub:
                 # they hold meanwhile grows old in Python's collector.
                 if jobs and (count == 0 or self._gone_on >= _GO_ON):
                     self._gone_on = 0
-                    # Comes back when there are none left, or when the worker waits.
+                    # Each comes back when there are none left, or when the worker waits. Those that wait
+                    # soon are begun together: a look after each costs a tenth of what they do.
+                    until = now() + _BEGIN_SECONDS
                     self._start()
+                    while jobs and now() < until:
+                        self._start()
                 self._starting = False
                 for target, payload in events:
                     if target is None:
