@@ -156,6 +156,7 @@ class Subscription:
         while True:
             try:
                 yield 1
+                closed.append(f"{name} waits")
                 puff.sleep(3600)
             except BaseException as error:
                 closed.append(f"{name} {type(error).__name__}")
