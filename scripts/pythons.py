@@ -31,7 +31,7 @@ FOLDER = ROOT / "target" / "pythons"
 DEBIAN = FOLDER / "debian"
 LOWEST = (3, 10)
 
-TOOLS = ("Flask", "graphql-core", "hypothesis", "pytest", "pytest-xdist", "redis")
+TOOLS = ("asgiref", "Flask", "graphql-core", "hypothesis", "pytest", "pytest-xdist", "redis")
 TESTS = (
     "python/tests",
     "tests/test_ends.py",
