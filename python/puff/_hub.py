@@ -104,7 +104,7 @@ class Hub:
             self._release_threads()
 
     def _loop(self, finished: Callable[[], bool]) -> None:
-        wait, look, now = self.native.wait, self.native.look, time.monotonic
+        wait, look = self.native.wait, self.native.look
         jobs = self._jobs
         events: Iterator[tuple[Any, Any]] = iter(())
         count = 0
@@ -114,12 +114,7 @@ class Hub:
                 # they hold meanwhile grows old in Python's collector.
                 if jobs and (count == 0 or self._gone_on >= _GO_ON):
                     self._gone_on = 0
-                    # Each comes back when there are none left, or when the worker waits. Those that wait
-                    # soon are begun together: a look after each costs a tenth of what they do.
-                    until = now() + _BEGIN_SECONDS
                     self._start()
-                    while jobs and now() < until:
-                        self._start()
                 self._starting = False
                 for target, payload in events:
                     if target is None:
@@ -158,10 +153,15 @@ class Hub:
         self.native.wake()
 
     def _start(self) -> None:
+        """Begins jobs; those that wait soon together, for a look after each costs a tenth of what they do."""
         self._starting = True
-        worker = self._idle.pop() if self._idle else Worker(self._work, self.greenlet)
-        # It takes the job itself: an argument would live here for as long as the worker is at it.
-        worker.switch(_START)
+        until = time.monotonic() + _BEGIN_SECONDS
+        while self._jobs:
+            worker = self._idle.pop() if self._idle else Worker(self._work, self.greenlet)
+            # It takes the job itself: an argument would live here for as long as the worker is at it.
+            worker.switch(_START)
+            if time.monotonic() >= until:
+                return
 
     def _work(self, start: object) -> None:
         """The body of a worker greenlet: one job after the other."""

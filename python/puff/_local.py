@@ -121,10 +121,7 @@ _key: Callable[[local], ref[local]] = local.__dict__["_local_key"].__get__
 
 
 def _values(owner: local) -> dict[str, Any]:
-    current = getcurrent()
-    storage: Storage | None = current.puff_storage if current.__class__ is Worker else None
-    if storage is None:
-        storage = _storage()
+    storage = _storage()
     values = storage.data.get(_key(owner))
     if values is None:
         values = storage.dicts[owner] = {}

@@ -54,7 +54,7 @@ def bind(sql: str, params: Sequence[Any]) -> tuple[str, list[Any]]:
     Raises:
         QuerysetError: a value has no SQL form, or a placeholder stands in quotes.
     """
-    template = template_of(sql) if len(sql) < 20_000 else template_of.__wrapped__(sql)
+    template = template_of(sql)
     if template.size != len(params):
         raise QuerysetError(
             f"the statement has {template.size} places for parameters, and there are {len(params)} of them; "
@@ -83,8 +83,17 @@ def fill(template: Template, groups: Sequence[Sequence[Any]]) -> tuple[str, list
     return "".join(pieces), binding.values
 
 
-@lru_cache(maxsize=512)
 def template_of(sql: str) -> Template:
+    """Return a statement of Django taken apart; the last ones that are not very long are remembered.
+
+    Raises:
+        QuerysetError: a placeholder stands in quotes, or is none.
+    """
+    return _template(sql) if len(sql) < 20_000 else _template.__wrapped__(sql)
+
+
+@lru_cache(maxsize=512)
+def _template(sql: str) -> Template:
     _check_quotes(sql)
     texts: list[str] = []
     slots: list[_Slot] = []

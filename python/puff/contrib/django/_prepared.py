@@ -81,9 +81,10 @@ class Prepared:
 def prepared(queryset: Any, *, raw: Collection[str] | bool = ()) -> Prepared:
     """Compile a queryset once, and ask it with different values.
 
-    Django takes some tenths of a millisecond to build a queryset and to compile it, each time; what is left
-    of that here is a call. The queryset has :class:`Parameter` wherever a value differs from call to call.
-    What changes the statement itself, such as an order that a client chooses, needs a prepared one each.
+    Django takes some tenths of a millisecond to build a queryset, each time, and to compile it, once or each
+    time; what is left of that here is a call. The queryset has :class:`Parameter` wherever a value differs
+    from call to call. What changes the statement itself, such as an order that a client chooses, needs a
+    prepared one each.
 
     Args:
         queryset: A queryset, or better a function that makes it: that is called on first use, when models are

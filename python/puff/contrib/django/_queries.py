@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -18,8 +19,11 @@ from ._placeholders import bind
 from ._seen import Seen, shape_of
 
 _seen = Seen()
-_wrappers: dict[str, Any] = {}
-"""One of each database, to look at and not to ask with: what is known takes no greenlet's own one."""
+_wrappers: WeakValueDictionary[str, Any] = WeakValueDictionary()
+"""One of each database, to look at and not to ask with: what is known takes no greenlet's own one.
+
+Weak, because a wrapper that its thread lets go of has to end its connection.
+"""
 _NAMED = re.compile(r"%%|%\((?P<name>[^)]*)\)s")
 
 
@@ -34,7 +38,8 @@ def query_and_params(queryset: Any, *, raw: Collection[str] | bool = ()) -> tupl
     - annotations, and what ``values()`` and ``values_list()`` name, by these names.
 
     Whatever makes a statement may be in the queryset: filters, annotations, aggregates by group, subqueries,
-    window functions, ``distinct``, slices, unions, ``only`` and ``defer``, ``extra``. One that is known to be
+    window functions, ``distinct``, slices, unions, ``only`` and ``defer``, ``extra``. What differs from an
+    earlier queryset in nothing but the values of its filters is not compiled again. One that is known to be
     empty, as ``none()``, gives a statement without rows. A manager stands for all its objects, and ``raw()``
     for its own statement.
 
@@ -101,9 +106,10 @@ def query_and_params(queryset: Any, *, raw: Collection[str] | bool = ()) -> tupl
         return query_and_params(_empty(queryset), raw=raw)
     if query.combinator or compiler.qualify or hidden:
         sql, params = _around(sql, params, columns, len(hidden))
+    bound = bind(sql, params)
     if shape is not None:
-        _seen.keep(shape, compiler, sql, params)
-    return bind(sql, params)
+        _seen.keep(shape, compiler, sql, bound)
+    return bound
 
 
 def _connection(queryset: Any) -> Any:

@@ -19,7 +19,7 @@ from django.db.models.sql import Query
 from django.db.models.sql.datastructures import BaseTable, Join
 from django.db.models.sql.where import WhereNode
 
-from ._placeholders import Template, bind, fill, template_of
+from ._placeholders import Template, fill, template_of
 
 _MOST = 1000
 """How many statements are kept; then it begins anew: who has more than that has clients that make them."""
@@ -94,16 +94,24 @@ class Seen:
         values = None if template is None else _values(shape.conditions, compiler)
         return None if template is None or values is None else fill(template, values)
 
-    def keep(self, shape: Shape, compiler: Any, sql: str, params: Sequence[Any]) -> None:
-        """Keep what Django has compiled, if its values are those of the conditions, one for one."""
+    def keep(self, shape: Shape, compiler: Any, sql: str, bound: tuple[str, list[Any]]) -> None:
+        """Keep what Django has compiled, if its values are those of the conditions, one for one.
+
+        Args:
+            shape: The query's, from before it was compiled.
+            compiler: Django's.
+            sql: What it has compiled.
+            bound: The same with its values, as `bind` gives it.
+        """
+        if shape.key in self._statements:
+            return
         values = _values(shape.conditions, compiler)
-        # No values are those of a condition that Django leaves out, or that nothing fulfils.
-        if shape.key in self._statements or values is None:
+        if values is None:  # of a condition that Django leaves out, or that nothing fulfils
             return
         if len(self._statements) >= _MOST:
             self._statements.clear()
         template = template_of(sql)
-        is_right = len(template.slots) == len(values) and fill(template, values) == bind(sql, params)
+        is_right = len(template.slots) == len(values) and fill(template, values) == bound
         are_lists = [type(condition) in _OF_MANY for condition in shape.conditions]
         is_right = is_right and are_lists == [slot.is_list for slot in template.slots]
         self._statements[shape.key] = template if is_right else None, shape.known

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Wrappers:
-    """The wrappers that one greenlet made and connected; left when nothing refers to this any more.
+    """The wrappers that one greenlet has made or taken over; left when nothing refers to this any more.
 
     Weak, because Django may let go of one before, and its connection closes itself then.
     """

@@ -146,6 +146,15 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         # Past Django's own backend, whose pool takes connections itself.
         super(base.DatabaseWrapper, self)._close()
 
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Opens a connection, or takes one from the pool; not for a greenlet that may not use it.
+
+        Raises:
+            DatabaseError: the wrapper belongs to another greenlet, or has come to another one meanwhile.
+        """
+        self.validate_thread_sharing()
+        return super().get_new_connection(conn_params)
+
     # ---------------------------------------------------------------- from one greenlet to the next
 
     def leave(self) -> None:
