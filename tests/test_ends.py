@@ -15,6 +15,7 @@ import atexit
 import resource
 import sys
 import threading
+import time
 
 import puff
 
@@ -64,6 +65,18 @@ def stubborn_greenlet():
 
 def exits():
     sys.exit("no luck")
+
+
+def told_threads():
+    def tidy():
+        try:
+            puff.sleep(60)
+        finally:
+            time.sleep(0.1)  # in C, which the end of Python would cut off
+            print("tidied", flush=True)
+
+    puff.spawn(puff.spawn_blocking, tidy)
+    puff.sleep(0.05)
 
 
 def many_threads():
@@ -144,6 +157,11 @@ def test_a_blocking_call_that_never_returns_does_not_keep_the_program(folder: Pa
 def test_greenlets_that_are_left_clean_up_before_atexit(folder: Path, puff: Run) -> None:
     ended = puff("run", "program.left_greenlets", cwd=folder)
     assert (ended.returncode, ended.stdout) == (3, "tidied\nat exit\n"), ended.stderr
+
+
+def test_blocking_calls_that_wait_for_puff_clean_up(folder: Path, puff: Run) -> None:
+    ended = puff("run", "program.told_threads", cwd=folder)
+    assert (ended.returncode, ended.stdout) == (0, "tidied\n"), ended.stderr
 
 
 def test_after_the_end_there_is_no_runtime(folder: Path, puff: Run) -> None:

@@ -160,6 +160,15 @@ def test_numbers_are_shown_as_the_server_wrote_them(own: Visit) -> None:
     expect(own.result).to_contain_text('"price": 0.12345678901234567890')
 
 
+@pytest.mark.parametrize("second", ['query B { needs(word: "b") }', '{ needs(word: "b") }'])
+def test_what_is_typed_can_be_run_at_once(own: Visit, second: str) -> None:
+    own.open('query A { needs(word: "a") }')
+    own.run()
+    own.write(second)
+    # GraphiQL looks at what was typed a tenth of a second later.
+    assert own.run_by_keyboard()["data"] == {"needs": "b"}
+
+
 def test_headers_reach_the_server(own: Visit) -> None:
     own.open('query { header(name: "x-shop") }')
     own.write_headers({"X-Shop": "north"})

@@ -90,6 +90,14 @@ def test_the_last_event_is_shown_and_all_are_counted(visit: Visit, tmp_path: Pat
     visit.page.screenshot(path=tmp_path / "subscription.png")
 
 
+def test_a_subscription_can_be_run_as_soon_as_it_is_typed(visit: Visit) -> None:
+    visit.open("query Closed { closed }")
+    visit.run()
+    visit.write("subscription Ticks { ticks(count: 2) { square } }")
+    visit.page.keyboard.press("ControlOrMeta+Enter")
+    expect(visit.result).to_contain_text('"square": 4')
+
+
 def test_headers_are_the_init_payload(visit: Visit) -> None:
     visit.open('subscription { waiting(name: "bearer") }')
     visit.write_headers({"Authorization": "Bearer ada"})

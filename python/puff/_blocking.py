@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ._greenlet import check_function
 from ._hub import current_hub
+from ._outside import at_work
 
 if TYPE_CHECKING:
     from ._puff import Waiter
@@ -65,7 +66,8 @@ class _Pool:
             # Given up before its turn came: killed, or timed out.
             if waiter.pending():
                 try:
-                    value = function(*args, **kwargs)
+                    with at_work():
+                        value = function(*args, **kwargs)
                 except BaseException as error:
                     waiter.fail(error)
                 else:
@@ -101,7 +103,8 @@ def spawn_blocking(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwarg
 
     For code that blocks in the standard library or in C. At most 32 such calls run at once (setting
     `blocking_threads`); more wait. If the waiting greenlet is killed the call runs on to its end, and nobody
-    learns of its value.
+    learns of its value. A program that ends raises RuntimeError in calls that wait for Puff, and gives them half a
+    second to clean up; it does not wait for the others.
 
     Raises:
         TypeError: `function` cannot be called.

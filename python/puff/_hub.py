@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from ._limits import thread_limit
+from ._outside import ENDED, Outside
 
 if TYPE_CHECKING:
     from ._puff import NativeHub, Waiter
@@ -53,9 +53,6 @@ _STOP_SECONDS = 2.0
 """How long the greenlets get to clean up when the program ends."""
 
 
-_ENDED = "the Puff runtime of this process has ended: what runs at exit can use Python only"
-
-
 class Worker(greenlet):  # type: ignore[misc]
     """A greenlet of the hub: runs one job after the other."""
 
@@ -81,8 +78,7 @@ class Hub:
         self._busy: set[Worker] = set()
         self._jobs: deque[_Job] = deque()
         """The jobs of this batch that no worker has begun."""
-        self._blocked: set[Waiter] = set()
-        """What threads that are not the hub wait for."""
+        self._outside = Outside(native)
         self._gone_on = 0
         """How many greenlets have gone on since one began."""
         self._starting = False
@@ -101,7 +97,7 @@ class Hub:
         finally:
             self.thread = None
             self.stopped.set()
-            self._release_threads()
+            self._outside.end()
 
     def _loop(self, finished: Callable[[], bool]) -> None:
         wait, look = self.native.wait, self.native.look
@@ -230,11 +226,6 @@ class Hub:
         self._busy.clear()
         self._idle.clear()
 
-    def _release_threads(self) -> None:
-        """Nothing comes any more for the threads that wait; one that is no daemon would keep the process."""
-        for waiter in list(self._blocked):
-            waiter.fail(RuntimeError(_ENDED))
-
     # ---------------------------------------------------------------- for greenlets
 
     def on_thread(self) -> bool:
@@ -275,7 +266,7 @@ class Hub:
                 the program ends.
         """
         if threading.get_ident() != self.thread:
-            return self._block(start, timeout)
+            return self._outside.wait_for(start, timeout)
         me = getcurrent()
         hub = self.greenlet
         if me is hub or hub is None:
@@ -294,7 +285,7 @@ class Hub:
         collector, which thousands of greenlets that sleep keep busy.
         """
         if threading.get_ident() != self.thread:
-            self._sleep_thread(seconds)
+            self._outside.sleep(seconds)
             return
         me = getcurrent()
         hub = self.greenlet
@@ -309,46 +300,10 @@ class Hub:
             raise
         waiter.take()
 
-    def _sleep_thread(self, seconds: float) -> None:
-        """Not by the hub's clock, which stands still while somebody blocks it."""
-        try:
-            self._block(lambda waiter: None, max(seconds, 0.0))
-        except TimeoutError as error:
-            limit = thread_limit()
-            if limit is not None and error is limit.error:
-                raise
-
     def give_way(self) -> None:
         """Lets other greenlets run once, one as well that has not begun."""
         self._gone_on = _GO_ON
         self.wait_for(_resume)
-
-    def _block(self, start: Callable[[Waiter], object], timeout: float | None) -> Any:
-        """The wait of a whole thread, within the `puff.timeout` blocks around it."""
-        waiter = self.native.waiter(None)
-        self._blocked.add(waiter)
-        try:
-            # In this order: a hub that ends now either is seen here, or sees the waiter.
-            if self.stopped.is_set():
-                raise RuntimeError(_ENDED)
-            start(waiter)
-            return self._block_for(waiter, timeout)
-        finally:
-            self._blocked.discard(waiter)
-
-    def _block_for(self, waiter: Waiter, timeout: float | None) -> Any:
-        limit = thread_limit()
-        if limit is None:
-            return waiter.block(timeout)
-        left = max(0.0, limit.deadline - time.monotonic())
-        if timeout is not None and timeout <= left:
-            return waiter.block(timeout)
-        try:
-            return waiter.block(left)
-        except TimeoutError:
-            if time.monotonic() < limit.deadline:
-                raise  # the operation's own
-            raise limit.error from None
 
     def waiter(self) -> Waiter:
         """A waiter for the calling greenlet, which is on the hub's thread.
@@ -420,7 +375,7 @@ def current_hub() -> Hub:
         with _start_lock:
             if _hub is None:
                 if _ended:
-                    raise RuntimeError(_ENDED)
+                    raise RuntimeError(ENDED)
                 from ._native import native
 
                 native.start_background()

@@ -5,7 +5,7 @@
  * numbers as the server wrote them, and says in words what went wrong on the way.
  */
 
-import { getOperationAST } from 'graphql';
+import { getOperationAST, parse as parseDocument } from 'graphql';
 import { createClient } from 'graphql-ws';
 
 /** Asks the server for `extensions.puff`. A WebSocket has no headers for each operation; there, a part of the operation asks. */
@@ -39,13 +39,13 @@ const GLIMPSE = 500;
  * @returns {import('@graphiql/toolkit').Fetcher}
  */
 export function createFetcher(settings, runs) {
-  return (params, { headers, documentAST } = {}) => {
-    if (!documentAST && params.operationName === 'IntrospectionQuery') {
+  return (asked, { headers, documentAST } = {}) => {
+    if (!documentAST && asked.operationName === 'IntrospectionQuery') {
       // GraphiQL asks for errors as graphql-js makes them; those of servers are plain.
       // GraphiQL asks for errors as graphql-js makes them, here and below; those of servers are plain.
-      return /** @type {Promise<any>} */ (ask(settings.endpoint, params, headers));
+      return /** @type {Promise<any>} */ (ask(settings.endpoint, asked, headers));
     }
-    const operation = documentAST && getOperationAST(documentAST, params.operationName);
+    const { params, operation } = chosen(asked);
     const kind = operation?.operation ?? 'query';
     const name = operation?.name?.value ?? '';
     return /** @type {any} */ ({
@@ -71,6 +71,27 @@ export function createFetcher(settings, runs) {
       },
     });
   };
+}
+
+/**
+ * The operation that is to run, and the parameters with its name.
+ *
+ * GraphiQL reads a document a moment after it has changed. Of what is run before that it has the name, and the kind, of
+ * the operation that was there until then. So the document is read here; an operation that is alone is the one meant.
+ *
+ * @param {Params} params
+ */
+function chosen(params) {
+  let document;
+  try {
+    document = parseDocument(params.query);
+  } catch {
+    // The server says what is wrong.
+    return { params, operation: undefined };
+  }
+  const named = getOperationAST(document, params.operationName);
+  const operation = named ?? getOperationAST(document);
+  return { params: named ? params : { ...params, operationName: operation?.name?.value }, operation };
 }
 
 /**
