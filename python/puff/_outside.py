@@ -24,7 +24,7 @@ _at_work: set[int] = set()
 
 @contextlib.contextmanager
 def at_work() -> Iterator[None]:
-    """The calling thread is a daemon that runs somebody's function: Python would not wait for it at its end."""
+    """The calling thread is a daemon that runs somebody's function: Python ends without waiting for it."""
     me = threading.get_ident()
     _at_work.add(me)
     try:
@@ -43,7 +43,7 @@ class Outside:
         self._ended = False
 
     def wait_for(self, start: Callable[[Waiter], object], timeout: float | None) -> Any:
-        """Blocks the calling thread, detached, until there is a result; `puff.timeout` blocks around it count.
+        """Blocks the calling thread, detached, until there is a result. `puff.timeout` counts.
 
         Raises:
             TimeoutError: there was no result after `timeout` seconds.

@@ -24,6 +24,23 @@ _MOST_COMPILED = 128
 """Of one field; there are as many as combinations of filters and orders that clients use."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a client asks of a field.
+
+    Attributes:
+        begin: What the field's `rows` take.
+        filters: What the client filters by.
+        order: What it orders by.
+        window: How many rows it wants, and how many are left out before them; None for all.
+    """
+
+    begin: dict[str, Any]
+    filters: Any = None
+    order: Any = None
+    window: tuple[int, int] | None = None
+
+
 @dataclass(frozen=True)
 class Ask:
     """A field with objects of a model.
@@ -73,54 +90,33 @@ class Ask:
         terms = self.orders.terms(order)
         return terms.with_key(self.known.model) if self.shape.pages else terms
 
-    def queryset(self, context: Any, begin: Any, filters: Any = None, order: Any = None) -> Any:
+    def queryset(self, context: Any, wish: Wish) -> Any:
         """Return what a client asks for."""
-        queryset = limited(self.shape.node, begin, context)
-        if filters is not None and self.filters is not None:
-            queryset = self.filters.apply(queryset, filters)
-        return self._in_order(queryset, self.terms(order))
+        queryset = limited(self.shape.node, self.rows(**wish.begin), context)
+        if wish.filters is not None and self.filters is not None:
+            queryset = self.filters.apply(queryset, wish.filters)
+        return self._in_order(queryset, self.terms(wish.order))
 
     def _in_order(self, queryset: Any, terms: Terms) -> Any:
         return terms.columns(queryset).order_by() if self.shape.pages else terms.sort(queryset)
 
-    def statement(
-        self,
-        context: Any,
-        begin: dict[str, Any],
-        filters: Any = None,
-        order: Any = None,
-        window: tuple[int, int] | None = None,
-    ) -> tuple[str, list[Any]]:
-        """Return the statement and the parameters for what a client asks.
-
-        Args:
-            context: The resolver's.
-            begin: What `rows` takes.
-            filters: What the client filters by.
-            order: What it orders by.
-            window: How many rows it wants, and how many are left out before them; None for all.
-        """
-        flat = None if is_limited(self.shape.node) else self._flat(filters)
+    def statement(self, context: Any, wish: Wish) -> tuple[str, list[Any]]:
+        """Return the statement and the parameters for what a client asks, in a resolver with this context."""
+        flat = None if is_limited(self.shape.node) else self._flat(wish.filters)
         if flat is None:
-            return self.written(context, begin, filters, order, window)
-        sql, params = self.prepared(begin, flat, self.terms(order))(**begin, **flat)
-        if window is None:
+            return self.written(context, wish)
+        sql, params = self.prepared(wish.begin, flat, self.terms(wish.order))(**wish.begin, **flat)
+        if wish.window is None:
             return sql, params
         number = len(params)
-        return f"{sql} LIMIT ${number + 1}::int8 OFFSET ${number + 2}::int8", [*params, *window]
+        return f"{sql} LIMIT ${number + 1}::int8 OFFSET ${number + 2}::int8", [*params, *wish.window]
 
-    def written(
-        self,
-        context: Any,
-        begin: dict[str, Any],
-        filters: Any = None,
-        order: Any = None,
-        window: tuple[int, int] | None = None,
-    ) -> tuple[str, list[Any]]:
+    def written(self, context: Any, wish: Wish) -> tuple[str, list[Any]]:
         """Return the same from a queryset of its own: what is not compiled before its values are known."""
-        queryset = self.queryset(context, self.rows(**begin), filters, order)
-        if window is not None:
-            queryset = queryset[window[1] : window[0] + window[1]]
+        queryset = self.queryset(context, wish)
+        if wish.window is not None:
+            limit, offset = wish.window
+            queryset = queryset[offset : offset + limit]
         return query_and_params(queryset, raw=True)
 
     def _flat(self, filters: Any) -> dict[str, Any] | None:

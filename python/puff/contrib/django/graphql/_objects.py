@@ -14,7 +14,7 @@ from puff.graphql._permissions import given
 from puff.graphql._scope import Scope
 from puff.graphql._where import Problem
 
-from ._asks import Ask
+from ._asks import Ask, Wish
 from ._filters import make_filters
 from ._hints import value_hint
 from ._models import model_type
@@ -85,7 +85,7 @@ class Objects(Deferred):
 
     def _all(self, ask: Ask) -> Any:
         def statement(context: Any, **asked: Any) -> tuple[str, list[Any]]:
-            return ask.statement(context, {}, **asked)
+            return ask.statement(context, Wish({}, **asked))
 
         return statement
 
@@ -102,7 +102,7 @@ class Objects(Deferred):
                 if value < 0 or (largest is not None and value > largest):
                     bounds = "0 or more" if largest is None else f"from 0 to {largest}"
                     raise GraphQLError(f"{name} is {value}, and has to be {bounds}", code=BAD_INPUT)
-            return ask.statement(context, {}, window=(limit, offset), **asked)
+            return ask.statement(context, Wish({}, window=(limit, offset), **asked))
 
         kind = inspect.Parameter.KEYWORD_ONLY
         return ask.function(
@@ -126,10 +126,10 @@ class Objects(Deferred):
                 try:
                     values[name] = read(given[name])
                 except OverflowError:
-                    return ask.written(context, given, window=(1, 0))
+                    return ask.written(context, Wish(given, window=(1, 0)))
                 except BAD_VALUE as error:
                     raise bad_input(name, error) from None
-            return ask.statement(context, values, window=(1, 0))
+            return ask.statement(context, Wish(values, window=(1, 0)))
 
         kind = inspect.Parameter.KEYWORD_ONLY
         return ask.function(

@@ -12,7 +12,7 @@ from puff.graphql._permissions import given
 from puff.graphql._scope import Scope
 from puff.graphql._where import Problem
 
-from ._asks import Ask
+from ._asks import Ask, Wish
 from ._filters import make_filters
 from ._joins import Join, join_of
 from ._models import is_limited, member_of, model_type
@@ -111,7 +111,7 @@ class Relation(Deferred):
         def statement(context: Any, **asked: Any) -> tuple[str, list[Any]]:
             found = context.parent_values([join.parent_key])
             keys = list(dict.fromkeys(key for (key,) in found if key is not None))
-            return ask.statement(context, {"keys": keys}, **asked)
+            return ask.statement(context, Wish({"keys": keys}, **asked))
 
         return statement
 
