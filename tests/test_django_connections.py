@@ -372,8 +372,9 @@ def main():
     # A wrapper that has no session gets none for who may not have it.
     apart(lambda: (kept.clear(), keeps(), connection.close()))
     late()
-    assert eventually(lambda: kept[-1] in base._spare["default"]), "at rest"
+    assert eventually(lambda: kept[0] in base._spare["default"]), "at rest"
     late()
+    assert kept[0].connection is None
     # Of several at once each has its own.
     done.clear()
     greenlets = [puff.spawn(lambda: (mine()[:2], done.wait())[0]) for _ in range(50)]
