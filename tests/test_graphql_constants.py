@@ -101,7 +101,7 @@ class Query(Constants):
 
     @classmethod
     def block(cls, context, /) -> int:
-        time.sleep(1.5)
+        time.sleep(3)
         return 1
 
 
@@ -161,13 +161,12 @@ def test_a_guarded_constant(server: Server) -> None:
 
 
 def test_python_is_not_entered(server: Server) -> None:
-    started = time.monotonic()
     blocking = threading.Thread(target=server.graphql, args=("{ block }",))
     blocking.start()
     time.sleep(0.3)
     # The hub's only thread is busy in a resolver that does not wait.
     assert server.graphql("{ text whole colors }")["data"]["whole"] == -5
-    assert time.monotonic() - started < 1
+    assert blocking.is_alive()
     blocking.join(10)
     body = json.dumps({"query": "{ text }"}).encode()
     headers = {"Content-Type": "application/json", "Puff-Trace": "1"}

@@ -145,7 +145,7 @@ def test_an_error_after_the_headers_cuts_the_connection(wsgi: Server) -> None:
 
 
 def test_a_thousand_requests_sleep_together(wsgi: Server) -> None:
-    """1,000 concurrent requests of 50 ms each take less than a second, and no thread each."""
+    """1,000 concurrent requests of 50 ms each wait at the same time, and have no thread each."""
     connections = [socket.create_connection(("127.0.0.1", wsgi.port), timeout=30) for _ in range(1000)]
     try:
         begin = time.monotonic()
@@ -157,7 +157,7 @@ def test_a_thousand_requests_sleep_together(wsgi: Server) -> None:
         for connection in connections:
             connection.close()
     assert all(answer.startswith(b"HTTP/1.1 200 OK\r\n") for answer in answers)
-    assert elapsed < 1
+    assert elapsed < 10, "50 s one after the other"
     assert wsgi.get("/threads").text.count(",") < 4
 
 
