@@ -291,6 +291,10 @@ def sets():
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 12345")
 
+def configures():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('statement_timeout', %s, false)", ["12345"])
+
 def fails():
     with connection.cursor() as cursor:
         try:
@@ -320,7 +324,7 @@ def closes():
 
 def main():
     assert len({apart(mine)[:2] for _ in range(5)}) == 1 and len(told) == 1, told
-    for function in (logs, closes, sets, isolation, fails, fails_in_block, wraps, autocommit):
+    for function in (logs, closes, sets, configures, isolation, fails, fails_in_block, wraps, autocommit):
         print(function.__name__, *leaves(function))
     print(apart(lambda: (connection.queries, connection.execute_wrappers, connection.in_atomic_block)))
     with connection.cursor() as cursor:
@@ -332,6 +336,7 @@ def main():
         "logs wrapper True 0",
         "closes wrapper True 1",
         "sets wrapper True 1",
+        "configures wrapper True 1",
         "isolation wrapper True 1",
         "fails  True 1",
         "fails_in_block  True 1",

@@ -27,6 +27,7 @@ use crate::in_flight::{InFlight, Kind, RunningQuery};
 use crate::listener::NotificationQueue;
 use crate::request::Request;
 use crate::rows::CommandTag;
+use crate::session_state;
 use crate::startup::{BackendKey, Session};
 use crate::statement::{Statement, StatementCache};
 use crate::stream::Stream;
@@ -281,6 +282,12 @@ impl Actor {
 
     fn submit(&mut self, request: Request) {
         let (start, alone) = (self.outgoing.len(), request.is_alone());
+        let names_state = match &request {
+            Request::Simple { sql, .. } | Request::Copy { sql, .. } | Request::Unattended { sql } => {
+                session_state::left_by_text(sql.as_bytes())
+            }
+            Request::Sync { .. } | Request::Query { .. } => false,
+        };
         let (encoded, kind) = match request {
             Request::Simple { sql, reply } => {
                 (frontend::query(&sql, &mut self.outgoing), Kind::Simple(reply))
@@ -313,7 +320,7 @@ impl Actor {
                 (self.encode(&running), Kind::Query(Box::new(running)))
             }
         };
-        self.push(InFlight::new(kind, alone), encoded, start);
+        self.push(InFlight::new(kind, alone, names_state), encoded, start);
     }
 
     /// The prepared statement for `query`, and whether the server has yet to prepare it.
@@ -421,6 +428,10 @@ impl Actor {
             return Err(Violation::from("an answer to nothing").into());
         };
         self.shared.status.store(status.to_byte(), Ordering::Release);
+        if front.leaves_state() {
+            // Whatever has become of it: a lock outlives an error.
+            self.shared.session_state.store(true, Ordering::Release);
+        }
         if self.copy.take().is_some_and(|copy| copy.is_lost()) {
             front.fail(Error::Closed {
                 reason: "it was given back before its copy was read".to_owned(),
@@ -453,7 +464,7 @@ impl Actor {
         running.prepared = false;
         let start = self.outgoing.len();
         let encoded = self.encode(&running);
-        self.push(InFlight::new(Kind::Query(running), alone), encoded, start);
+        self.push(InFlight::new(Kind::Query(running), alone, false), encoded, start);
     }
 
     /// Lines up a request whose bytes begin at `start` of what is to be written.
@@ -532,7 +543,7 @@ impl Actor {
 
 /// Learns from a command tag what the server knows about the session now.
 fn note_session_state(tag: &CommandTag, shared: &Shared, statements: &mut StatementCache) {
-    if let Some(state) = tag.leaves_session_state() {
+    if let Some(state) = session_state::left_by_command(tag.as_str()) {
         shared.session_state.store(state, Ordering::Release);
     }
     if matches!(tag.as_str(), "DISCARD ALL" | "DEALLOCATE ALL") {

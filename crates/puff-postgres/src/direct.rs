@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::connection::CancelToken;
 use crate::error::Error;
 use crate::rows::{CommandTag, Rows, RowsBuilder};
+use crate::session_state;
 use crate::startup::{self, BackendKey, Peer, Session};
 use crate::{DbError, Notification, TransactionStatus};
 use wire::Wire;
@@ -167,6 +168,7 @@ impl DirectConnection {
         self.check_free()?;
         check(sql)?;
         let begin = begin.filter(|_| self.status == TransactionStatus::Idle);
+        self.session_state |= session_state::left_by_text(sql);
         let out = &mut self.wire.outgoing;
         if let Some(begin) = begin {
             put_ahead(begin, out)?;
@@ -463,7 +465,8 @@ impl DirectConnection {
             Message::RowDescription(columns) => exchange.rows = Some(RowsBuilder::new(Some(columns))),
             Message::CommandComplete(_) if exchange.beginning => exchange.beginning = false,
             Message::CommandComplete(tag) => {
-                self.session_state = tag.leaves_session_state().unwrap_or(self.session_state);
+                let left = session_state::left_by_command(tag.as_str());
+                self.session_state = left.unwrap_or(self.session_state);
                 exchange.complete(tag);
             }
             Message::EmptyQuery => exchange.complete(CommandTag::default()),

@@ -16,6 +16,8 @@ pub(crate) struct InFlight {
     pub(crate) kind: Kind,
     /// Whether nothing is sent behind it, and it is cancelled when nobody waits for it any more.
     pub(crate) alone: bool,
+    /// Whether a text that is no prepared statement's names what outlives it in the session.
+    names_state: bool,
     /// The statement whose rows arrive now.
     current: Option<RowsBuilder>,
     done: Vec<Rows>,
@@ -66,13 +68,22 @@ impl RunningQuery {
 }
 
 impl InFlight {
-    pub(crate) fn new(kind: Kind, alone: bool) -> Self {
+    pub(crate) fn new(kind: Kind, alone: bool, names_state: bool) -> Self {
         Self {
             kind,
             alone,
+            names_state,
             current: None,
             done: Vec::new(),
             error: None,
+        }
+    }
+
+    /// Whether something may outlive it in the session that no tag tells of.
+    pub(crate) fn leaves_state(&self) -> bool {
+        match &self.kind {
+            Kind::Query(running) => running.statement.leaves_state,
+            _ => self.names_state,
         }
     }
 

@@ -38,6 +38,7 @@ mod row;
 mod rows;
 mod sql_state;
 mod startup;
+mod session_state;
 mod statement;
 mod stream;
 mod tls;

@@ -51,15 +51,6 @@ impl CommandTag {
     pub fn rows(&self) -> Option<u64> {
         self.0.rsplit_once(' ').and_then(|(_, count)| count.parse().ok())
     }
-
-    /// Whether the session has state after it that the next user would inherit; `None` if that is as before.
-    pub(crate) fn leaves_session_state(&self) -> Option<bool> {
-        match self.as_str() {
-            "SET" | "LISTEN" | "PREPARE" | "DECLARE CURSOR" | "LOAD" => Some(true),
-            "DISCARD ALL" => Some(false),
-            _ => None,
-        }
-    }
 }
 
 impl fmt::Display for CommandTag {

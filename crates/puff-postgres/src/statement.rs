@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::oid::Oid;
 use crate::rows::Column;
+use crate::session_state;
 
 /// A longer text is not kept: it is likely one with its values written into it, and never comes again.
 const MAX_KEPT_SQL: usize = 64 * 1024;
@@ -26,9 +27,20 @@ pub(crate) struct Statement {
     ///
     /// They cannot go stale: if a changed table changes them, the server refuses the old plan.
     pub(crate) columns: OnceLock<Option<Arc<[Column]>>>,
+    /// Whether it names what outlives it in the session.
+    pub(crate) leaves_state: bool,
 }
 
 impl Statement {
+    /// What the server is about to prepare.
+    pub(crate) fn new(name: String, sql: &str) -> Self {
+        Self {
+            name,
+            columns: OnceLock::new(),
+            leaves_state: session_state::left_by_text(sql.as_bytes()),
+        }
+    }
+
     /// Whether the server has prepared the statement and told its columns.
     pub(crate) fn is_described(&self) -> bool {
         self.columns.get().is_some()
@@ -78,11 +90,7 @@ impl StatementCache {
     /// round trip that a new statement costs, and hits stay free of list keeping.
     pub(crate) fn insert(&mut self, key: &Arc<StatementKey>) -> (Arc<Statement>, Option<Arc<Statement>>) {
         if self.capacity == 0 || key.sql.len() > MAX_KEPT_SQL {
-            let statement = Statement {
-                name: String::new(),
-                columns: OnceLock::new(),
-            };
-            return (Arc::new(statement), None);
+            return (Arc::new(Statement::new(String::new(), &key.sql)), None);
         }
         let oldest = (self.entries.len() >= self.capacity)
             .then(|| self.entries.iter().min_by_key(|(_, entry)| entry.last_used))
@@ -94,10 +102,7 @@ impl StatementCache {
 
         self.next_name += 1;
         let name = format!("puff_{}", self.next_name);
-        let statement = Arc::new(Statement {
-            name,
-            columns: OnceLock::new(),
-        });
+        let statement = Arc::new(Statement::new(name, &key.sql));
         self.clock += 1;
         let entry = Entry {
             statement: statement.clone(),

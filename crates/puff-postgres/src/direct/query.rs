@@ -1,7 +1,6 @@
 //! One statement with parameters, in the extended protocol.
 
 use std::io;
-use std::sync::OnceLock;
 
 use super::{DirectConnection, Exchange};
 use crate::error::Error;
@@ -25,12 +24,10 @@ impl DirectConnection {
         if let Some(ahead) = ahead {
             super::put_ahead(ahead, out)?;
         }
-        let unnamed = Statement {
-            name: String::new(),
-            columns: OnceLock::new(),
-        };
+        let unnamed = Statement::new(String::new(), sql);
         let invalid = |error: io::Error| Error::InvalidInput(error.to_string());
         query.encode(&unnamed, true, out).map_err(invalid)?;
+        self.session_state |= unnamed.leaves_state;
         self.exchange = Some(Exchange {
             beginning: ahead.is_some(),
             synced: true,

@@ -48,9 +48,10 @@ impl Default for PoolConfig {
 /// When a returned connection gets `DISCARD ALL`, which forgets settings, listeners and prepared statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reset {
-    /// After a command tag has shown such state: `SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`.
+    /// After a command tag has shown such state (`SET`, `LISTEN`, `PREPARE`, `DECLARE`, `LOAD`), or a text has named
+    /// it: `set_config` that is not for the transaction alone, `pg_advisory_lock`, `CREATE TEMP TABLE`.
     #[default]
     WhenSeen,
-    /// After every use: for programs whose functions change settings, which no tag shows.
+    /// After every use: for programs whose own functions change settings, which nothing shows.
     Always,
 }

@@ -254,6 +254,37 @@ fn session_state_does_not_leak() {
 }
 
 #[test]
+fn what_no_tag_tells_of_is_reset() {
+    run(async {
+        let pool = pool(1);
+        let left = "SELECT current_setting('app.tenant', true), to_regclass('basket')::text, \
+             (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())";
+        for sql in [
+            "SELECT set_config('app.tenant', '7', false)",
+            "CREATE TEMP TABLE basket (n int)",
+            "SELECT pg_advisory_lock(7)",
+            "SELECT pg_advisory_lock(7), 1 / 0",
+        ] {
+            for prepared in [true, false] {
+                let connection = pool.get().await.unwrap();
+                let pid = connection.process_id();
+                // Whether it succeeds or not.
+                let _ = match prepared {
+                    true => connection.query(sql, &[]).await.err(),
+                    false => connection.simple_query(sql).await.err(),
+                };
+                drop(connection);
+                let next = pool.get().await.unwrap();
+                let rows = next.query(left, &[]).await.unwrap();
+                let found = (rows.text(0, 0).unwrap_or_default(), rows.text(0, 1), rows.text(0, 2));
+                assert_eq!(found, ("", None, Some("0")), "{sql}");
+                assert_eq!(next.process_id(), pid);
+            }
+        }
+    });
+}
+
+#[test]
 fn an_unseen_setting_is_reset_on_demand() {
     run(async {
         for (reset, expected) in [(Reset::WhenSeen, "7s"), (Reset::Always, "0")] {
@@ -262,7 +293,7 @@ fn an_unseen_setting_is_reset_on_demand() {
                 reset,
                 ..PoolConfig::default()
             });
-            let set = "SELECT set_config('statement_timeout', '7s', false)";
+            let set = "UPDATE pg_settings SET setting = '7s' WHERE name = 'statement_timeout'";
             pool.get().await.unwrap().query(set, &[]).await.unwrap();
             let rows = pool
                 .get()

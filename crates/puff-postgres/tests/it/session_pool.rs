@@ -39,6 +39,31 @@ fn a_session_is_used_again_and_the_latest_first() {
 }
 
 #[test]
+fn the_next_holder_finds_no_settings_of_the_last() {
+    run(async {
+        let pool = pool(&config(), 1);
+        for sql in [
+            "SET app.tenant = '7'",
+            "SELECT set_config('app.tenant', '7', false)",
+        ] {
+            let mut session = pool.get().await.unwrap();
+            exchange(&mut session, sql).unwrap();
+            assert!(!session.is_clean());
+            drop(session);
+            let mut next = pool.get().await.unwrap();
+            assert!(next.is_clean());
+            assert_eq!(text(&mut next, "SELECT coalesce(current_setting('app.tenant', true), '')"), "");
+            let mut query = |sql: &str| {
+                next.start_query(sql, &[], None).unwrap();
+                drive(&mut next, &[]).0.unwrap()
+            };
+            query("SELECT set_config('app.tenant', '7', true)");
+            assert!(next.is_clean(), "the setting has ended with its transaction");
+        }
+    });
+}
+
+#[test]
 fn the_maximum_holds_and_who_came_first_is_served_first() {
     run(async {
         let server = config();
