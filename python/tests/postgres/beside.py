@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ import puff.postgres.extensions
 import puff.postgres.extras
 
 Run = Callable[..., Any]
+AtWork = Callable[[Any, Callable[[], object]], threading.Thread]
 
 
 class Diary:

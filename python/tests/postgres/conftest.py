@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +12,16 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 import pytest
+from beside import AtWork
 
 import puff
 import puff.postgres
 import puff.postgres.extensions
+
+BUSY = """
+    SELECT 1 FROM pg_stat_activity
+    WHERE pid = %s AND state = 'active' AND (wait_event = 'PgSleep' OR query LIKE 'COPY%%')
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,6 +47,31 @@ def server(project: Path) -> dict[str, Any]:
         "current_user::text AS user, current_database()::text AS dbname"
     )
     return row
+
+
+@pytest.fixture
+def at_work(server: dict[str, Any]) -> AtWork:
+    """Calls a function on another thread, once the server sleeps or copies for a connection."""
+
+    def start(connection: Any, function: Any) -> threading.Thread:
+        pid = connection.get_backend_pid()
+
+        def body() -> None:
+            deadline = time.monotonic() + 30
+            with contextlib.closing(psycopg2.connect(**server)) as watcher:
+                watcher.autocommit = True
+                cursor = watcher.cursor()
+                cursor.execute(BUSY, (pid,))
+                while cursor.fetchone() is None and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                    cursor.execute(BUSY, (pid,))
+            function()
+
+        thread = threading.Thread(target=body)
+        thread.start()
+        return thread
+
+    return start
 
 
 @pytest.fixture

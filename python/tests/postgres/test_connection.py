@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from beside import Diary, Run, compare
+from beside import AtWork, Diary, Run, compare
 
 from puff import postgres
 from puff.postgres import extensions
@@ -309,17 +309,14 @@ def test_literals_follow_the_servers_setting(server: dict[str, Any], run: Run) -
     run(script)
 
 
-def test_cancel(server: dict[str, Any], run: Run) -> None:
-    import threading
-
+def test_cancel(server: dict[str, Any], at_work: AtWork, run: Run) -> None:
     def script() -> None:
         connection = postgres.connect(**server)
-        timer = threading.Timer(0.3, connection.cancel)
-        timer.start()
+        canceller = at_work(connection, connection.cancel)
         with pytest.raises(extensions.QueryCanceledError) as caught, connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(20)")
+            cursor.execute("SELECT pg_sleep(60)")
         assert caught.value.pgcode == "57014"
-        timer.join()
+        canceller.join()
         connection.rollback()
         connection.close()
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from beside import Run
+from beside import AtWork, Run
 
 from puff import postgres
 
@@ -26,7 +25,7 @@ class Slow(io.RawIOBase):
 
 
 def in_a_query(cursor: Any) -> None:
-    cursor.execute("SELECT pg_sleep(20)")
+    cursor.execute("SELECT pg_sleep(60)")
 
 
 def in_copy_in(cursor: Any) -> None:
@@ -34,38 +33,37 @@ def in_copy_in(cursor: Any) -> None:
 
 
 def in_copy_out(cursor: Any) -> None:
-    cursor.copy_expert("COPY (SELECT pg_sleep(0.01) FROM generate_series(1, 2000)) TO STDOUT", io.BytesIO())
+    cursor.copy_expert("COPY (SELECT pg_sleep(0.01) FROM generate_series(1, 6000)) TO STDOUT", io.BytesIO())
 
 
 def in_a_named_cursor(cursor: Any) -> None:
     with cursor.connection.cursor("n") as named:
-        named.execute("SELECT pg_sleep(0.01) FROM generate_series(1, 2000)")
+        named.execute("SELECT pg_sleep(0.01) FROM generate_series(1, 6000)")
         named.fetchall()
 
 
 @pytest.mark.parametrize("work", [in_a_query, in_copy_in, in_copy_out, in_a_named_cursor])
 def test_the_backend_is_ended(
-    work: Callable[[Any], None], server: dict[str, Any], ours: Any, run: Run
+    work: Callable[[Any], None], server: dict[str, Any], ours: Any, at_work: AtWork, run: Run
 ) -> None:
     connection = run(lambda: postgres.connect(**server))
     pid = connection.get_backend_pid()
 
     def end() -> None:
         with ours.cursor() as other:
-            other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+            other.execute("SELECT pg_terminate_backend(%s, 20000)", (pid,))
 
     def script() -> None:
         cursor = connection.cursor()
         cursor.execute("CREATE TEMP TABLE t (a int)")
-        timer = threading.Timer(0.4, end)
-        timer.start()
         start = time.monotonic()
+        ending = at_work(connection, end)
         try:
             with pytest.raises(postgres.OperationalError) as caught:
                 work(cursor)
         finally:
-            timer.join()
-        assert time.monotonic() - start < 10
+            ending.join()
+        assert time.monotonic() - start < 40, "a minute, if nothing ends it"
         assert caught.value.cursor is not None
         assert caught.value.pgcode in ("57P01", None)
         assert connection.closed == 2
@@ -79,14 +77,13 @@ def test_the_backend_is_ended(
         assert other.fetchone() == (0,)
 
 
-def test_closed_by_another_greenlet(server: dict[str, Any], run: Run) -> None:
+def test_closed_by_another_thread(server: dict[str, Any], at_work: AtWork, run: Run) -> None:
     def script() -> None:
         connection = postgres.connect(**server)
-        timer = threading.Timer(0.3, connection.close)
-        timer.start()
+        closing = at_work(connection, connection.close)
         with pytest.raises(postgres.Error), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(20)")
-        timer.join()
+            cursor.execute("SELECT pg_sleep(60)")
+        closing.join()
         assert connection.closed == 1
 
     run(script)

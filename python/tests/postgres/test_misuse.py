@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from beside import Diary, Run, compare
+from beside import AtWork, Diary, Run, compare
 from likeness import outcome
 
 import puff
@@ -219,14 +219,15 @@ def test_two_at_one_cursor(server: dict[str, Any]) -> None:
     connection.close()
 
 
-def test_a_cursor_closed_while_another_waits_with_it(server: dict[str, Any], run: Run) -> None:
+def test_a_cursor_closed_while_another_waits_with_it(
+    server: dict[str, Any], at_work: AtWork, run: Run
+) -> None:
     def script() -> None:
         connection = postgres.connect(**server)
         cursor = connection.cursor()
-        timer = threading.Timer(0.2, cursor.close)
-        timer.start()
-        cursor.execute("SELECT pg_sleep(0.5)")
-        timer.join()
+        closing = at_work(connection, cursor.close)
+        cursor.execute("SELECT pg_sleep(1)")
+        closing.join()
         with pytest.raises(postgres.InterfaceError, match="cursor already closed"):
             cursor.fetchall()
         with connection.cursor() as other:
@@ -237,7 +238,7 @@ def test_a_cursor_closed_while_another_waits_with_it(server: dict[str, Any], run
     run(script)
 
 
-def test_a_transaction_ended_by_another(server: dict[str, Any], run: Run) -> None:
+def test_a_transaction_ended_by_another(server: dict[str, Any], at_work: AtWork, run: Run) -> None:
     """A rollback of somebody else takes its turn behind the statement that runs."""
 
     def script() -> None:
@@ -245,12 +246,11 @@ def test_a_transaction_ended_by_another(server: dict[str, Any], run: Run) -> Non
         cursor = connection.cursor()
         cursor.execute("CREATE TEMP TABLE t (a int)")
         connection.commit()
-        timer = threading.Timer(0.1, connection.rollback)
-        timer.start()
         start = time.monotonic()
-        cursor.execute("INSERT INTO t SELECT 1 FROM pg_sleep(0.4)")
-        timer.join()
-        assert 0.3 < time.monotonic() - start < 10
+        ending = at_work(connection, connection.rollback)
+        cursor.execute("INSERT INTO t SELECT 1 FROM pg_sleep(1)")
+        assert time.monotonic() - start > 0.9, "it was not broken off"
+        ending.join()
         cursor.execute("SELECT count(*) FROM t")
         assert cursor.fetchall() == [(0,)]
         assert connection.get_transaction_status() == extensions.TRANSACTION_STATUS_INTRANS
@@ -259,7 +259,7 @@ def test_a_transaction_ended_by_another(server: dict[str, Any], run: Run) -> Non
     run(script)
 
 
-def test_a_rollback_that_was_broken_off_can_be_repeated(server: dict[str, Any]) -> None:
+def test_a_rollback_that_was_broken_off_can_be_repeated(server: dict[str, Any], ours: Any) -> None:
     """It waited for its turn behind another's statement when its time was over."""
 
     def script() -> None:
@@ -268,10 +268,13 @@ def test_a_rollback_that_was_broken_off_can_be_repeated(server: dict[str, Any]) 
         cursor.execute("CREATE TEMP TABLE t (a int)")
         connection.commit()
         cursor.execute("INSERT INTO t VALUES (1)")
-        other = puff.spawn(cursor.execute, "SELECT pg_sleep(0.5)")
-        puff.sleep(0.1)
-        with pytest.raises(TimeoutError), puff.timeout(0.1):
-            connection.commit()
+        with ours.cursor() as holder:
+            holder.execute("SELECT pg_advisory_lock(4711)")
+            other = puff.spawn(cursor.execute, "SELECT pg_advisory_xact_lock(4711)")
+            puff.sleep(0.1)
+            with pytest.raises(TimeoutError), puff.timeout(0.1):
+                connection.commit()
+            holder.execute("SELECT pg_advisory_unlock(4711)")
         other.join()
         assert connection.status == extensions.STATUS_BEGIN
         connection.rollback()

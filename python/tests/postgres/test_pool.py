@@ -86,17 +86,23 @@ def test_greenlets_and_threads_never_have_a_connection_at_once(server: dict[str,
 
 def test_greenlets_share_a_pool(server: dict[str, Any]) -> None:
     pool = ThreadedConnectionPool(0, 3, **server)
+    refused: list[PoolError] = []
+    all_have_asked = puff.Event()
 
     def use() -> Any:
         try:
             connection = pool.getconn()
-        except PoolError:
+        except PoolError as error:
+            refused.append(error)
+            if len(refused) == 3:
+                all_have_asked.set()
             return None
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(0.2), 1")
+            cursor.execute("SELECT 1")
             row = cursor.fetchone()
+        assert all_have_asked.wait(30)
         pool.putconn(connection)
-        return row[1]
+        return row[0]
 
     results = puff.join_all([puff.spawn(use) for _ in range(6)])
     assert sorted(results, key=str) == [1, 1, 1, None, None, None]
