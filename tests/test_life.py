@@ -142,15 +142,15 @@ def test_kill_9_leaves_no_server_and_loses_no_data(project: Project, serve: Serv
         server.process.kill()
         server.process.wait()
         begin = time.monotonic()
-        assert eventually(lambda: not any(map(is_alive, servers)), 10), project.puff("db", "status")
+        assert eventually(lambda: not any(map(is_alive, servers)), 60), project.puff("db", "status")
         print(f"all servers were gone {time.monotonic() - begin:.1f} s after kill -9")
-        assert eventually(lambda: processes_of(project.folder) == {}, 5), processes_of(project.folder)
+        assert eventually(lambda: processes_of(project.folder) == {}, 30), processes_of(project.folder)
     begin = time.monotonic()
     with project.serving(serve) as server:
         assert read(server) == ["before"]
         seconds = time.monotonic() - begin
         print(f"the second start answered its first GraphQL request after {seconds:.2f} s")
-        assert seconds < 10
+        assert seconds < 60
         assert write(server, "after") == ["before", "after"]
 
 
@@ -169,7 +169,7 @@ def test_two_servers_share_the_services_and_the_last_one_out_stops_them(
             assert all(map(is_alive, servers))
             assert write(second, "three") == ["one", "two", "three"]
             assert second.stop(signal.SIGINT) == 0
-    assert eventually(lambda: not any(map(is_alive, servers)), 10)
+    assert eventually(lambda: not any(map(is_alive, servers)), 60)
     assert "PostgreSQL does not run" in project.puff("db", "status")
     for log in (first.log, second.log):
         assert "Traceback" not in log.read_text()
@@ -185,7 +185,7 @@ def test_a_signal_stops_the_server_and_its_services(serve: Serve, signum: int) -
             read(server)
             servers = project.servers()
             assert server.stop(signum) == 0
-        assert eventually(lambda: not any(map(is_alive, servers)), 10)
+        assert eventually(lambda: not any(map(is_alive, servers)), 60)
         assert project.servers() == set()
         assert eventually(lambda: processes_of(folder) == {}), processes_of(folder)
         assert "Traceback" not in server.log.read_text()

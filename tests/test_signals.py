@@ -74,9 +74,10 @@ import puff
 
 
 def interrupted(handler):
-    others = [puff.spawn(puff.sleep, 0.2) for _ in range(3)]
+    others = [puff.spawn(puff.sleep, 1) for _ in range(3)]
     signal.signal(signal.SIGUSR2, handler)
-    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR2)).start()
+    # It begins when this greenlet waits, and comes while the hub does.
+    puff.spawn(threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGUSR2)).start)
     try:
         puff.sleep(60)
     except Exception as error:
