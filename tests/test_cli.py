@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -344,7 +343,5 @@ def test_a_signal_while_a_program_starts_ends_it(project: Path, signum: int, sta
     with process:
         assert process.stdout is not None
         assert process.stdout.readline() == "importing\n"
-        begin = time.monotonic()
         process.send_signal(signum)
-        assert process.wait(15) == status
-        assert time.monotonic() - begin < 5
+        assert process.wait(30) == status, "it would be a minute"

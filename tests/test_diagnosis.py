@@ -10,6 +10,7 @@ import pytest
 from stack import Run, running
 
 PROGRAM = """
+import logging
 import sys
 import time
 import traceback
@@ -32,8 +33,20 @@ def listed():
 
 
 def busy():
-    puff.spawn(hog, name="the hog").join()
+    puff.spawn(hog, time.monotonic() + 0.6, name="the hog").join()
     puff.sleep(0)
+
+
+def noticed():
+    puff.spawn(hog, time.monotonic() + 0.6, until_told(), name="the hog").join()
+    puff.sleep(0)
+
+
+def until_told():
+    told, log = [], logging.getLogger("puff.watchdog")
+    warning = log.warning
+    log.warning = lambda *arguments: (warning(*arguments), told.append(1))
+    return told
 
 
 def crowd():
@@ -43,13 +56,12 @@ def crowd():
     for _ in range(1000):
         puff.spawn(puff.sleep, 60)
     puff.sleep(0)
-    busy()
+    noticed()
     print(len(looked_at))
 
 
-def hog():
-    until = time.monotonic() + 0.6
-    while time.monotonic() < until:
+def hog(until, told=True):
+    while (now := time.monotonic()) < until or (not told and now < until + 20):
         pass
 """
 
@@ -79,17 +91,18 @@ def test_debug_lists_what_runs_and_what_waits(folder: Path, puff: Run) -> None:
 
 
 def test_the_watchdog_names_who_lets_no_other_run(folder: Path, puff: Run) -> None:
-    ended = puff("run", "program.busy", cwd=folder, env={"PUFF_WATCHDOG": "100ms"})
+    ended = puff("run", "program.noticed", cwd=folder, env={"PUFF_WATCHDOG": "100ms"})
     assert ended.returncode == 0
     assert "nothing else has run for" in ended.stderr
     assert "greenlet the hog (running)" in ended.stderr
-    assert "in hog" in ended.stderr
-    assert ended.stderr.count("nothing else has run for") == 1
+    assert ended.stderr.count("in hog") == 1
 
 
 def test_the_watchdog_leaves_those_alone_who_wait(folder: Path, puff: Run) -> None:
     ended = puff("run", "program.crowd", cwd=folder, env={"PUFF_WATCHDOG": "400ms"})
-    assert (ended.returncode, ended.stdout) == (0, "1\n"), ended.stderr
+    # One, and those who were busy when the machine was.
+    assert ended.returncode == 0, ended.stderr
+    assert 1 <= int(ended.stdout) < 10
     assert "greenlet the hog (running)" in ended.stderr
 
 

@@ -72,21 +72,22 @@ def unknown():
 
 def limits():
     first = reports.status()
-    waits = [puff.spawn(reports.query, "SELECT pg_sleep(0.3)") for _ in range(3)]
-    puff.sleep(0.15)
-    busy, other = reports.status(), db.status()
+    waits = [puff.spawn(reports.query, "SELECT pg_sleep(1)") for _ in range(3)]
+    while (busy := reports.status())["in_use"] < 2 and not all(each.ready() for each in waits):
+        puff.sleep(0.005)
+    other = db.status()
     puff.join_all(waits)
     print(json.dumps([first, busy, other, reports.status()]))
 
 
 def full():
-    holder = puff.spawn(reports.query, "SELECT pg_sleep(2)")
+    holder = puff.spawn(reports.query, "SELECT pg_sleep(60)")
     puff.sleep(0.1)
     started = time.monotonic()
     try:
         reports.query("SELECT 1")
     except TimeoutError as error:
-        print(0.1 < time.monotonic() - started < 1, "at most 1" in str(error), reports.status()["timed_out"])
+        print(0.1 < time.monotonic() - started < 30, "at most 1" in str(error), reports.status()["timed_out"])
     print(db.query("SELECT 1 AS n"))
     holder.kill()
 
@@ -102,7 +103,7 @@ def replaced():
 
 def kept_open():
     db.query("SELECT 1")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while db.status()["idle"] < 2 and time.monotonic() < deadline:
         puff.sleep(0.02)
     print(db.status()["idle"], db.status()["max_size"], reports.status()["size"])
@@ -116,7 +117,7 @@ def leave_busy():
 
 def count_sessions():
     # Sessions end a moment after their sockets do.
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while (n := db.query(SESSIONS, [sys.argv[1]])[0]["n"]) and time.monotonic() < deadline:
         puff.sleep(0.05)
     print(n)

@@ -203,11 +203,11 @@ def test_sigterm_answers_what_runs_and_says_that_it_closes(folder: Path, serve: 
         running.send("GET /held?sigterm HTTP/1.1")
         stream = client.send(path="/held?sigterm")
         assert eventually(lambda: server.get("/holding?sigterm").json() == 2)
-        # The release is on its way before the signal, or nobody could send it.
-        with Line(server) as last:
-            last.send("GET /later?sigterm HTTP/1.1")
-            assert last.answer().read() == b"soon"
         server.process.send_signal(signal.SIGTERM)
+        # It has been heard when nobody listens any more.
+        with socket.socket() as probe:
+            assert eventually(lambda: probe.connect_ex(("127.0.0.1", server.port)) != 0)
+        (folder / "released-sigterm").touch()
         response = running.answer()
         assert (response.read(), response.headers["Connection"]) == (b"held", "close")
         assert client.answer(stream) == (200, b"held")

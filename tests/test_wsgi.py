@@ -25,6 +25,7 @@ import collections
 import contextvars
 import hashlib
 import json
+import os
 import sys
 from wsgiref.validate import validator
 
@@ -142,22 +143,13 @@ HOLDING = collections.Counter()
 def held(environ, start_response):
     name = environ["QUERY_STRING"]
     HOLDING[name] += 1
-    while name not in RELEASED:
+    while name not in RELEASED and not os.path.exists(f"released-{name}"):
         puff.sleep(0.005)
     return answer(start_response, b"held")
 
 
 def holding(environ, start_response):
     return as_json(start_response, HOLDING[environ["QUERY_STRING"]])
-
-
-def later(environ, start_response):
-    def release():
-        puff.sleep(0.5)
-        RELEASED.add(environ["QUERY_STRING"])
-
-    puff.spawn(release)
-    return answer(start_response, b"soon")
 
 
 def endless(environ, start_response):
@@ -641,7 +633,7 @@ def test_a_thousand_waiting_requests_share_one_thread(server: Server) -> None:
     answers, seconds, threads = asyncio.run(asyncio.wait_for(crowd(), 60))
     print(f"{count} requests of 50 ms took {seconds:.2f} s with {threads} threads")
     assert all(answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"waited") for answer in answers)
-    assert seconds < 5
+    assert seconds < 25, "50 s one after the other"
     assert threads < 20
 
 

@@ -247,7 +247,7 @@ def server(folder: Path, serve: Serve) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def strict(folder: Path, serve: Serve) -> Iterator[Server]:
     """Small limits, and requests that end with their clients."""
-    arguments = ("--wsgi", "app:app", "--max-body", "200KB", "--body-timeout", "400ms", "--kill-gone", "true")
+    arguments = ("--wsgi", "app:app", "--max-body", "200KB", "--body-timeout", "2s", "--kill-gone", "true")
     with serve(*arguments, cwd=folder) as server:
         server.get("/kind")
         yield server
@@ -272,7 +272,9 @@ def log_after(server: Server, before: int, text: str) -> str:
 
 
 def test_a_small_body_that_comes_with_its_head_is_in_memory(server: Server) -> None:
-    assert server.request("POST", "/kind", b"x" * 1000).body == b"BytesIO"
+    with Line(server) as line:
+        line.send("POST /kind HTTP/1.1", "Content-Length: 1000", body=b"x" * 1000)
+        assert line.answer().read() == b"BytesIO"
     assert server.request("POST", "/kind").body == b"BytesIO"
     assert server.request("POST", "/kind", b"x" * 100_000).body == b"Input"
 
@@ -467,7 +469,7 @@ def test_a_body_that_stalls_is_a_408(strict: Server) -> None:
         line.send("POST /counts?slow HTTP/1.1", "Content-Length: 10", body=b"01234")
         response = line.answer()
         assert (response.status, response.headers["Connection"]) == (408, "close")
-        assert 0.3 < time.monotonic() - begin < 5
+        assert 1.9 < time.monotonic() - begin < 20
 
 
 def test_a_body_that_comes_drop_by_drop_is_a_408(strict: Server) -> None:
@@ -478,7 +480,7 @@ def test_a_body_that_comes_drop_by_drop_is_a_408(strict: Server) -> None:
         while line.is_silent(0.1) and time.monotonic() - begin < 10:
             line.socket.sendall(b"x")
         assert line.answer().status == 408
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 9
 
 
 def test_a_request_ends_with_its_client_while_it_reads(strict: Server) -> None:
@@ -521,7 +523,7 @@ def test_a_fast_stream_lets_others_go_on(server: Server) -> None:
         stop.set()
         for reader in readers:
             reader.join(20)
-    assert sorted(times)[10] < 0.5, times
+    assert sorted(times)[10] < 5, times
 
 
 @pytest.fixture(scope="module")
