@@ -139,16 +139,26 @@ def in_a_transaction(connection, cursor):
     cursor.execute("SELECT pg_sleep(30)")
 
 
+at_rest, gone = threading.Event(), threading.Event()
+
+
+def rest():
+    """Until the server has gone, and a moment more."""
+    at_rest.set()
+    gone.wait(60)
+    time.sleep(0.6)
+
+
 def idle(connection, cursor):
     cursor.execute("SELECT 1")
     connection.rollback()
-    time.sleep(1)
+    rest()
     cursor.execute("SELECT 2")
 
 
 def idle_in_a_transaction(connection, cursor):
     cursor.execute("SELECT 1")
-    time.sleep(1)
+    rest()
     connection.commit()
 
 
@@ -197,15 +207,33 @@ def caught(call, *args):
     return {"seen": seen, "took": took}
 
 
+BUSY = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE pid = %s AND state = 'active' AND (wait_event = 'PgSleep' OR query LIKE 'COPY%%')
+"""
+
+
 def one(way, phase):
     proxy = Proxy()
     other("SELECT 1")
     connection = connect(port=proxy.port) if way is cut else connect()
     cursor = connection.cursor()
-    timer = threading.Timer(0.4, way, [connection, proxy])
-    timer.start()
+    at_rest.clear()
+    gone.clear()
+
+    def go():
+        if phase in (idle, idle_in_a_transaction):
+            at_rest.wait(60)
+        else:
+            while not other(BUSY, connection.info.backend_pid):
+                time.sleep(0.01)
+        way(connection, proxy)
+        gone.set()
+
+    going = threading.Thread(target=go)
+    going.start()
     found = caught(phase, connection, cursor)
-    timer.join()
+    going.join()
     found["closed"] = connection.closed
     found["status"] = connection.get_transaction_status()
     found["cursor"] = caught(cursor.execute, "SELECT 1")["seen"][:2]
@@ -246,10 +274,10 @@ def stranger(greeting):
     def answer():
         with listener, contextlib.suppress(OSError):
             for _ in range(3):  # libpq comes again, without encryption
-                listener.settimeout(5)
+                listener.settimeout(30)
                 line, _ = listener.accept()
                 with line:
-                    line.settimeout(5)
+                    line.settimeout(30)
                     line.recv(1000)
                     line.sendall(greeting)
 
@@ -267,8 +295,10 @@ def connecting():
         found[name] = caught(lambda parameters=parameters: connect(**parameters).close())
     for name, greeting in STRANGERS.items():
         found[name] = caught(connect_and_close, stranger(greeting))
-    os.kill(postmaster(), signal.SIGQUIT)
-    time.sleep(0.1)
+    pid = postmaster()
+    os.kill(pid, signal.SIGQUIT)
+    while os.path.exists(f"/proc/{pid}"):
+        time.sleep(0.005)
     found["down"] = caught(connect)
     other("SELECT 1")
     os.kill(postmaster(), signal.SIGSTOP)
@@ -294,7 +324,7 @@ def all_phases():
     for way, phases in ways.items():
         for phase in phases:
             found[f"{phase.__name__}, {way.__name__}"] = one(way, phase)
-    for _ in range(100):
+    for _ in range(300):
         left = other("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", ME)
         if not left:
             break
