@@ -208,6 +208,8 @@ class Schema:
                 return 5
             case "slow":
                 try:
+                    if "thought" in params:
+                        closed.append(f"{params['thought']} begins")
                     puff.sleep(params.get("seconds", 3600))
                 finally:
                     closed.append(params.get("thought", "thought"))

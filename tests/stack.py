@@ -24,7 +24,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PUFF = Path(sys.executable).parent / "puff"
 START_TIMEOUT = 60.0
-STOP_TIMEOUT = 15.0
+STOP_TIMEOUT = 30.0
 
 
 def clean_environment(**extra: str) -> dict[str, str]:

@@ -85,8 +85,8 @@ def server(folder: Path, serve: Serve) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def strict(folder: Path, serve: Serve) -> Iterator[Server]:
     """Small limits and short times."""
-    limits = ["--max-body", "100KB", "--body-timeout", "400ms", "--write-timeout", "600ms"]
-    times = ["--header-timeout", "500ms", "--idle-timeout", "5s", "--request-timeout", "2s"]
+    limits = ["--max-body", "100KB", "--body-timeout", "2s", "--write-timeout", "600ms"]
+    times = ["--header-timeout", "2s", "--idle-timeout", "5s", "--request-timeout", "6s"]
     with serve(*limits, *times, "--http2-streams", "7", cwd=folder) as server:
         yield server
 
@@ -583,4 +583,4 @@ def test_a_stopping_server_says_good_bye(folder: Path, serve: Serve) -> None:
         assert client.answer(client.send(path="/plain"))[0] == 200
         server.process.terminate()
         assert client.until_closed() == 0
-        assert server.process.wait(5) == 0
+        assert server.process.wait(15) == 0

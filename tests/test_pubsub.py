@@ -84,17 +84,20 @@ def one():
         found["nothing"] = silent.receive(timeout=0.01)
 
     def read(connection):
-        return [event.text for event in connection]
+        for event in connection:
+            texts.append(event.text)
 
+    texts = []
     iterated = pubsub.connection()
     iterated.subscribe("loop")
     reading = puff.spawn(read, iterated)
     pubsub.publish("loop", "a")
     pubsub.publish("loop", "b")
-    puff.sleep(0.1)
+    until(lambda: len(texts) == 2)
     iterated.close()
     iterated.close()
-    found["iterated"] = reading.join(5)
+    reading.join(5)
+    found["iterated"] = texts
     print(json.dumps(found))
 
 
@@ -117,15 +120,21 @@ def presence():
 
 def slow():
     policies = {}
-    with pubsub.connection(overflow="drop_oldest") as oldest, pubsub.connection() as newest:
+    with (
+        pubsub.connection(overflow="drop_oldest") as oldest,
+        pubsub.connection() as newest,
+        pubsub.connection() as after,
+    ):
         ended = pubsub.connection(overflow="disconnect")
         for connection in (oldest, ended, newest):
             connection.subscribe("busy", gaps=True)
+        after.subscribe("after")
         for number in range(20):
             pubsub.publish("busy", str(number))
         pubsub.publish("other", "")
         until(lambda: pubsub.publish("busy", "last") >= 0)
-        puff.sleep(0.2)
+        pubsub.publish("after", "")
+        after.receive(timeout=20)  # what was published before has come
         policies["oldest"], policies["newest"] = take(oldest, 6), take(newest, 6)
         try:
             ended.receive(1)

@@ -213,7 +213,7 @@ def test_channels_and_sharded_channels_of_any_slot(cluster: OwnCluster, client: 
         assert eventually(lambda: found.update(messages_there(pubsub)) or found >= expected)
         # From whichever node: who listens at another one is not counted.
         assert eventually(lambda: client.publish("plain", "x") >= 0 and bool(messages_there(pubsub)))
-        assert handled
+        assert eventually(lambda: messages_there(pubsub) is not None and bool(handled))
         assert handled[0]["channel"] == KEYS[3]
         pubsub.sunsubscribe(KEYS[0], "{a}2")
         assert eventually(lambda: messages_there(pubsub) is not None and publish(cluster, KEYS[0], "1") == 0)

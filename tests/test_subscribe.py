@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import puff
 
-closed = []
+closed, gate = [], puff.Event()
 
 
 @dataclass
@@ -38,6 +38,12 @@ class Subscription:
                 yield n
         finally:
             closed.append(to)
+
+    @classmethod
+    def gated(cls, context, /) -> Iterator[int]:
+        for n in (1, 2):
+            gate.wait()
+            yield n
 
     @classmethod
     def broken(cls, context, /) -> Iterator[int]:
@@ -80,7 +86,7 @@ gql = puff.global_graphql()
 
 def gone():
     """Whether no generator runs any more."""
-    for _ in range(500):
+    for _ in range(2000):
         if not any(each.name.startswith("Subscription.") for each in puff.debug.greenlets()):
             return True
         puff.sleep(0.01)
@@ -143,14 +149,18 @@ def test_a_generator_that_raises_ends_with_its_error():
 
 
 def test_waits_are_bounded(run):
+    from subscribe_app import gate
+
     def impatient():
-        with gql.subscribe("subscription { count(to: 2, delay: 0.3) }") as answers:
+        gate.clear()
+        with gql.subscribe("subscription { gated }") as answers:
             with pytest.raises(TimeoutError, match="no answer within 0.05 s"):
                 answers.next(timeout=0.05)
             # Nothing was lost by that.
+            gate.set()
             return [answers.next(), answers.next(), answers.next()]
 
-    assert run(impatient) == [{"data": {"count": 1}}, {"data": {"count": 2}}, None]
+    assert run(impatient) == [{"data": {"gated": 1}}, {"data": {"gated": 2}}, None]
     with pytest.raises(TimeoutError):
         list(gql.subscribe("subscription { count(to: 1, delay: 60) }", timeout=0.05))
     assert gone()

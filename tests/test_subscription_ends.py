@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from feed import CURRENT, Client, client
 from stack import Serve, Server
-from support import open_folder
+from support import eventually, open_folder
 from websockets.sync.client import connect
 
 APP = """
@@ -161,7 +161,7 @@ def test_other_exceptions_are_masked_and_logged(server: Server, hidden: str) -> 
     first, (error,) = both(server, "subscription { failing }")
     assert first == {"data": {"failing": 1}}
     assert (error["message"], error["extensions"]["code"]) == (hidden, "RESOLVER_ERROR")
-    assert "subscription Subscription.failing failed" in server.log.read_text()
+    assert eventually(lambda: "subscription Subscription.failing failed" in server.log.read_text())
 
 
 def test_what_serialize_raises_is_masked_as_well(server: Server, hidden: str) -> None:
@@ -173,7 +173,7 @@ def test_what_serialize_raises_is_masked_as_well(server: Server, hidden: str) ->
     assert (one, four, end) == ({"data": {"tens": 10}}, {"data": {"tens": 40}}, "complete")
     assert (two["data"], two["errors"][0]["message"]) == ({"tens": None}, hidden)
     assert (three["data"], three["errors"][0]["extensions"]) == ({"tens": None}, {"code": "THREE"})
-    assert "an event of Subscription.tens has 1 exceptions" in server.log.read_text()
+    assert eventually(lambda: "an event of Subscription.tens has 1 exceptions" in server.log.read_text())
 
 
 def test_exceptions_in_the_place_of_events(server: Server, hidden: str) -> None:
@@ -182,6 +182,7 @@ def test_exceptions_in_the_place_of_events(server: Server, hidden: str) -> None:
     assert two["errors"][0]["extensions"] == {"code": "NONE"}
     assert ("has no JSON form" in three["errors"][0]["message"]) == (hidden != "the resolver failed")
     assert four == {"data": {"values": 4}}
+    assert eventually(lambda: "an event of Subscription.values has" in server.log.read_text())
     log = server.log.read_text()
     assert "ValueError: a secret of the server" in log
     assert "none today" not in log

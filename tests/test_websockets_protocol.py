@@ -297,7 +297,7 @@ def test_over_http2(server: Server, folder: Path) -> None:
 
 
 def test_over_http2_it_may_idle(folder: Path, serve: Serve) -> None:
-    options = ("--idle-timeout", "300ms", "--header-timeout", "300ms")
+    options = ("--idle-timeout", "1500ms", "--header-timeout", "1500ms")
     with serve(*options, cwd=folder) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
             client = Http2Socket(connection, "/")
@@ -330,7 +330,8 @@ def test_routes_of_a_program(folder: Path, serve: Serve, program: tuple[str, ...
             assert over_http2.receive() == (TEXT, b"over HTTP/2")
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
             assert Http2Socket(connection, "/chat/hall").receive() == (TEXT, b"welcome to hall")
-        assert "has no attribute 'missing'" in server.log.read_text().replace('"', "'")
+        said = "has no attribute 'missing'"
+        assert eventually(lambda: said in server.log.read_text().replace('"', "'"))
         with (
             raw(server, "/rust") as rust,
             raw(server, "/chat/x") as python,
