@@ -83,8 +83,13 @@ fn is_created(before: &[u8], after: &[u8]) -> bool {
 /// Whether a text ends with one of these words, and white space.
 fn is_last_word(text: &[u8], words: &[&str]) -> bool {
     let text = text.trim_ascii_end();
-    let start = text.iter().rposition(|byte| !is_of_word(*byte)).map_or(0, |end| end + 1);
-    words.iter().any(|word| text[start..].eq_ignore_ascii_case(word.as_bytes()))
+    let start = text
+        .iter()
+        .rposition(|byte| !is_of_word(*byte))
+        .map_or(0, |end| end + 1);
+    words
+        .iter()
+        .any(|word| text[start..].eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn is_of_word(byte: u8) -> bool {

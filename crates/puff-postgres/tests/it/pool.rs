@@ -276,7 +276,11 @@ fn what_no_tag_tells_of_is_reset() {
                 drop(connection);
                 let next = pool.get().await.unwrap();
                 let rows = next.query(left, &[]).await.unwrap();
-                let found = (rows.text(0, 0).unwrap_or_default(), rows.text(0, 1), rows.text(0, 2));
+                let found = (
+                    rows.text(0, 0).unwrap_or_default(),
+                    rows.text(0, 1),
+                    rows.text(0, 2),
+                );
                 assert_eq!(found, ("", None, Some("0")), "{sql}");
                 assert_eq!(next.process_id(), pid);
             }

@@ -52,7 +52,13 @@ fn the_next_holder_finds_no_settings_of_the_last() {
             drop(session);
             let mut next = pool.get().await.unwrap();
             assert!(next.is_clean());
-            assert_eq!(text(&mut next, "SELECT coalesce(current_setting('app.tenant', true), '')"), "");
+            assert_eq!(
+                text(
+                    &mut next,
+                    "SELECT coalesce(current_setting('app.tenant', true), '')"
+                ),
+                ""
+            );
             let mut query = |sql: &str| {
                 next.start_query(sql, &[], None).unwrap();
                 drive(&mut next, &[]).0.unwrap()

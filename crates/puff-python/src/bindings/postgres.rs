@@ -56,6 +56,15 @@ struct Statement {
 }
 
 impl Statement {
+    fn new(pool: Option<String>, sql: String, params: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self {
+            runtime: Runtime::current()?,
+            pool,
+            sql,
+            params: objects_to_params(params)?,
+        })
+    }
+
     async fn run(self) -> Result<Rows, BoxError> {
         let connection = pool(&self.runtime, self.pool).await?.get().await?;
         Ok(connection.query(&self.sql, &self.params).await?)
@@ -69,13 +78,7 @@ fn postgres_query(
     params: &Bound<'_, PyAny>,
     waiter: Py<Waiter>,
 ) -> PyResult<()> {
-    let (runtime, params) = (Runtime::current()?, objects_to_params(params)?);
-    let statement = Statement {
-        runtime,
-        pool: name,
-        sql,
-        params,
-    };
+    let statement = Statement::new(name, sql, params)?;
     start(waiter, async move { Ok(Dicts(statement.run().await?)) });
     Ok(())
 }
@@ -87,13 +90,7 @@ fn postgres_execute(
     params: &Bound<'_, PyAny>,
     waiter: Py<Waiter>,
 ) -> PyResult<()> {
-    let (runtime, params) = (Runtime::current()?, objects_to_params(params)?);
-    let statement = Statement {
-        runtime,
-        pool: name,
-        sql,
-        params,
-    };
+    let statement = Statement::new(name, sql, params)?;
     start(waiter, async move {
         let rows = statement.run().await?;
         Ok(rows.tag().rows().unwrap_or_default())
