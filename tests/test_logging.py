@@ -287,6 +287,7 @@ def test_the_log_is_there_to_the_last(puff: Run, folder: Path) -> None:
 def test_requests_are_names_too(serve: Serve, folder: Path) -> None:
     with serve("--wsgi", "shop:application", cwd=folder) as server:
         assert server.get("/tea?cup=1").text == "ok"
+        server.stop()
         log = server.log.read_text()
     assert 'INFO shop: asked greenlet="GET /tea?cup=1"' in log
     assert "not told" not in log

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import ssl
 import stat
@@ -184,7 +185,7 @@ def unix(path: Path) -> socket.socket:
 def test_one_server_listens_in_several_places(folder: Path, serve: Serve, tmp_path: Path) -> None:
     path = tmp_path / "web.sock"
     with serve("--unix-mode", "600", cwd=folder, also=f"unix:{path},127.0.0.1:0") as server:
-        assert eventually(path.exists)
+        assert eventually(lambda: re.search(r"Serving.*\n", server.log.read_text()) is not None)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         with unix(path) as connection:
             assert Speaker(connection).get("/x")["peer"] is None
