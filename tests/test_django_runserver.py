@@ -152,7 +152,7 @@ def test_manage_runserver_becomes_puffs(project: Path, serve: Serve) -> None:
     env = environment(APPS_BEFORE="puff.contrib.django")
     with serve(cwd=project, env=env, command=command, port=port) as server:
         assert server.get("/").text == "<p>first</p>"
-        assert "Serving puff.contrib.django.development:application()" in server.log.read_text()
+        assert log_has(server, "Serving puff.contrib.django.development:application()")
 
 
 def test_called_from_code_it_is_djangos(project: Path) -> None:

@@ -305,7 +305,7 @@ def test_limits_are_settings(folder: Path, serve: Serve) -> None:
         "max_rows": "10",
         "max_response": "2KiB",
         "max_body": "1KiB",
-        "timeout": "1s",
+        "timeout": "4s",
         "introspection": "false",
     }
     env = {f"PUFF_GRAPHQL_{name.upper()}": value for name, value in settings.items()}
@@ -329,7 +329,7 @@ def test_limits_are_settings(folder: Path, serve: Serve) -> None:
         assert "data" in post(server, "{ rows(count: 10) { id name } }").json()
         start = time.monotonic()
         refused(post(server, "{ slow { id } }", NEWER), 504, "TIMED_OUT")
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 25
         assert post(server, "{ hello }").json() == {"data": {"hello": "hello world"}}
 
 
@@ -337,7 +337,7 @@ def test_limits_are_settings(folder: Path, serve: Serve) -> None:
 
 
 def test_a_request_that_takes_too_long_for_the_server(folder: Path, serve: Serve) -> None:
-    with serve("--graphql", "items:Schema", "--request-timeout", "300ms", cwd=folder) as server:
+    with serve("--graphql", "items:Schema", "--request-timeout", "2s", cwd=folder) as server:
         slow = post(server, "{ slow { id } }")
         assert (slow.status, slow.body) == (504, b"the request took too long\n")
         assert post(server, "{ hello }").json() == {"data": {"hello": "hello world"}}

@@ -13,6 +13,7 @@ import pytest
 from browsing import RUN, chromium, visiting
 from playwright.sync_api import expect
 from stack import Run, Serve, Server, clean_environment
+from support import eventually
 from websockets.sync.client import connect
 
 SHOP = """
@@ -199,10 +200,12 @@ def test_each_has_a_playground_of_its_own(server: Server) -> None:
 
 
 def test_the_banner_names_all(server: Server) -> None:
-    banner = server.log.read_text()
-    assert f"GraphQL of shop:Schema on {server.url}/graphql, its playground on {server.url}/\n" in banner
     office = f"{server.url}/back/office"
-    assert f"GraphQL of admin:Schema on {office}, its playground on {office}/playground\n" in banner
+    for line in (
+        f"GraphQL of shop:Schema on {server.url}/graphql, its playground on {server.url}/\n",
+        f"GraphQL of admin:Schema on {office}, its playground on {office}/playground\n",
+    ):
+        assert eventually(lambda line=line: line in server.log.read_text()), line  # type: ignore[misc]
 
 
 def test_python_asks_for_them_by_name(folder: Path, puff: Run) -> None:

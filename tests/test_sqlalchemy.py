@@ -80,8 +80,8 @@ def all_get_their_turn():
 
 
 def who_waits_too_long_is_told_and_others_run():
-    base = engine(pool_timeout=0.2)
-    holders = [puff.spawn(hold, base, n, 1) for n in range(2)]
+    base = engine(pool_timeout=1)
+    holders = [puff.spawn(hold, base, n, 4) for n in range(2)]
     puff.sleep(0.1)
     ticks = []
 
@@ -115,7 +115,7 @@ def who_is_killed_takes_nothing_along():
             each.join()
         except greenlet.GreenletExit:
             pass
-    with puff.timeout(5):
+    with puff.timeout(30):
         assert puff.join_all([puff.spawn(hold, base, n, 0) for n in range(4)]) == ["0", "1", "2", "3"]
     assert base.pool.checkedout() == 0, base.pool.status()
     base.dispose()
@@ -137,7 +137,7 @@ def threads_wait_as_well():
 
 
 def what_is_forgotten_comes_back():
-    base = engine(pool_timeout=2)
+    base = engine(pool_timeout=20)
     for _ in range(5):
         base.connect().execute(sa.text("SELECT 1"))  # nobody closes it
         gc.collect()
