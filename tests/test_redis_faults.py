@@ -204,7 +204,7 @@ def test_a_server_that_is_killed_and_comes_back() -> None:
         assert client.blpop("nothing", 0.01) is None
         # It subscribes again.
         assert eventually(lambda: client.publish("c", "again") == 1 or heard(pubsub))
-        assert client.status()["dedicated"]["in_use"] == 2
+        assert eventually(lambda: client.status()["dedicated"]["in_use"] == 2)
         client.close()
 
 
