@@ -87,7 +87,7 @@ def opened():
 
 
 def eventually(condition):
-    for _ in range(500):
+    for _ in range(2000):
         if condition():
             return True
         puff.sleep(0.01)

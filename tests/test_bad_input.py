@@ -433,8 +433,9 @@ def test_a_server_that_says_nothing(folder: Path) -> None:
         with start() as patient, start() as interrupted:
             connections = [silent.accept()[0] for _ in range(2)]
             interrupted.send_signal(signal.SIGINT)
-            _, said = interrupted.communicate(timeout=4)
+            _, said = interrupted.communicate(timeout=30)
             assert (interrupted.returncode, "Traceback" in said) == (130, False)
+            assert "took longer" not in said
             _, said = patient.communicate(timeout=30)
             assert patient.returncode == 2
             assert said == (
@@ -668,14 +669,14 @@ def test_a_signal_during_the_first_start_leaves_nothing(moment: str, signum: int
             if moment == "making the database":
                 assert eventually(lambda: any(folder.glob(".puff/postgres-*/data*")), 60)
             process.send_signal(signum)
-            assert process.wait(15) == status
+            assert process.wait(60) == status
         finally:
             process.kill()
             process.wait()
         text = log.read_text()
         assert "Traceback" not in text
         assert "Serving" not in text
-        assert eventually(lambda: processes_of(folder) == {}, 15), processes_of(folder)
+        assert eventually(lambda: processes_of(folder) == {}, 60), processes_of(folder)
         assert not is_alive(process.pid)
         # What was begun does not stand in the way of the next start.
         result = subprocess.run(

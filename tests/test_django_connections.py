@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from django_shop import Shop, environment
 from stack import Run, Serve, clean_environment
+from support import eventually
 
 
 @pytest.fixture(scope="module")
@@ -196,16 +197,20 @@ def test_requests_have_connections_of_their_own_and_close_them(project: Path, se
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: server.get("/pid").json()["pid"], range(8)))
         assert len(set(answers)) == 8
-        left = subprocess.run(
-            [Path(sys.executable).parent / "puff", "db", "psql", "-XAtc", count],
-            cwd=project,
-            env=clean_environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert left.stdout.strip() == "0", left.stderr
+
+        def none_is_left() -> bool:
+            left = subprocess.run(
+                [Path(sys.executable).parent / "puff", "db", "psql", "-XAtc", count],
+                cwd=project,
+                env=clean_environment(),
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            return left.stdout.strip() == "0"
+
+        assert eventually(none_is_left)
 
 
 def test_an_age_keeps_connections_for_the_next_greenlet(program: Callable[..., str]) -> None:
@@ -369,8 +374,16 @@ def main():
     apart(keeps)
     late()
     done = puff.Event()
-    next_one = puff.spawn(lambda: (mine(), done.wait(), connection._connections["default"] is kept[0])[-1])
-    puff.sleep(0.1)
+    begun = puff.Event()
+
+    def goes_on():
+        mine()
+        begun.set()
+        done.wait()
+        return connection._connections["default"] is kept[0]
+
+    next_one = puff.spawn(goes_on)
+    begun.wait()
     late()
     done.set()
     assert next_one.join()
@@ -388,7 +401,7 @@ def main():
     found = puff.join_all(greenlets)
     assert len({wrapper for wrapper, _ in found}) == len({session for _, session in found}) == 50
     ended = apart(lambda: pid(0))
-    postgres.query("SELECT pg_terminate_backend($1)", [ended])
+    postgres.query("SELECT pg_terminate_backend($1, 20000)", [ended])
     puff.sleep(0.2)
     assert apart(lambda: pid(0)) != ended
     # A database of another name, as in tests.

@@ -294,7 +294,7 @@ def test_without_redis_a_function_can_refuse(folder: Path, serve: Serve, tmp_pat
         with pytest.raises(InvalidStatus) as failed:
             open_room(server, "any")
         assert failed.value.response.status_code == 500
-        assert "ServiceError" in server.log.read_text()
+        assert eventually(lambda: "ServiceError" in server.log.read_text())
 
 
 def test_who_is_refused_hears_nothing(server: Server) -> None:

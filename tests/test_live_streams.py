@@ -345,7 +345,7 @@ def test_the_servers_end_ends_streams(folder: Path, serve: Serve) -> None:
         # Whole answers: the clients come again.
         assert [stream.next() for stream in streams] == [None, None]
         assert server.process.wait(15) == 0
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 9, "ten seconds, if it were waited for"
 
 
 def test_a_client_that_stalls_costs_the_others_nothing(folder: Path, serve: Serve) -> None:
