@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from stack import PUFF, ROOT, Run, clean_environment
+from support import eventually
 from terminal import Terminal
 
 PYTEST = [sys.executable, "-m", "pytest"]
@@ -367,7 +368,8 @@ def test_pdb(tmp_path: Path, terminal: Callable[..., Terminal]) -> None:
 
 def test_breakpoints_and_ctrl_c(tmp_path: Path, terminal: Callable[..., Terminal]) -> None:
     (tmp_path / "test_value.py").write_text(
-        "import puff\n\ndef test_value():\n    value = 1234\n    breakpoint()\n    puff.sleep(60)\n"
+        "import puff\n\ndef test_value():\n    value = 1234\n    breakpoint()\n"
+        "    open('begun', 'w').close()\n    puff.sleep(60)\n"
     )
     user = terminal("-p", "no:cacheprovider")
     user.expect("(Pdb) ")
@@ -376,7 +378,7 @@ def test_breakpoints_and_ctrl_c(tmp_path: Path, terminal: Callable[..., Terminal
     user.expect("(Pdb) ")
     user.type("c\n")
     user.expect("continue")
-    time.sleep(0.3)
+    assert eventually((tmp_path / "begun").exists)
     user.type("\x03")
     user.expect("KeyboardInterrupt")
     assert user.wait() == 2

@@ -122,7 +122,7 @@ def test_private_services_stay(tmp_path: Path, serve: Serve, stop_services: Call
             assert not eventually(lambda: False, 7)
             (tmp_path / "store.py").write_text(STORE.format(mistake="# repaired"))
             assert eventually(lambda: server.get("/").text == "kept", 30)
-            assert "Using the running Valkey" in server.log.read_text()
+            assert log_has(server, "Using the running Valkey")
             assert server.log.read_text().count("Started Valkey") == 1
     finally:
         stop_services(tmp_path)
