@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from support import eventually
 
 if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Request, Response
@@ -113,11 +114,23 @@ class Visit:
         answer: dict[str, Any] = waiting.value.json()
         return answer
 
-    def shown(self) -> Any:
-        """The result pane's text, read as JSON."""
-        # The editor draws only the lines in sight, each indented with no-break spaces.
+    def read(self) -> str:
+        """The result pane's text, as far as it is in sight."""
+        # The editor draws only these lines, with no-break spaces.
         text = self.page.locator(f"{RESULT} .view-lines").inner_text()
-        return json.loads(text.replace("\N{NO-BREAK SPACE}", " "))
+        return text.replace("\N{NO-BREAK SPACE}", " ")
+
+    def shows(self, answer: Any) -> bool:
+        """Whether the result pane's text, read as JSON, comes to be this."""
+
+        def shown() -> Any:
+            text = self.read()
+            try:
+                return json.loads(text)
+            except ValueError:
+                return text  # not all of it is drawn yet
+
+        return eventually(lambda: shown() == answer)
 
     @property
     def result(self) -> Locator:

@@ -108,7 +108,7 @@ def test_a_typed_query_shows_its_answer(demo: Visit, scheme: str, tmp_path: Path
     assert answer["data"] == {"airport": keflavik}
     expect(demo.result).to_contain_text("Keflavik")
     # The trace that came with it is for the plan panel.
-    assert demo.shown() == {"data": answer["data"]}
+    assert demo.shows({"data": answer["data"]})
     demo.page.screenshot(path=tmp_path / f"answer-{scheme}.png")
 
 

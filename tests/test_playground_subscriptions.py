@@ -86,7 +86,7 @@ def test_the_last_event_is_shown_and_all_are_counted(visit: Visit, tmp_path: Pat
     expect(visit.result).to_contain_text('"square": 144')
     expect(plan).to_contain_text("12 events")
     expect(visit.page.get_by_role("button", name="Execute query")).to_be_visible()
-    assert visit.shown() == {"data": {"ticks": {"number": 12, "square": 144}}}
+    assert visit.shows({"data": {"ticks": {"number": 12, "square": 144}}})
     visit.page.screenshot(path=tmp_path / "subscription.png")
 
 
@@ -159,13 +159,13 @@ def test_two_browsers_chat(
             for speaker, hearer, number in ((ada, bob, 0), (bob, ada, 1)):
                 mouth = speaker.beside()
                 mouth.open(say % (ids[number], f"from {number}"))
-                for _ in range(20):
+                for _ in range(80):
                     assert mouth.run()["data"] == {"send_message_to_channel": True}
-                    if f"from {number}" in hearer.result.inner_text():
+                    if f"from {number}" in hearer.read():
                         break
                     mouth.page.wait_for_timeout(250)
                 expect(hearer.result).to_contain_text(f"from {number}")
                 # Nobody hears their own words.
-                assert f"from {number}" not in speaker.result.inner_text()
+                assert f"from {number}" not in speaker.read()
     finally:
         stop_services(tmp_path)
