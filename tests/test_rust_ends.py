@@ -85,18 +85,15 @@ def kinds_of_polls(relay):
         if not on_tokio(0, 0):
             break
     assert not on_tokio(0, 300), "one that computes stops the hub, once"
-    began = time.perf_counter()
-    computing = [puff.spawn(wait, relay, 5, 0, 300) for _ in range(4)]
-    puff.sleep(0)
-    assert time.perf_counter() - began < 0.2, "the others are Tokio's"
-    puff.join_all(computing)
+    computing = [puff.spawn(on_tokio, 0, 300) for _ in range(4)]
+    assert all(puff.join_all(computing)), "the others are Tokio's"
     return "proved"
 
 
 def clogged(relay):
     for _ in range(2):  # of four threads
         puff.spawn(wait, relay, 1, 0, 60_000)
-    puff.sleep(0.1)
+    puff.sleep(1)
     return "left"
 """
 
@@ -155,7 +152,7 @@ def test_work_that_does_not_end_is_named_and_left(toolbox: Toolbox, kind: str, n
     for line in lines:
         assert "examples/toolbox.rs:" in line
         assert "did not end within 2s of its program's end" in line
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 50
 
 
 def test_work_that_is_asked_to_stop_may_finish(toolbox: Toolbox) -> None:
@@ -174,7 +171,7 @@ def test_futures_of_greenlets_that_block_tokios_threads_are_told_of(toolbox: Too
     ended = toolbox("hand", "toolbox:clogged")
     assert (ended.returncode, ended.stdout) == (0, "left\n"), ended.stderr
     assert "Rust work that a greenlet started blocks a thread of Tokio's, and is left behind" in ended.stderr
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 50
 
 
 def test_futures_that_are_ready_at_once(toolbox: Toolbox) -> None:
