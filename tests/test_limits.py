@@ -163,10 +163,9 @@ def test_a_slow_body_is_given_up(hasty: Server) -> None:
 
 def test_a_client_that_does_not_read_is_given_up(hasty: Server) -> None:
     with connect(hasty) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(b"GET /big/1000 HTTP/1.1\r\nHost: a\r\n\r\n")
         assert eventually(lambda: hasty.get("/closed").text == "big")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)  # what has come is read at once
+        # Some megabytes of the 64, which the sockets hold; through a small window they would take minutes.
         assert len(until_end(connection)) < 1000 * 65536
     # One that reads slowly gets all of it.
     with connect(hasty) as connection:
