@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
-import functools
 import inspect
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import BuiltinFunctionType, FunctionType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
@@ -65,7 +66,7 @@ class Greenlet(Generic[T]):
         self._value: T = _UNSET
         self._error: BaseException | None = None
         self._joined = False
-        self._waiters: list[Waiter] | None = []
+        self._waiters: list[Waiter | _Place[T]] | None = []
         self._links: list[Callable[[Greenlet[T]], object]] = []
 
     def __repr__(self) -> str:
@@ -176,7 +177,7 @@ class Greenlet(Generic[T]):
             raise self._error
         return self._value
 
-    def _notify(self, waiter: Waiter) -> None:
+    def _notify(self, waiter: Waiter | _Place[T]) -> None:
         """Completes `waiter` at the end; called by who is going to wait."""
         if self._raw is getcurrent():
             raise RuntimeError(f"greenlet {self.name} cannot join itself")
@@ -332,7 +333,9 @@ def join_all(greenlets: Iterable[Greenlet[T]]) -> list[T]:
 
 
 def join_iter(greenlets: Iterable[Greenlet[T]]) -> Iterator[T]:
-    """Their values as they end, the first to end first. Raises a greenlet's exception when its turn comes.
+    """Their values as they end: first those that have ended already, then each when it does.
+
+    Raises a greenlet's exception when its turn comes.
 
     Example:
         >>> import puff
@@ -342,21 +345,58 @@ def join_iter(greenlets: Iterable[Greenlet[T]]) -> Iterator[T]:
         >>> list(puff.join_iter([puff.spawn(nap, 0.1), puff.spawn(nap, 0.01)]))
         [0.01, 0.1]
     """
-    pending = list(greenlets)
-    while pending:
-        ended = [each for each in pending if each.ready()]
-        if not ended:
-            current_hub().wait_for(functools.partial(_notify_any, pending))
-            continue
-        for each in ended:
-            pending.remove(each)
-            yield each.join()
+    line: _Line[T] = _Line()
+    expected = list(greenlets)
+    for each in expected:
+        line.expect(each)
+    for _ in range(len(expected)):
+        yield line.next().join()
 
 
-def _notify_any(greenlets: list[Greenlet[Any]], waiter: Waiter) -> None:
-    for each in greenlets:
-        each._joined = True
-        each._notify(waiter)
+class _Line(Generic[T]):
+    """Greenlets in the order in which they end. They may do so on another thread than who waits for them."""
+
+    def __init__(self) -> None:
+        self._ended: deque[Greenlet[T]] = deque()
+        self._waiter: Waiter | None = None
+
+    def expect(self, greenlet: Greenlet[T]) -> None:
+        """Has it stand in line once it has ended."""
+        greenlet._joined = True
+        greenlet._notify(_Place(self, greenlet))
+
+    def enter(self, greenlet: Greenlet[T]) -> None:
+        """It has ended."""
+        self._ended.append(greenlet)
+        waiter = self._waiter
+        if waiter is not None:
+            waiter.offer(None)
+
+    def next(self) -> Greenlet[T]:
+        """Waits for the one that is first in line."""
+        if not self._ended:
+            current_hub().wait_for(self._wait)
+        self._waiter = None
+        return self._ended.popleft()
+
+    def _wait(self, waiter: Waiter) -> None:
+        self._waiter = waiter
+        # In this order: one that ends now either sees the waiter, or is seen here.
+        if self._ended:
+            waiter.offer(None)
+
+
+class _Place(Generic[T]):
+    """What a greenlet completes at its end, as it does the waiters of those who join it."""
+
+    def __init__(self, line: _Line[T], greenlet: Greenlet[T]) -> None:
+        self._line = line
+        self._greenlets = [greenlet]
+
+    def offer(self, _: None) -> None:
+        """The greenlet has ended; a second time is ignored."""
+        with contextlib.suppress(IndexError):
+            self._line.enter(self._greenlets.pop())
 
 
 def sleep(seconds: float) -> None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 ENDED = "the Puff runtime of this process has ended: what runs at exit can use Python only"
 
-_GOODBYE_SECONDS = 0.5
-"""How long threads that are let go have for their `finally` clauses."""
+_GOODBYE_SECONDS = 2.0
+"""How long threads that are let go have for their `finally` clauses, as greenlets have."""
 
 _at_work: set[int] = set()
 """The threads of Puff's own that run somebody's function, by their identifiers."""

@@ -113,6 +113,25 @@ def test_join_all_keeps_the_order_and_join_iter_gives_the_first_first(run: Run) 
     assert run(firsts) == [1, 2, 0]
 
 
+def test_join_iter_gives_each_once(run: Run) -> None:
+    def several() -> list[object]:
+        ended = puff.spawn(int, "7")
+        ended.join()
+        values: list[object] = []
+        running = [puff.spawn(pow, 2, n) for n in range(1000)]
+        line = puff.join_iter([*running, ended, ended, puff.spawn(int, "seven")])
+        try:
+            values.extend(line)
+        except ValueError:
+            values.append("failed")
+        return values
+
+    values = run(several)
+    assert sorted(map(str, values[:-1])) == sorted(map(str, [*(2**n for n in range(1000)), 7, 7]))
+    assert values[-1] == "failed"
+    assert run(lambda: list(puff.join_iter([]))) == []
+
+
 def test_a_thousand_sleeps_take_as_long_as_one() -> None:
     started = time.monotonic()
     threads = threading.active_count()
