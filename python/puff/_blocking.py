@@ -103,8 +103,8 @@ def spawn_blocking(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwarg
 
     For code that blocks in the standard library or in C. At most 32 such calls run at once (setting
     `blocking_threads`); more wait. If the waiting greenlet is killed the call runs on to its end, and nobody
-    learns of its value. A program that ends raises RuntimeError in calls that wait for Puff, and gives them two
-    seconds to clean up; it does not wait for the others.
+    learns of its value. A program that ends raises RuntimeError in calls that wait for Puff, and gives them
+    two seconds to clean up; it does not wait for the others.
 
     Raises:
         TypeError: `function` cannot be called.
