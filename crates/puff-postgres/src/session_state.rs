@@ -69,7 +69,8 @@ fn ends_with_true(arguments: &[u8]) -> bool {
     last.eq_ignore_ascii_case(b"true") && (before.ends_with(b",") || before.ends_with(b"=>"))
 }
 
-/// Whether `temp` stands in a `CREATE TEMP TABLE` and its kin, rather than for a column.
+/// Whether `temp` stands in a `CREATE TEMP TABLE` and its kin or in a `SELECT INTO TEMP`, rather than for a column or
+/// a table of that name.
 fn is_created(before: &[u8], after: &[u8]) -> bool {
     let rest = match after.get(..5) {
         Some(more) if more.eq_ignore_ascii_case(b"orary") => &after[5..],
@@ -77,19 +78,23 @@ fn is_created(before: &[u8], after: &[u8]) -> bool {
     };
     let is_word = rest.first().is_some_and(u8::is_ascii_whitespace);
     let is_apart = before.last().is_some_and(u8::is_ascii_whitespace);
-    is_word && is_apart && is_last_word(before, &["create", "replace", "global", "local"])
+    let (sooner, last) = without_last_word(before);
+    let creates = match &*last {
+        b"create" | b"replace" | b"global" | b"local" => true,
+        b"into" => !matches!(&*without_last_word(sooner).1, b"insert" | b"merge"),
+        _ => false,
+    };
+    is_word && is_apart && creates
 }
 
-/// Whether a text ends with one of these words, and white space.
-fn is_last_word(text: &[u8], words: &[&str]) -> bool {
+/// A text without its last word and the white space behind that, and the word in small letters.
+fn without_last_word(text: &[u8]) -> (&[u8], Vec<u8>) {
     let text = text.trim_ascii_end();
     let start = text
         .iter()
         .rposition(|byte| !is_of_word(*byte))
         .map_or(0, |end| end + 1);
-    words
-        .iter()
-        .any(|word| text[start..].eq_ignore_ascii_case(word.as_bytes()))
+    (&text[..start], text[start..].to_ascii_lowercase())
 }
 
 fn is_of_word(byte: u8) -> bool {

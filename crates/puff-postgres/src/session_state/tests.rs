@@ -27,6 +27,8 @@ fn functions_and_tables_that_outlive_their_statement() {
         "CREATE OR REPLACE TEMP VIEW v AS SELECT 1",
         "CREATE TEMP SEQUENCE s",
         "SELECT 1; CREATE TEMP TABLE t AS SELECT 1",
+        "SELECT * INTO TEMP t FROM weather",
+        "SELECT 1 AS n INTO TEMPORARY TABLE t",
         "SELECT set_config",
         "SELECT set_config(",
     ] {
@@ -48,6 +50,8 @@ fn what_ends_with_its_transaction_or_is_something_else() {
         "SELECT a.temp , temperature FROM weather",
         "SELECT create_temp () FROM weather",
         "INSERT INTO weather (temp) VALUES (1)",
+        "INSERT INTO temp VALUES (1)",
+        "MERGE INTO temp USING weather ON true WHEN MATCHED THEN DELETE",
         "SELECT attempt FROM jobs",
         "CREATE TABLE template (n int)",
         "temp",
