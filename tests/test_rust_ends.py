@@ -76,17 +76,17 @@ def kinds_of_polls(relay):
         assert value == 5
         return tokio
 
+    def prove():
+        # A hundred quick ones in a row: on a busy machine that takes many attempts.
+        until = time.monotonic() + 60
+        while on_tokio(0, 0):
+            assert time.monotonic() < until, "never on the hub"
+
     assert on_tokio(0, 0), "the first of its kind goes to Tokio"
-    for _ in range(2000):
-        if not on_tokio(0, 0):
-            break
-    else:
-        raise AssertionError("never on the hub")
+    prove()
     assert on_tokio(3, 0), "what is not ready goes on there"
     assert on_tokio(0, 0), "and has to be proved anew"
-    for _ in range(2000):
-        if not on_tokio(0, 0):
-            break
+    prove()
     assert not on_tokio(0, 300), "one that computes stops the hub, once"
     computing = [puff.spawn(on_tokio, 0, 300) for _ in range(4)]
     assert all(puff.join_all(computing)), "the others are Tokio's"
