@@ -282,12 +282,7 @@ impl Actor {
 
     fn submit(&mut self, request: Request) {
         let (start, alone) = (self.outgoing.len(), request.is_alone());
-        let names_state = match &request {
-            Request::Simple { sql, .. } | Request::Copy { sql, .. } | Request::Unattended { sql } => {
-                session_state::left_by_text(sql.as_bytes())
-            }
-            Request::Sync { .. } | Request::Query { .. } => false,
-        };
+        let names_state = request.names_state();
         let (encoded, kind) = match request {
             Request::Simple { sql, reply } => {
                 (frontend::query(&sql, &mut self.outgoing), Kind::Simple(reply))

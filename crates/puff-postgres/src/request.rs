@@ -10,6 +10,7 @@ use crate::actor::Channel;
 use crate::error::Error;
 use crate::param::Param;
 use crate::rows::Rows;
+use crate::session_state;
 use crate::statement::{Statement, StatementKey};
 
 /// PostgreSQL takes no message above 1 GiB; names and framing need a little of it.
@@ -66,6 +67,17 @@ impl Request {
     /// Whether it must be sent with nothing before or behind it.
     pub(crate) fn is_alone(&self) -> bool {
         matches!(self, Self::Query { alone: true, .. } | Self::Copy { .. })
+    }
+
+    /// Whether a text that is not to be prepared names what outlives it in the session; of a query its
+    /// [`Statement`] knows.
+    pub(crate) fn names_state(&self) -> bool {
+        match self {
+            Self::Simple { sql, .. } | Self::Copy { sql, .. } | Self::Unattended { sql } => {
+                session_state::left_by_text(sql.as_bytes())
+            }
+            Self::Query { .. } | Self::Sync { .. } => false,
+        }
     }
 
     /// Whether nobody waits for the answer any more.

@@ -43,13 +43,18 @@ pub(crate) fn left_by_text(sql: &[u8]) -> bool {
 }
 
 /// Whether a call's last argument is `true`: of `set_config`, the setting ends with the transaction.
+///
+/// No for what may hide an end or a quotation mark: backslashes, comments, dollar quotes.
 fn is_of_transaction(call: &[u8]) -> bool {
     let mut depth = 0;
     let mut quote = None;
     for (index, byte) in call.iter().enumerate() {
         match (quote, byte) {
+            (Some(_), b'\\') => return false,
             (Some(open), _) if open == *byte => quote = None,
             (Some(_), _) => {}
+            (None, b'-' | b'/') => return false,
+            (None, b'$') if !call.get(index + 1).is_some_and(u8::is_ascii_digit) => return false,
             (None, b'\'' | b'"') => quote = Some(*byte),
             (None, b'(') => depth += 1,
             (None, b')') if depth > 1 => depth -= 1,
@@ -76,15 +81,16 @@ fn is_created(before: &[u8], after: &[u8]) -> bool {
         Some(more) if more.eq_ignore_ascii_case(b"orary") => &after[5..],
         _ => after,
     };
-    let is_word = rest.first().is_some_and(u8::is_ascii_whitespace);
-    let is_apart = before.last().is_some_and(u8::is_ascii_whitespace);
+    let is_apart = |next: Option<&u8>| next.is_some_and(u8::is_ascii_whitespace);
+    if !is_apart(rest.first()) || !is_apart(before.last()) {
+        return false;
+    }
     let (sooner, last) = without_last_word(before);
-    let creates = match &*last {
+    match &*last {
         b"create" | b"replace" | b"global" | b"local" => true,
         b"into" => !matches!(&*without_last_word(sooner).1, b"insert" | b"merge"),
         _ => false,
-    };
-    is_word && is_apart && creates
+    }
 }
 
 /// A text without its last word and the white space behind that, and the word in small letters.

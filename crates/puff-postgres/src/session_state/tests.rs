@@ -14,6 +14,10 @@ fn functions_and_tables_that_outlive_their_statement() {
         "SELECT set_config('app.tenant', 'a, true)', false)",
         "SELECT set_config('app.tenant', concat('(', $1), not true)",
         "SELECT set_config('app.tenant', $1, $2 = true)",
+        r"SELECT set_config('app.tenant', E'\', true)', false)",
+        "SELECT set_config('app.tenant', $$a', true)$$, false)",
+        "SELECT set_config('app.tenant', $1 /*, true)*/, false)",
+        "SELECT set_config('app.tenant', $1 --, true)\n, false)",
         "SELECT set_config('app.tenant', $1, true), set_config('app.user', $2, false)",
         r#"SELECT "set_config"('app.tenant', '7', false)"#,
         "SELECT pg_catalog.set_config('search_path', 'tenant', false)",
@@ -77,7 +81,8 @@ proptest! {
     }
 
     #[test]
-    fn values_hide_nothing(name in "[a-z.]{1,9}", value in "[^']{0,30}") {
+    fn values_hide_nothing(name in "[a-z.]{1,9}", value in "([',()]| true|\\PC){0,30}") {
+        let value = value.replace('\'', "''");
         let call = format!("SELECT set_config('{name}', '{value}', false)");
         prop_assert!(leaves(&call));
     }
