@@ -78,7 +78,7 @@ class Hub:
         self._busy: set[Worker] = set()
         self._jobs: deque[_Job] = deque()
         """The jobs of this batch that no worker has begun."""
-        self._outside = Outside(native)
+        self._outside = Outside(native, self.stopped)
         self._gone_on = 0
         """How many greenlets have gone on since one began."""
         self._starting = False

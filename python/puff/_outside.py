@@ -36,11 +36,11 @@ def at_work() -> Iterator[None]:
 class Outside:
     """The threads around one hub."""
 
-    def __init__(self, native: NativeHub) -> None:
+    def __init__(self, native: NativeHub, stopped: threading.Event) -> None:
         self._native = native
+        self._stopped = stopped
         self._waits: dict[Waiter, int] = {}
         """What they wait for, and which they are."""
-        self._ended = False
 
     def wait_for(self, start: Callable[[Waiter], object], timeout: float | None) -> Any:
         """Blocks the calling thread, detached, until there is a result. `puff.timeout` counts.
@@ -53,7 +53,7 @@ class Outside:
         self._waits[waiter] = threading.get_ident()
         try:
             # In this order: a hub that ends now either is seen here, or sees the waiter.
-            if self._ended:
+            if self._stopped.is_set():
                 raise RuntimeError(ENDED)
             start(waiter)
             return _block(waiter, timeout)
@@ -70,12 +70,11 @@ class Outside:
                 raise
 
     def end(self) -> None:
-        """Nothing comes any more: those that wait are told, and have a moment to clean up.
+        """The hub has stopped: those that wait are told that nothing comes, and have a moment to clean up.
 
         Python waits itself for threads that are no daemons. Threads that do not wait for the hub are not
         waited for: what they do in C may never return.
         """
-        self._ended = True
         told = dict(self._waits)
         for waiter in told:
             waiter.fail(RuntimeError(ENDED))
