@@ -41,7 +41,6 @@ const GLIMPSE = 500;
 export function createFetcher(settings, runs) {
   return (asked, { headers, documentAST } = {}) => {
     if (!documentAST && asked.operationName === 'IntrospectionQuery') {
-      // GraphiQL asks for errors as graphql-js makes them; those of servers are plain.
       // GraphiQL asks for errors as graphql-js makes them, here and below; those of servers are plain.
       return /** @type {Promise<any>} */ (ask(settings.endpoint, asked, headers));
     }
