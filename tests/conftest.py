@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polls_site
 import pytest
+from django_shop import Shop
 from stack import ROOT, Project, Run, Serve, Server, end_services, run_puff, serving
 
 if TYPE_CHECKING:
@@ -36,6 +38,23 @@ def stop_services() -> Callable[[Path], None]:
     """Ends the private services of a project folder."""
 
     return end_services
+
+
+@pytest.fixture(scope="module")
+def shop(
+    tmp_path_factory: pytest.TempPathFactory, puff: Run, stop_services: Callable[[Path], None]
+) -> Iterator[Shop]:
+    """A small Django project."""
+    shop = Shop(tmp_path_factory.mktemp("shop"), puff)
+    shop.make()
+    yield shop
+    stop_services(shop.folder)
+
+
+@pytest.fixture
+def in_shop(shop: Shop, request: pytest.FixtureRequest) -> Callable[..., str]:
+    """Runs a program in it: `in_shop(source, host="python")` is what it printed."""
+    return partial(shop.run, request.node.name)
 
 
 @pytest.fixture(scope="module")

@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from django_shop import Shop, environment
 from stack import Run
 
 
-@pytest.fixture(scope="module")
-def project(
-    tmp_path_factory: pytest.TempPathFactory, puff: Run, stop_services: Callable[[Path], None]
-) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("django")
-    Shop(folder, puff).make()
-    yield folder
-    stop_services(folder)
-
-
-@pytest.fixture
-def program(project: Path, puff: Run, request: pytest.FixtureRequest) -> Callable[..., str]:
-    return partial(Shop(project, puff).run, request.node.name)
-
-
-def test_settings_without_a_database_are_the_programs(program: Callable[..., str]) -> None:
-    printed = program(
+def test_settings_without_a_database_are_the_programs(in_shop: Callable[..., str]) -> None:
+    printed = in_shop(
         """
         from django.conf import settings
         from django.db import connections
@@ -47,8 +30,8 @@ def test_settings_without_a_database_are_the_programs(program: Callable[..., str
     assert printed == "[True, True] puff\n'' 1\n"
 
 
-def test_contrib_postgres(program: Callable[..., str]) -> None:
-    printed = program(
+def test_contrib_postgres(in_shop: Callable[..., str]) -> None:
+    printed = in_shop(
         """
         import datetime
         from django.contrib.postgres.search import SearchVector
@@ -81,8 +64,8 @@ def test_contrib_postgres(program: Callable[..., str]) -> None:
 
 
 @pytest.mark.parametrize("age", ["0", "60"])
-def test_manage_test_makes_and_drops_a_database(project: Path, puff: Run, age: str) -> None:
-    (project / "shop" / "tests.py").write_text(
+def test_manage_test_makes_and_drops_a_database(shop: Shop, puff: Run, age: str) -> None:
+    (shop.folder / "shop" / "tests.py").write_text(
         textwrap.dedent(
             """
             import puff
@@ -102,23 +85,23 @@ def test_manage_test_makes_and_drops_a_database(project: Path, puff: Run, age: s
         )
     )
     environ = {**environment(), "MAX_AGE": age}
-    done = puff("python", "manage.py", "test", "--noinput", cwd=project, env=environ)
+    done = puff("python", "manage.py", "test", "--noinput", cwd=shop.folder, env=environ)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Ran 2 tests" in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("psql") is None, reason="dbshell is psql, and there is none here")
-def test_dbshell(project: Path, puff: Run) -> None:
+def test_dbshell(shop: Shop, puff: Run) -> None:
     done = puff(
-        "python", "manage.py", "dbshell", "--", "-XAtc", "SELECT 6 * 7", cwd=project, env=environment()
+        "python", "manage.py", "dbshell", "--", "-XAtc", "SELECT 6 * 7", cwd=shop.folder, env=environment()
     )
     assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
 
 
-def test_our_driver_also_where_psycopg_3_is_installed(project: Path, program: Callable[..., str]) -> None:
-    (project / "psycopg.py").write_text("__version__ = '3.2.1'\n")
+def test_our_driver_also_where_psycopg_3_is_installed(shop: Shop, in_shop: Callable[..., str]) -> None:
+    (shop.folder / "psycopg.py").write_text("__version__ = '3.2.1'\n")
     try:
-        printed = program(
+        printed = in_shop(
             """
             import psycopg
             from django.db.backends.postgresql.psycopg_any import is_psycopg3
@@ -129,11 +112,11 @@ def test_our_driver_also_where_psycopg_3_is_installed(project: Path, program: Ca
             """
         )
     finally:
-        (project / "psycopg.py").unlink()
+        (shop.folder / "psycopg.py").unlink()
     assert printed == "False puff.postgres 3.2.1\n"
 
 
-def test_too_late(project: Path, puff: Run) -> None:
+def test_too_late(shop: Shop, puff: Run) -> None:
     """As if psycopg 3 were installed and one of Django's modules had found it."""
     code = """
 import sys, types
@@ -142,6 +125,6 @@ chosen.is_psycopg3 = True
 sys.modules[chosen.__name__] = chosen
 import puff.contrib.django.postgresql
 """
-    done = puff("python", "-c", code, cwd=project, env=environment())
+    done = puff("python", "-c", code, cwd=shop.folder, env=environment())
     assert done.returncode == 1
     assert "ImproperlyConfigured: Django has chosen psycopg 3 before" in done.stderr

@@ -5,37 +5,20 @@ from __future__ import annotations
 import concurrent.futures
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from django_shop import Shop, environment
-from stack import Run, Serve, clean_environment
+from stack import Serve, clean_environment
 from support import eventually
-
-
-@pytest.fixture(scope="module")
-def project(
-    tmp_path_factory: pytest.TempPathFactory, puff: Run, stop_services: Callable[[Path], None]
-) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("django")
-    Shop(folder, puff).make()
-    yield folder
-    stop_services(folder)
-
-
-@pytest.fixture
-def program(project: Path, puff: Run, request: pytest.FixtureRequest) -> Callable[..., str]:
-    return partial(Shop(project, puff).run, request.node.name)
-
 
 hosts = pytest.mark.parametrize("host", ["puff", "python"])
 
 
 @hosts
-def test_each_greenlet_has_a_connection_until_it_ends(program: Callable[..., str], host: str) -> None:
-    printed = program(
+def test_each_greenlet_has_a_connection_until_it_ends(in_shop: Callable[..., str], host: str) -> None:
+    printed = in_shop(
         """
         def main():
             mine = pid(0)
@@ -52,8 +35,8 @@ def test_each_greenlet_has_a_connection_until_it_ends(program: Callable[..., str
     assert printed == "apart\n"
 
 
-def test_a_killed_greenlet_leaves_no_connection(program: Callable[..., str]) -> None:
-    printed = program(
+def test_a_killed_greenlet_leaves_no_connection(in_shop: Callable[..., str]) -> None:
+    printed = in_shop(
         """
         from django.db import transaction
 
@@ -73,8 +56,8 @@ def test_a_killed_greenlet_leaves_no_connection(program: Callable[..., str]) -> 
     assert printed == "gone\n"
 
 
-def test_a_connection_of_another_greenlet_is_refused(program: Callable[..., str]) -> None:
-    printed = program(
+def test_a_connection_of_another_greenlet_is_refused(in_shop: Callable[..., str]) -> None:
+    printed = in_shop(
         """
         from django.db import DatabaseError, connections
 
@@ -103,8 +86,8 @@ settings.DATABASES["default"]["OPTIONS"]["pool"] = {"max_size": 3, "timeout": 10
 """
 
 
-def test_a_pool_is_shared_by_greenlets_and_never_exceeded(program: Callable[..., str]) -> None:
-    printed = program(
+def test_a_pool_is_shared_by_greenlets_and_never_exceeded(in_shop: Callable[..., str]) -> None:
+    printed = in_shop(
         POOLED
         + """
 from django.db import transaction
@@ -140,8 +123,8 @@ def main():
     assert printed == "12 UTC\n"
 
 
-def test_a_pool_without_a_free_connection_says_so(program: Callable[..., str]) -> None:
-    printed = program(
+def test_a_pool_without_a_free_connection_says_so(in_shop: Callable[..., str]) -> None:
+    printed = in_shop(
         POOLED.replace("10}", '0.1, "min_size": 3}')
         + """
 from django.db import OperationalError
@@ -174,8 +157,8 @@ def main():
     ],
     ids=["name", "size", "seconds", "persistent"],
 )
-def test_pools_that_make_no_sense(program: Callable[..., str], setting: str, text: str) -> None:
-    printed = program(
+def test_pools_that_make_no_sense(in_shop: Callable[..., str], setting: str, text: str) -> None:
+    printed = in_shop(
         POOLED
         + f"""
 settings.DATABASES["default"]["{setting}
@@ -191,9 +174,9 @@ def main():
     assert text in printed
 
 
-def test_requests_have_connections_of_their_own_and_close_them(project: Path, serve: Serve) -> None:
+def test_requests_have_connections_of_their_own_and_close_them(shop: Shop, serve: Serve) -> None:
     count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'shop'"
-    with serve("--wsgi", "wsgi:application", cwd=project, env=environment()) as server:
+    with serve("--wsgi", "wsgi:application", cwd=shop.folder, env=environment()) as server:
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: server.get("/pid").json()["pid"], range(8)))
         assert len(set(answers)) == 8
@@ -201,7 +184,7 @@ def test_requests_have_connections_of_their_own_and_close_them(project: Path, se
         def none_is_left() -> bool:
             left = subprocess.run(
                 [Path(sys.executable).parent / "puff", "db", "psql", "-XAtc", count],
-                cwd=project,
+                cwd=shop.folder,
                 env=clean_environment(),
                 capture_output=True,
                 text=True,
@@ -213,8 +196,8 @@ def test_requests_have_connections_of_their_own_and_close_them(project: Path, se
         assert eventually(none_is_left)
 
 
-def test_an_age_keeps_connections_for_the_next_greenlet(program: Callable[..., str]) -> None:
-    printed = program(
+def test_an_age_keeps_connections_for_the_next_greenlet(in_shop: Callable[..., str]) -> None:
+    printed = in_shop(
         """
         from django.conf import settings
         settings.DATABASES["default"]["CONN_MAX_AGE"] = 600
@@ -222,9 +205,12 @@ def test_an_age_keeps_connections_for_the_next_greenlet(program: Callable[..., s
         def main():
             # One after the other they share a connection; it may come back a moment after its greenlet's end.
             assert len({puff.spawn(pid, 0).join() for _ in range(20)}) <= 3
+            assert eventually(lambda: connection.pool.status()["in_use"] == 0), connection.pool.status()
             done = puff.Event()
             greenlets = [puff.spawn(hold, done) for _ in range(15)]
-            assert eventually(lambda: opened() == 15), opened()
+            # Each has its own, and is not about to get that of one that has ended.
+            assert eventually(lambda: connection.pool.status()["in_use"] == 15), connection.pool.status()
+            assert opened() == 15
             done.set()
             assert len(set(puff.join_all(greenlets))) == 15
             assert pid(0) and opened() == 15, opened()
@@ -239,9 +225,9 @@ def test_an_age_keeps_connections_for_the_next_greenlet(program: Callable[..., s
     assert printed == "kept\n"
 
 
-def test_an_age_keeps_connections_for_the_next_request(project: Path, serve: Serve) -> None:
+def test_an_age_keeps_connections_for_the_next_request(shop: Shop, serve: Serve) -> None:
     environ = {**environment(), "MAX_AGE": "60"}
-    with serve("--wsgi", "wsgi:application", cwd=project, env=environ) as server:
+    with serve("--wsgi", "wsgi:application", cwd=shop.folder, env=environ) as server:
         # It may come back a moment after the answer.
         assert len({server.get("/pid").json()["pid"] for _ in range(20)}) <= 3
 
@@ -273,8 +259,8 @@ def apart(function, *arguments):
 AGED = SPARE + 'settings.DATABASES["default"]["CONN_MAX_AGE"] = 600\n'
 
 
-def test_the_next_greenlet_goes_on_with_wrapper_and_session(program: Callable[..., str]) -> None:
-    printed = program(
+def test_the_next_greenlet_goes_on_with_wrapper_and_session(in_shop: Callable[..., str]) -> None:
+    printed = in_shop(
         AGED
         + """
 def leaves(function):
@@ -353,8 +339,8 @@ def main():
     ]
 
 
-def test_what_the_next_greenlet_takes_over_is_its_own(program: Callable[..., str]) -> None:
-    printed = program(
+def test_what_the_next_greenlet_takes_over_is_its_own(in_shop: Callable[..., str]) -> None:
+    printed = in_shop(
         AGED
         + """
 from puff.contrib.django.postgresql import base
@@ -395,9 +381,11 @@ def main():
     late()
     assert kept[0].connection is None
     # Of several at once each has its own.
+    assert eventually(lambda: connection.pool.status()["in_use"] == 0), connection.pool.status()
     done.clear()
     greenlets = [puff.spawn(lambda: (mine()[:2], done.wait())[0]) for _ in range(50)]
-    assert eventually(lambda: opened() == 50), opened()
+    assert eventually(lambda: connection.pool.status()["in_use"] == 50), connection.pool.status()
+    assert opened() == 50
     done.set()
     found = puff.join_all(greenlets)
     assert len({wrapper for wrapper, _ in found}) == len({session for _, session in found}) == 50
@@ -421,8 +409,8 @@ def main():
     ]
 
 
-def test_a_pool_gives_the_session_of_another_to_a_wrapper(program: Callable[..., str]) -> None:
-    printed = program(
+def test_a_pool_gives_the_session_of_another_to_a_wrapper(in_shop: Callable[..., str]) -> None:
+    printed = in_shop(
         POOLED
         + SPARE
         + """
