@@ -81,6 +81,8 @@ class Visit:
         given = {"query": query, **parameters} if query is not None else parameters
         self.page.goto(f"{self.url}{self.path}?{urlencode(given)}".rstrip("?"))
         expect(self.page.locator(f"{EDITOR} .view-line").first).to_be_visible()
+        if query is None:  # the playground writes one of its own
+            expect(self.page.locator(EDITOR)).to_contain_text("{")
 
     def beside(self) -> Visit:
         """Another page of the same browser profile, with the same rules."""

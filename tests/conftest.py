@@ -7,6 +7,7 @@ the worker does.
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,11 @@ from stack import ROOT, Project, Run, Serve, Server, end_services, run_puff, ser
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+# What a shell runs in its background ignores SIGINT, what `nohup` runs SIGHUP, and so would servers of these tests
+# that are to be stopped by them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ class Http2:
 
     def __init__(self, connection: socket.socket, acknowledge: bool = True) -> None:
         self.socket = connection
-        self.socket.settimeout(10)
+        self.socket.settimeout(30)
         self.acknowledge = acknowledge
         lenient = h2.config.H2Configuration(
             validate_outbound_headers=False, normalize_outbound_headers=False, header_encoding="latin-1"

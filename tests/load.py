@@ -9,6 +9,12 @@ import time
 from types import TracebackType
 
 TIMEOUT = 30.0
+LATE = 0.4
+"""Seconds: a server that stops waits 0.5 for a connection's first request, and who is later has no answer."""
+
+
+class _LateError(Exception):
+    """The request was sent too late for a server that stops."""
 
 
 class Load:
@@ -82,8 +88,11 @@ class Load:
                 if fresh:
                     self._failed(error)
                 else:
-                    with self._lock:
-                        self.repeated += 1
+                    self._repeat()
+                fresh = True
+            except _LateError:
+                connection.close()
+                self._repeat()
                 fresh = True
             except Exception as error:
                 connection.close()
@@ -95,6 +104,8 @@ class Load:
             connection = self._connection()
             try:
                 self._ask(connection)
+            except _LateError:
+                self._repeat()
             except Exception as error:
                 self._failed(error)
             connection.close()
@@ -104,8 +115,18 @@ class Load:
 
     def _ask(self, connection: http.client.HTTPConnection) -> bool:
         """One request; whether the next one needs a new connection."""
-        connection.request("GET", self.path)
-        answer = connection.getresponse()
+        begun = time.monotonic()
+        is_late = False
+        try:
+            try:
+                connection.request("GET", self.path)
+            finally:
+                is_late = time.monotonic() - begun > LATE
+            answer = connection.getresponse()
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
+            if is_late:
+                raise _LateError from error
+            raise
         body = answer.read()
         process, _, padding = body.partition(b" ")
         if answer.status != 200 or not process.isdigit() or padding.strip(b"x"):
@@ -114,6 +135,10 @@ class Load:
             self.answers[process.decode()] += 1
             self.closing += answer.will_close
         return answer.will_close
+
+    def _repeat(self) -> None:
+        with self._lock:
+            self.repeated += 1
 
     def _failed(self, error: Exception) -> None:
         with self._lock:

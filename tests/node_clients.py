@@ -41,7 +41,10 @@ def node() -> Path:
             build.run([str(program), str(npm_cli), "ci", "--loglevel=error"], cwd=TARGET)
             stamp.write_text(digest)
         for script in SOURCE.glob("*.mjs"):
-            shutil.copy(script, TARGET / script.name)
+            copy = TARGET / script.name
+            if not copy.is_file() or copy.read_bytes() != script.read_bytes():
+                shutil.copy(script, TARGET / ".copying")
+                (TARGET / ".copying").replace(copy)
     return program
 
 

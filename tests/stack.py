@@ -169,12 +169,14 @@ def exchange(server: Server, *pieces: bytes, pause: float = 0.02, end: bool = Fa
     """
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for number, piece in enumerate(pieces):
-            if number:
-                time.sleep(pause)
-            connection.sendall(piece)
-        if end:
-            connection.shutdown(socket.SHUT_WR)
+        # A server that has refused waits a second for the rest; what it has said is still there.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for number, piece in enumerate(pieces):
+                if number:
+                    time.sleep(pause)
+                connection.sendall(piece)
+            if end:
+                connection.shutdown(socket.SHUT_WR)
         return until_end(connection)
 
 
@@ -239,7 +241,7 @@ def serving(
             [*command, "--bind", f"127.0.0.1:{port},{also}".rstrip(","), *arguments],
             cwd=cwd,
             # What strangers see of an error is what tests look for; an empty value is the default.
-            env=clean_environment(**{"PUFF_DEBUG": "false", **(env or {})}),
+            env=clean_environment(**{"PUFF_DEBUG": "false", "PUFF_WATCHDOG": "0s", **(env or {})}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

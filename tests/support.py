@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +18,20 @@ import pytest
 from stack import PUFF, ROOT, clean_environment, run_puff
 
 NOBODY = 65534
+
+
+def built_example(name: str) -> str:
+    """The file of an example of `puff-rs`, built: `cargo run` would wait for other builds each time."""
+    cargo = ["--quiet", "--manifest-path", str(ROOT / "Cargo.toml"), "-p", "puff-rs", "--example", name]
+    built = subprocess.run(
+        ["cargo", "build", "--message-format=json", *cargo],
+        env=clean_environment(PYO3_PYTHON=sys.executable),
+        stdout=subprocess.PIPE,
+        timeout=900,
+        check=True,
+    )
+    messages = [json.loads(line) for line in built.stdout.splitlines()]
+    return next(str(each["executable"]) for each in messages if each.get("executable"))
 
 
 @contextlib.contextmanager

@@ -215,8 +215,10 @@ def test_exit_functions_run_and_output_is_flushed(project: Path, puff: Run) -> N
     code = (
         "import atexit, threading, time\n"
         "atexit.register(print, 'bye')\n"
-        "threading.Thread(target=lambda: (time.sleep(0.1), print('thread'))).start()\n"
-        "print('main')"
+        "said = threading.Event()\n"
+        "threading.Thread(target=lambda: (said.wait(), time.sleep(0.1), print('thread'))).start()\n"
+        "print('main')\n"
+        "said.set()"
     )
     assert puff("python", "-c", code, cwd=project).stdout.split() == ["main", "thread", "bye"]
 

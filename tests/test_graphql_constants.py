@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from stack import Run, Serve, Server
+from support import eventually
 
 SCHEMA = """
 import datetime
@@ -19,6 +19,7 @@ import enum
 import time
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from puff import graphql
@@ -101,7 +102,9 @@ class Query(Constants):
 
     @classmethod
     def block(cls, context, /) -> int:
-        time.sleep(3)
+        Path("begun").touch()
+        while not Path("go").exists():
+            time.sleep(0.01)
         return 1
 
 
@@ -160,14 +163,15 @@ def test_a_guarded_constant(server: Server) -> None:
     assert "42" not in json.dumps(answer)
 
 
-def test_python_is_not_entered(server: Server) -> None:
+def test_python_is_not_entered(server: Server, folder: Path) -> None:
     blocking = threading.Thread(target=server.graphql, args=("{ block }",))
     blocking.start()
-    time.sleep(0.3)
+    assert eventually((folder / "begun").exists)
     # The hub's only thread is busy in a resolver that does not wait.
     assert server.graphql("{ text whole colors }")["data"]["whole"] == -5
     assert blocking.is_alive()
-    blocking.join(10)
+    (folder / "go").touch()
+    blocking.join(20)
     body = json.dumps({"query": "{ text }"}).encode()
     headers = {"Content-Type": "application/json", "Puff-Trace": "1"}
     trace = server.request("POST", "/graphql", body, headers).json()["extensions"]["puff"]

@@ -16,6 +16,7 @@ from test_metrics import Watched
 from websockets.sync.client import ClientConnection, connect
 
 SCHEMA = """
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -27,10 +28,12 @@ from puff import graphql
 class Query:
     @classmethod
     @graphql.borrow_db_context
-    def borrowed(cls, context, /, seconds: float = 0) -> str:
+    def borrowed(cls, context, /, until: str = "") -> str:
         with context.connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(%s), 'done'", (seconds,))
-            return cursor.fetchone()[1]
+            cursor.execute("SELECT 'done'")
+            while until and not os.path.exists(until):
+                puff.sleep(0.02)
+            return cursor.fetchone()[0]
 
     @classmethod
     def watch(cls, context, /) -> int:
@@ -147,31 +150,35 @@ def test_the_pool_of_borrowers_is_one_of_the_pools(site: Watched) -> None:
     assert site.server.graphql("{ borrowed }") == {"data": {"borrowed": "done"}}
     assert eventually(lambda: (now("max"), now("idle"), now("in_use")) == (2, 1, 0))
     assert site.numbers()["puff_postgres_connections{pool=default,state=max}"] == 5
-    slow = [
-        threading.Thread(target=site.server.graphql, args=("{ borrowed(seconds: 3) }",)) for _ in range(3)
-    ]
-    for thread in slow:
-        thread.start()
-    assert eventually(lambda: now("in_use") == 2)
-    assert eventually(lambda: site.numbers()["puff_postgres_waiting{pool=default.borrowed}"] == 1)
-    for thread in slow:
-        thread.join(20)
+    with borrowing(site, 3):
+        assert eventually(lambda: now("in_use") == 2)
+        assert eventually(lambda: site.numbers()["puff_postgres_waiting{pool=default.borrowed}"] == 1)
     assert site.numbers()["puff_postgres_acquired_total{pool=default.borrowed}"] == 4
-    assert site.get("/readyz").text == "ok\n"
+    assert eventually(lambda: site.get("/readyz").text == "ok\n")
+
+
+@contextlib.contextmanager
+def borrowing(site: Watched, count: int) -> Iterator[None]:
+    """So many requests keep what they have borrowed, or wait for it, until the end."""
+    free = site.server.log.parent / "free"
+    free.unlink(missing_ok=True)
+    query = f'{{ borrowed(until: "{free}") }}'
+    threads = [threading.Thread(target=site.server.graphql, args=(query,)) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        free.touch()
+        for thread in threads:
+            thread.join(20)
 
 
 def test_readiness_asks_the_pool_of_borrowers(site: Watched) -> None:
-    held = [
-        threading.Thread(target=site.server.graphql, args=("{ borrowed(seconds: 8) }",)) for _ in range(2)
-    ]
-    for thread in held:
-        thread.start()
-
     def busy() -> bool:
         return site.get("/readyz").text.startswith("PostgreSQL pool default.borrowed: no answer within 2s")
 
     # All of its connections are busy, and whoever needs one would wait.
-    assert eventually(busy)
-    for thread in held:
-        thread.join(20)
+    with borrowing(site, 2):
+        assert eventually(busy)
     assert eventually(lambda: site.get("/readyz").text == "ok\n")

@@ -352,7 +352,7 @@ def test_a_connection_has_a_limit_of_streams(strict: Server) -> None:
         # One that does not heed it: those beyond are refused, the others answered.
         client.h2.remote_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = 1000
         client.h2.remote_settings.acknowledge()
-        streams = [client.send(path="/sleeps?0.2") for _ in range(20)]
+        streams = [client.send(path="/sleeps?2") for _ in range(20)]
         replies = [client.reply(stream) for stream in streams]
         assert {reply.status for reply in replies if reply.ended} == {200}
         assert {reply.reset for reply in replies if not reply.ended} == {7}  # REFUSED_STREAM

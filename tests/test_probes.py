@@ -191,6 +191,11 @@ def test_an_application_that_ends_the_process_does_not(server: Server, ask: Any)
     assert ask(server, "/plain?on", []).body == b"plain on"
 
 
+def refuses(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 def test_sigterm_answers_what_runs_and_says_that_it_closes(folder: Path, serve: Serve) -> None:
     with (
         serve("--wsgi", "app:app", cwd=folder) as server,
@@ -205,8 +210,7 @@ def test_sigterm_answers_what_runs_and_says_that_it_closes(folder: Path, serve: 
         assert eventually(lambda: server.get("/holding?sigterm").json() == 2)
         server.process.send_signal(signal.SIGTERM)
         # It has been heard when nobody listens any more.
-        with socket.socket() as probe:
-            assert eventually(lambda: probe.connect_ex(("127.0.0.1", server.port)) != 0)
+        assert eventually(lambda: refuses(server.port))
         (folder / "released-sigterm").touch()
         response = running.answer()
         assert (response.read(), response.headers["Connection"]) == (b"held", "close")

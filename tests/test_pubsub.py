@@ -48,7 +48,7 @@ def take(connection, count):
 
 
 def until(check):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not check():
         if time.monotonic() > deadline:
             raise SystemExit("it never happened")

@@ -90,7 +90,10 @@ def test_squares(squares, slow, n):
 def test_others_run_meanwhile():
     seen = []
     other = puff.spawn(seen.append, 1)
-    puff.sleep_ms(5)
+    for _ in range(1000):
+        if seen:
+            break
+        puff.sleep_ms(5)
     assert seen == [1]
     other.join()
 

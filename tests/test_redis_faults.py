@@ -148,7 +148,7 @@ def test_a_server_that_reads_its_data(client: puff.redis.Redis, admin: Any, valk
     client.set("k", "v")
     admin.mset({f"k{n}": "v" * 2000 for n in range(2000)})
     admin.config_set("loading-process-events-interval-bytes", 1024)
-    admin.config_set("key-load-delay", 2000)  # microseconds a key
+    admin.config_set("key-load-delay", 10_000)  # microseconds a key
 
     def reload() -> None:
         with peer.Redis.from_url(valkey.url) as other:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from own_valkey import OwnValkey, own_valkey
 from stack import Project, Run, Serve, clean_environment, free_port
+from support import eventually
 
 MAIN = """
 import json
@@ -89,7 +90,7 @@ def test_pools_are_apart(folder: Path, valkey: OwnValkey, puff: Run) -> None:
     declare(
         folder,
         f"redis_url = '{valkey.url}/0'\n[redis.cache]\nurl = '{valkey.url}/1'\n"
-        f"[redis.jobs]\nurl = '{valkey.url}/2'\nconnections = 1\ndedicated = 3\nresponse_timeout = '2s'\n",
+        f"[redis.jobs]\nurl = '{valkey.url}/2'\nconnections = 1\ndedicated = 3\nresponse_timeout = '20s'\n",
     )
     done = puff("run", "main.apart", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -160,7 +161,8 @@ def test_a_pool_that_cannot_be_reached_harms_nobody_else(
             assert nowhere.removeprefix("redis://") in answer.text
             assert server.get("/own").text == "True"
             assert server.get("/plain").text == "plain"
-        assert server.get("/cache").text.startswith("CircuitOpenError: ")
+        # Between them one is let through, to see whether it is back.
+        assert eventually(lambda: server.get("/cache").text.startswith("CircuitOpenError: "))
 
 
 def test_a_server_without_any_redis_serves_what_needs_none(
@@ -186,7 +188,7 @@ def test_a_pool_that_does_not_answer_costs_its_own_requests_only(folder: Path, s
             "connect_timeout = '1s'\n",
         )
         with serve("--wsgi", "main:app", cwd=folder) as server:
-            assert server.get("/cache").text == "nothing"
+            assert eventually(lambda: server.get("/cache").text == "nothing")
             silent.pause()
             try:
                 began = time.monotonic()
@@ -198,4 +200,4 @@ def test_a_pool_that_does_not_answer_costs_its_own_requests_only(folder: Path, s
                 assert server.get("/own").text == "True"
             finally:
                 silent.go_on()
-            assert server.get("/cache").text == "nothing"
+            assert eventually(lambda: server.get("/cache").text == "nothing")

@@ -44,7 +44,8 @@ def test_a_changed_module_is_taken(project: Path, serve: Serve) -> None:
         (project / "helper.py").write_text("text = 'another'\n")
         assert answers(server, "another")
         assert f"{project}/helper.py has changed: starting anew" in server.log.read_text()
-        # A module that is imported later, by a request.
+        # A module that is imported later, by a request, and not of the process that leaves.
+        assert eventually(lambda: len(children(server.process.pid)) == 1)
         assert server.get("/late").text == "late"
         (project / "late.py").write_text("text = 'changed'\n")
         assert log_has(server, f"{project}/late.py has changed")
@@ -65,7 +66,9 @@ def test_a_changed_module_is_taken(project: Path, serve: Serve) -> None:
 def test_a_mistake_is_shown_and_its_repair_taken(project: Path, serve: Serve, broken: str, said: str) -> None:
     with serve("--reload", cwd=project) as server:
         assert server.get("/").text == "one"
-        (project / "helper.py").write_text(broken)
+        # At once: a look at a file that is half written would find the mistake twice.
+        (project / "helper.new").write_text(broken)
+        (project / "helper.new").replace(project / "helper.py")
         assert log_has(server, said)
         assert log_has(server, "waiting for a change")
         assert eventually(lambda: children(server.process.pid) == [])
@@ -80,6 +83,8 @@ def test_a_program_that_is_broken_from_the_start(project: Path, serve: Serve) ->
     (project / "app.py").write_text("import missing\n" + APP)
     with serve("--reload", cwd=project) as server:
         assert log_has(server, "waiting for a change")
+        # Whoever is told so is told by one who looks at the folders.
+        assert eventually(lambda: server.get("/").status == 503)
         # Not a file that was there, but a new one.
         (project / "missing.py").write_text("")
         assert answers(server, "one")

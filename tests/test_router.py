@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stack import ROOT, Serve, Server, clean_environment
-from support import eventually
+from stack import Serve, Server
+from support import built_example, eventually
 
 pytestmark = pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not installed")
 
@@ -109,10 +108,7 @@ JSON = {"Content-Type": "application/json"}
 @pytest.fixture(scope="module")
 def program() -> tuple[str, ...]:
     """The example, built."""
-    cargo = ("--quiet", "--manifest-path", str(ROOT / "Cargo.toml"), "-p", "puff-rs", "--example", "routes")
-    environment = clean_environment(PYO3_PYTHON=sys.executable)
-    subprocess.run(["cargo", "build", *cargo], env=environment, timeout=900, check=True)
-    return ("cargo", "run", *cargo, "--")
+    return (built_example("routes"),)
 
 
 VARIABLES = {"VIRTUAL_ENV": sys.prefix, "PYO3_PYTHON": sys.executable}

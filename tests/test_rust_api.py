@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stack import ROOT, clean_environment
+from stack import clean_environment
+from support import built_example
 
 pytestmark = pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not installed")
 
@@ -103,11 +104,7 @@ Toolbox = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="module")
 def command() -> list[str]:
-    cargo = ["--quiet", "--manifest-path", str(ROOT / "Cargo.toml"), "-p", "puff-rs", "--example", "toolbox"]
-    subprocess.run(
-        ["cargo", "build", *cargo], env=clean_environment(PYO3_PYTHON=sys.executable), timeout=900, check=True
-    )
-    return ["cargo", "run", *cargo, "--"]
+    return [built_example("toolbox")]
 
 
 @pytest.fixture

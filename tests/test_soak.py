@@ -8,6 +8,7 @@ figures.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import random
@@ -25,7 +26,7 @@ from visitors import APP, FILE, Visitors
 
 SECONDS = float(os.environ.get("PUFF_SOAK", "20")) / 3
 LIMITS = [
-    *("--header-timeout", "3s", "--body-timeout", "3s", "--write-timeout", "5s", "--idle-timeout", "5s"),
+    *("--header-timeout", "10s", "--body-timeout", "10s", "--write-timeout", "5s", "--idle-timeout", "5s"),
     *("--static", "/static=public"),
 ]
 
@@ -51,9 +52,10 @@ class Held:
     def by(cls, *pids: int) -> Held:
         memory, files = 0.0, 0
         for pid in pids:
-            status = Path(f"/proc/{pid}/status").read_text()
-            memory += int(status.split("VmRSS:")[1].split()[0]) / 1024
-            files += len(list(Path(f"/proc/{pid}/fd").iterdir()))
+            with contextlib.suppress(OSError, IndexError):  # one that has just ended
+                status = Path(f"/proc/{pid}/status").read_text()
+                memory += int(status.split("VmRSS:")[1].split()[0]) / 1024
+                files += len(list(Path(f"/proc/{pid}/fd").iterdir()))
         return cls(memory, files)
 
     def __str__(self) -> str:

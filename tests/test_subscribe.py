@@ -197,7 +197,7 @@ def test_closing_wakes_whoever_waits():
     waiting = puff.spawn(lambda: answers.next())
     puff.sleep(0.05)
     answers.close()
-    assert waiting.join(5) is None
+    assert waiting.join(20) is None
     assert gone()
 
 

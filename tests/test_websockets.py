@@ -451,13 +451,13 @@ def test_errors_are_in_the_log(server: Server) -> None:
 
 
 def test_a_deadline_for_the_decision(folder: Path, serve: Serve) -> None:
-    with serve("--request-timeout", "2s", cwd=folder) as server:
+    with serve("--request-timeout", "4s", cwd=folder) as server:
         with pytest.raises(InvalidStatus) as refused:
             talk(server, "/refuse/wait")
         assert refused.value.response.status_code == 504
         # Not for the conversation.
         with talk(server, "/echo") as client:
-            time.sleep(2.5)
+            time.sleep(4.5)
             client.send("still there")
             assert client.recv(10) == "still there"
 
@@ -672,7 +672,7 @@ def test_a_server_that_stops_says_so(folder: Path, serve: Serve) -> None:
 
 
 def test_pings(folder: Path, serve: Serve) -> None:
-    options = ("--websocket-ping", "200ms", "--websocket-timeout", "4s")
+    options = ("--websocket-ping", "200ms", "--websocket-timeout", "8s")
     with (
         serve(*options, cwd=folder) as server,
         raw(server, "/watch/polite") as polite,
@@ -680,7 +680,9 @@ def test_pings(folder: Path, serve: Serve) -> None:
     ):
         # A ping is answered at once, with what it carries.
         polite.send(frame(PING, b"are you there?"))
-        assert polite.receive() == (PONG, b"are you there?")
+        while (answer := polite.receive()) == (PING, b""):
+            pass  # the server's own
+        assert answer == (PONG, b"are you there?")
         given_up = ["begun", "closed 1006 the client does not answer", "cleaned"]
         deadline = time.monotonic() + 30
         while notes(server, "mute") != given_up and time.monotonic() < deadline:

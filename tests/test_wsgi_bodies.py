@@ -92,6 +92,7 @@ def refuses(environ, start_response):
 
 
 def careful(environ, start_response):
+    SEEN["careful"] += 1
     try:
         environ["wsgi.input"].read()
     except OSError as error:
@@ -156,6 +157,7 @@ def keeps(environ, start_response):
 
 
 def told(environ, start_response):
+    SEEN["telling"] += 1
     try:
         environ["wsgi.input"].read()
     finally:
@@ -422,9 +424,9 @@ def test_a_malformed_chunk_is_a_400(server: Server, kind: str, slow: bool) -> No
 def test_a_body_that_ends_early_is_a_400(server: Server, slow: bool) -> None:
     before = len(server.log.read_text())
     with Line(server) as line:
-        line.send("POST /counts?short HTTP/1.1", "Content-Length: 10", body=b"01234")
+        line.send(f"POST /counts?short{slow} HTTP/1.1", "Content-Length: 10", body=b"01234")
         if slow:
-            time.sleep(0.05)
+            assert eventually(lambda: server.get("/seen?shortTrue").json() == 5)
         line.socket.shutdown(socket.SHUT_WR)
         response = line.answer()
         assert (response.status, response.read()) == (400, b"the request body broke off\n")
@@ -436,7 +438,7 @@ def test_a_body_that_ends_early_is_a_400(server: Server, slow: bool) -> None:
 def test_an_application_may_answer_for_a_broken_body_itself(server: Server) -> None:
     with Line(server) as line:
         line.send("POST /careful HTTP/1.1", "Transfer-Encoding: chunked", body=chunk(b"good"))
-        time.sleep(0.05)
+        assert eventually(lambda: server.get("/seen?careful").json() == 1)
         line.socket.sendall(b"zz\r\n")
         response = line.answer()
         assert (response.status, response.read()) == (200, b"caught: the request body broke off")
@@ -457,8 +459,7 @@ def test_a_body_that_breaks_after_the_headers_cuts_the_answer(server: Server) ->
 def test_an_excess_in_chunks_is_a_413_while_it_is_read(strict: Server) -> None:
     with Line(strict) as line:
         line.send("POST /counts?large HTTP/1.1", "Transfer-Encoding: chunked")
-        for _ in range(3):
-            line.socket.sendall(chunk(bytes(100_000)))
+        line.socket.sendall(chunk(bytes(100_000)) * 3)
         response = line.answer()
         assert (response.status, response.headers["Connection"]) == (413, "close")
 
@@ -486,7 +487,7 @@ def test_a_body_that_comes_drop_by_drop_is_a_408(strict: Server) -> None:
 def test_a_request_ends_with_its_client_while_it_reads(strict: Server) -> None:
     with Line(strict) as line:
         line.send("POST /told HTTP/1.1", "Content-Length: 10", body=b"01234")
-        time.sleep(0.05)
+        assert eventually(lambda: strict.get("/seen?telling").json() == 1)
     assert eventually(lambda: strict.get("/seen?told").json() == 1)
 
 

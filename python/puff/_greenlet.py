@@ -312,8 +312,12 @@ async def aio(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         else:
             future.set_exception(error)
 
+    def tell(ended: Greenlet[T]) -> None:
+        with contextlib.suppress(RuntimeError):  # a loop that is closed has nobody who waits
+            loop.call_soon_threadsafe(finish, ended)
+
     started = spawn(function, *args, **kwargs)
-    started.link(lambda ended: loop.call_soon_threadsafe(finish, ended))
+    started.link(tell)
     try:
         return await future
     except asyncio.CancelledError:
@@ -374,7 +378,9 @@ class _Line(Generic[T]):
 
     def next(self) -> Greenlet[T]:
         """Waits for the one that is first in line."""
-        if not self._ended:
+        # Again if need be: on another thread, one that has ended may be taken before it has told so, and then
+        # tells the next wait.
+        while not self._ended:
             current_hub().wait_for(self._wait)
         self._waiter = None
         return self._ended.popleft()

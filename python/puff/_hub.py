@@ -51,6 +51,7 @@ _BEGIN_SECONDS = 0.0002
 
 _STOP_SECONDS = 2.0
 """How long the greenlets get to clean up when the program ends."""
+_STOP_LOOKS = 10
 
 
 class Worker(greenlet):  # type: ignore[misc]
@@ -205,7 +206,10 @@ class Hub:
         assert self.greenlet is not None
         told: set[Worker] = set()
         deadline = time.monotonic() + _STOP_SECONDS
-        while self._busy and time.monotonic() < deadline:
+        looks = 0
+        # Some looks at least: the time is over too if it is the machine that stood still.
+        while self._busy and (time.monotonic() < deadline or looks < _STOP_LOOKS):
+            looks += 1
             for worker in self._busy - told:
                 told.add(worker)
                 worker.throw(GreenletExit)

@@ -89,7 +89,7 @@ def test_values_go_when_the_greenlet_ends() -> None:
         return weakref.ref(data.thing)
 
     reference = puff.spawn(body).join()
-    puff.sleep(0)  # the worker has let go of its job
+    puff.run_in_hub(int)  # the worker has let go of its job
     gc.collect()
     assert reference() is None
 
@@ -102,7 +102,7 @@ def test_context_variables_go_when_the_greenlet_ends() -> None:
         return weakref.ref(variable.get())
 
     reference = puff.spawn(body).join()
-    puff.sleep(0)
+    puff.run_in_hub(int)
     gc.collect()
     assert reference() is None
 

@@ -98,7 +98,7 @@ def program(steps: list[Step], tick: float) -> tuple[list[str], list[int]]:
         except ArithmeticError:
             outcomes.append("failed")
     puff.join_all(killers)
-    return outcomes, [finished.get(timeout=5) for _ in steps]
+    return outcomes, [finished.get(timeout=20) for _ in steps]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

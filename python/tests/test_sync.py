@@ -93,8 +93,8 @@ def test_a_killed_waiter_passes_its_turn_on() -> None:
         victim.kill()
         semaphore.release()
         with pytest.raises(GreenletExit):
-            victim.join(5)
-        return heir.join(5)
+            victim.join(20)
+        return heir.join(20)
 
     assert puff.spawn(body).join(10)
 
@@ -159,7 +159,7 @@ def test_a_queue_keeps_the_order_and_its_bound(run: Run) -> None:
                 sizes.append(items.qsize())
 
         puff.spawn(produce)
-        got = [items.get(timeout=5) for _ in range(20)]
+        got = [items.get(timeout=20) for _ in range(20)]
         assert max(sizes) <= 2
         assert items.empty()
         return got
@@ -193,8 +193,8 @@ def test_no_item_is_lost_with_a_killed_taker() -> None:
         victim.kill()
         items.put("precious")
         with pytest.raises(GreenletExit):
-            victim.join(5)
-        return items.get(timeout=5)
+            victim.join(20)
+        return items.get(timeout=20)
 
     assert puff.spawn(body).join(10) == "precious"
 

@@ -300,8 +300,8 @@ async fn hostile_documents_are_refused_quickly() {
         let response = respond(&engine, &query, json!({})).await;
         let took = start.elapsed();
         assert!(matches!(response.outcome, Outcome::Refused(_)), "{name}");
-        // Debug builds are some twenty times slower than what the bound is meant for.
-        assert!(took < Duration::from_secs(2), "{name} took {took:?}");
+        // Debug builds are some twenty times slower than what the bound is meant for, and busy machines slower.
+        assert!(took < Duration::from_secs(20), "{name} took {took:?}");
         let answer = support::json(&response);
         println!("{name}: {took:?} {}", message(&answer));
     }

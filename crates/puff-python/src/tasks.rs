@@ -89,7 +89,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(20));
             drop(quick);
         });
-        let left = tasks.wait(Duration::from_millis(200));
+        let left = tasks.wait(Duration::from_secs(2));
         assert_eq!(left.iter().map(|each| each.name).collect::<Vec<_>>(), ["slow"]);
         assert!(
             left[0].to_string().starts_with("\"slow\" (started at "),

@@ -29,7 +29,7 @@ pub(crate) struct Stable {
     permits: Arc<Semaphore>,
     inner: Mutex<Inside>,
     /// Ends what waits for the server when the pool is closed: it may wait for ever.
-    closing: watch::Sender<()>,
+    closing: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -68,7 +68,7 @@ impl Stable {
             permits: Arc::new(Semaphore::new(config.dedicated_connections)),
             config: config.clone(),
             inner: Mutex::default(),
-            closing: watch::Sender::new(()),
+            closing: watch::Sender::new(false),
         })
     }
 
@@ -195,10 +195,10 @@ impl Stable {
         }
     }
 
-    /// Closes what is idle, and ends what waits; what somebody has is closed when he gives it back.
+    /// Closes what is idle, and ends what waits, now and later; what somebody has is closed when he gives it back.
     pub(crate) fn close(&self) {
         self.permits.close();
-        self.closing.send_replace(());
+        self.closing.send_replace(true);
         let mut inner = self.inner.lock();
         inner.closed = true;
         inner.idle.clear();
@@ -450,7 +450,8 @@ impl DedicatedConnection {
                 Ok(next) => return Ok(next),
                 Err(error) => self.lost(&error.to_string()),
             },
-            _ = closing.changed() => closed(),
+            // Also if that was before the read began.
+            _ = closing.wait_for(|closed| *closed) => closed(),
         };
         self.state.lock().spoiled = true;
         Err(error)

@@ -10,7 +10,7 @@ use puff_redis::{Change, Error, Event, PubSub, PubSubConfig, PubSubConnection, R
 
 fn short() -> PubSubConfig {
     let mut config = PubSubConfig::default();
-    config.presence_ttl = Duration::from_millis(600);
+    config.presence_ttl = Duration::from_secs(3);
     config.presence_max = 4;
     config
 }
@@ -116,7 +116,7 @@ async fn members_of_a_process_that_dies_leave_by_themselves() {
     // Without a word: nothing is told to Redis.
     dies.close();
     assert_eq!(change(&watcher).await, "-gone:last words");
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    tokio::time::sleep(Duration::from_millis(4500)).await;
     assert_eq!(who(&here).await, ["stays"], "the heart beats for those who live");
     assert_eq!(watcher.try_receive(), Ok(None));
 

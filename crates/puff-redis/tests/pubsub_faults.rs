@@ -94,7 +94,7 @@ async fn whatever_happens_to_the_server_each_message_arrives_or_is_covered_on_tw
     // Two pauses may follow each other with nothing between them but attempts to connect.
     let load = Load::start(&nodes, publisher, &["kept", "numbered"], PATIENCE + 2 * paused()).await;
     for round in 0..2 {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        load.flows(100).await;
         proxies[round].cut();
         tokio::time::sleep(Duration::from_millis(300)).await;
         server.signal(Signal::SIGSTOP);
@@ -183,7 +183,7 @@ async fn a_client_goes_on_at_another_node_where_it_was() {
         let since = SubscribeOptions::default().since(position);
         client.subscribe_with("kept", since).await.unwrap();
         for _ in 0..7 {
-            let event = tokio::time::timeout(Duration::from_millis(500), client.receive()).await;
+            let event = tokio::time::timeout(PATIENCE, client.receive()).await;
             match event {
                 Ok(Ok(Event::Message(message))) => {
                     assert_eq!(message.body, expected.to_string());

@@ -163,11 +163,11 @@ def test_ttl_and_its_kin(cache: RedisCache) -> None:
     cache.set("key", 1, None)
     assert (cache.ttl("key"), cache.pttl("key")) == (None, None)
     assert cache.expire("key", 100) is True
-    assert cache.ttl("key") in (99, 100)
-    assert cache.pexpire("key", 1500.5) is True
-    assert 0 < (cache.pttl("key") or 0) <= 1501
+    assert cache.ttl("key") in range(90, 101)
+    assert cache.pexpire("key", 15_000.5) is True
+    assert 0 < (cache.pttl("key") or 0) <= 15_001
     assert cache.expire("key", DEFAULT_TIMEOUT) is True
-    assert cache.ttl("key") in (299, 300)
+    assert cache.ttl("key") in range(290, 301)
     assert cache.persist("key") is True
     # It lives for ever already: for touch that is as good.
     assert cache.persist("key") is False

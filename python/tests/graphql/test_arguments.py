@@ -350,6 +350,7 @@ def schema_with_default(load: Load) -> Callable[[Any], str]:
     return sdl
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from('\ud800\udfff\x00\x7f"\\'))))
 def test_any_string_can_be_quoted(text: str) -> None:
     node = graphql.parse_value(quote(text))

@@ -91,6 +91,7 @@ def test_make_dsn(dsn: str | None, parameters: dict[str, Any]) -> None:
     assert outcome(ours.make_dsn, dsn, **parameters) == outcome(theirs.make_dsn, dsn, **parameters)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["dbname", "user", "host", "password", "options"]), st.text()))
 def test_what_is_made_can_be_read(parameters: dict[str, str]) -> None:
     parameters = {name: value for name, value in parameters.items() if "\0" not in value}

@@ -270,8 +270,9 @@ def test_a_rollback_that_was_broken_off_can_be_repeated(server: dict[str, Any], 
         cursor.execute("INSERT INTO t VALUES (1)")
         with ours.cursor() as holder:
             holder.execute("SELECT pg_advisory_lock(4711)")
-            other = puff.spawn(cursor.execute, "SELECT pg_advisory_xact_lock(4711)")
-            puff.sleep(0.1)
+            begun = puff.Event()
+            other = puff.spawn(lambda: (begun.set(), cursor.execute("SELECT pg_advisory_xact_lock(4711)")))
+            begun.wait()
             with pytest.raises(TimeoutError), puff.timeout(0.1):
                 connection.commit()
             holder.execute("SELECT pg_advisory_unlock(4711)")

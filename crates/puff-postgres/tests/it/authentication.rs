@@ -10,7 +10,7 @@ use puff_postgres::{Config, ConnectFailure, Connection, Error, Host, Keepalive, 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
 
-use crate::support::{config, number, run};
+use crate::support::{config, connect, eventually, is_active, number, run};
 
 /// Passes TCP connections on to the Unix socket at `socket`; returns the port.
 async fn tcp_in_front_of(socket: PathBuf) -> u16 {
@@ -371,8 +371,9 @@ fn tcp_works_like_the_socket() {
             number(&connection.query("SELECT $1::int", &[8.into()]).await.unwrap()),
             8
         );
+        let (observer, pid) = (connect().await, connection.process_id());
         let (answer, cancelled) = tokio::join!(connection.query("SELECT pg_sleep(50)", &[]), async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            eventually("it runs", || is_active(&observer, pid)).await;
             connection.cancel().await
         });
         cancelled.unwrap();

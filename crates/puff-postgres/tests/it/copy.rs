@@ -140,7 +140,7 @@ fn a_copy_in_that_is_dropped_fails() {
         let blocked = connection.copy_in("COPY locked FROM STDIN");
         assert!(timeout(Duration::from_millis(100), blocked).await.is_err());
         assert_eq!(count(&connection).await, 0);
-        assert!(start.elapsed() < Duration::from_secs(5));
+        assert!(start.elapsed() < Duration::from_secs(20));
     });
 }
 
@@ -167,7 +167,7 @@ fn a_copy_out_that_is_dropped_is_cancelled() {
                     .await;
                 assert_eq!(rows.unwrap().get::<i32>(0, 0).unwrap(), n);
             }
-            assert!(start.elapsed() < Duration::from_secs(5));
+            assert!(start.elapsed() < Duration::from_secs(20));
         }
     });
 }
@@ -321,7 +321,7 @@ fn a_statement_with_a_limit_of_its_own() {
         let start = Instant::now();
         let error = connection.query_within(short, "SELECT pg_sleep(50)", &[]).await;
         assert!(matches!(error, Err(Error::Timeout { .. })));
-        assert!(start.elapsed() < Duration::from_secs(2));
+        assert!(start.elapsed() < Duration::from_secs(20));
         eventually("it is cancelled", || async { !is_active(&observer, pid).await }).await;
         assert_eq!(number(&connection.query("SELECT 8", &[]).await.unwrap()), 8);
     });

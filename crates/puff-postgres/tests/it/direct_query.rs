@@ -521,8 +521,9 @@ impl Line {
             loop {
                 let count = from_server.read(&mut buffer).await?;
                 let left = most.load(Ordering::SeqCst);
-                to_client.write_all(&buffer[..count.min(left)]).await?;
+                // Before the client can have it.
                 counted.fetch_add(count, Ordering::SeqCst);
+                to_client.write_all(&buffer[..count.min(left)]).await?;
                 if count == 0 || count >= left {
                     return to_client.shutdown().await;
                 }

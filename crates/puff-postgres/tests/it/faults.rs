@@ -134,7 +134,7 @@ fn a_pool_without_a_server() {
             let start = Instant::now();
             let error = pool.get().await.unwrap_err();
             assert!(error.to_string().contains(".s.PGSQL."), "{error}");
-            assert!(start.elapsed() < Duration::from_secs(5));
+            assert!(start.elapsed() < Duration::from_secs(20));
         }
         eventually("all places are free", || async { pool.status().size == 0 }).await;
     });

@@ -35,7 +35,7 @@ fn a_new_pool_does_nothing_until_it_is_asked() {
             let error = pool.get().await.unwrap_err();
             assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
         }
-        assert!(start.elapsed() < Duration::from_secs(2));
+        assert!(start.elapsed() < Duration::from_secs(20));
         assert_eq!(pool.status().size, 0);
     });
 }
@@ -138,7 +138,7 @@ fn who_waits_too_long_learns_the_state_of_the_pool() {
     run(async {
         let pool = pool_with(PoolConfig {
             max_size: 2,
-            acquire_timeout: Duration::from_secs(1),
+            acquire_timeout: Duration::from_secs(3),
             ..PoolConfig::default()
         });
         let held = (pool.get().await.unwrap(), pool.get().await.unwrap());
@@ -149,7 +149,7 @@ fn who_waits_too_long_learns_the_state_of_the_pool() {
         assert_eq!((status.size, status.in_use, status.idle), (2, 2, 0));
         let text = error.to_string();
         assert!(
-            text.contains("within 1 s: 2 of at most 2 connections (2 in use"),
+            text.contains("within 3 s: 2 of at most 2 connections (2 in use"),
             "{text}"
         );
         for _ in 0..50 {
@@ -196,14 +196,12 @@ fn a_connection_with_a_running_statement_is_cancelled_and_kept() {
         let connection = pool.get().await.unwrap();
         let pid = connection.process_id();
         connection.query("BEGIN", &[]).await.unwrap();
-        let _ = timeout(
-            Duration::from_millis(50),
-            connection.query("SELECT pg_sleep(50)", &[]),
-        )
-        .await;
-        assert!(is_active(&observer, pid).await);
+        tokio::select! {
+            _ = connection.query("SELECT pg_sleep(50)", &[]) => panic!("it sleeps"),
+            () = eventually("it runs", || is_active(&observer, pid)) => {}
+        }
         drop(connection);
-        let connection = timeout(Duration::from_secs(5), pool.get())
+        let connection = timeout(Duration::from_secs(20), pool.get())
             .await
             .unwrap()
             .unwrap();
@@ -326,7 +324,12 @@ fn a_broken_connection_is_replaced() {
             observer.query(gone, &[pid.into()]).await.unwrap().is_empty()
         })
         .await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        eventually("it is noticed here too", || async {
+            pool.get()
+                .await
+                .is_ok_and(|connection| connection.process_id() != pid)
+        })
+        .await;
         let connection = pool.get().await.unwrap();
         assert_ne!(connection.process_id(), pid);
         assert_eq!(number(&connection.query("SELECT 1", &[]).await.unwrap()), 1);
@@ -363,8 +366,8 @@ fn idle_and_old_connections_leave() {
                 ..PoolConfig::default()
             });
             let (a, b) = (pool.get().await.unwrap(), pool.get().await.unwrap());
-            drop(a);
             assert_eq!(sessions(&observer, pool.server()).await, 2);
+            drop(a);
             eventually("the idle one leaves", || async {
                 sessions(&observer, pool.server()).await == 1
             })

@@ -103,14 +103,20 @@ fn a_late_waiter_learns_the_state_of_the_pool() {
             ..PoolConfig::default()
         };
         let pool = SessionPool::new(config(), config_of_pool);
-        let held = pool.get().await.unwrap();
+        // To open a session may take longer than that.
+        let held = loop {
+            match pool.get().await {
+                Ok(held) => break held,
+                Err(error) => assert!(matches!(error, Error::PoolTimeout { .. }), "{error}"),
+            }
+        };
         let error = pool.get().await.unwrap_err();
         assert!(
             matches!(&error, Error::PoolTimeout { status, .. } if status.in_use == 1),
             "{error}"
         );
         drop(held);
-        pool.get().await.unwrap();
+        eventually("it is free", || async { pool.get().await.is_ok() }).await;
     });
 }
 
@@ -120,7 +126,7 @@ fn what_a_user_left_behind_is_cleaned_up() {
         let pool = pool(&config(), 1);
         let mut session = pool.get().await.unwrap();
         let pid = session.process_id();
-        exchange(&mut session, "SET statement_timeout = 7; BEGIN; SELECT 1").unwrap();
+        exchange(&mut session, "SET statement_timeout = 70000; BEGIN; SELECT 1").unwrap();
         assert_eq!(session.transaction_status(), TransactionStatus::InTransaction);
         drop(session);
         let mut session = pool.get().await.unwrap();

@@ -15,7 +15,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{number, run};
+use crate::support::{eventually, number, run};
 use crate::tls_server::Server;
 
 const HBA: &str = "\
@@ -477,7 +477,12 @@ fn requests_to_cancel_are_encrypted_too() {
         config.servers[0].port = port;
         let connection = Connection::connect(&config).await.unwrap();
         let (answer, cancelled) = tokio::join!(connection.query("SELECT pg_sleep(50)", &[]), async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            // Asked for on another way, for all that is heard counts.
+            let runs = format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND state = 'active'",
+                connection.process_id()
+            );
+            eventually("it runs", || async { place.administrate(&runs).await == "1" }).await;
             connection.cancel().await
         });
         cancelled.unwrap();

@@ -58,7 +58,11 @@ impl Load {
                 for policy in [Overflow::Gap, Overflow::DropOldest, Overflow::Gap] {
                     let pause = Duration::from_millis(if policy == Overflow::DropOldest { 3 } else { 0 });
                     let connection = node.connection_with(&node.new_connection_id(), policy).unwrap();
-                    connection.subscribe(channel).await.unwrap();
+                    // Time-outs are short here: on a busy machine the first may be too short.
+                    crate::common::eventually("it listens", async || {
+                        connection.subscribe(channel).await.is_ok()
+                    })
+                    .await;
                     checkers.spawn(check(connection, log.clone(), pause, patience));
                 }
             }

@@ -143,7 +143,8 @@ impl Cluster {
 
     /// The number of the node that has a slot.
     async fn owner(&self, slot: i64) -> usize {
-        for (number, pool) in self.pools.iter().enumerate() {
+        // Twice: it may be handed over behind the back of who asks.
+        for (number, pool) in self.pools.iter().enumerate().chain(self.pools.iter().enumerate()) {
             let nodes = text(pool, "CLUSTER NODES").await;
             let line = nodes.lines().find(|line| line.contains("myself")).unwrap();
             let has = line.split(' ').skip(8).any(|range| {

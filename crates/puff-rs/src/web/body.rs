@@ -415,8 +415,12 @@ mod tests {
             (&[b"0123456789+"], Err(BodyError::TooLarge)),
             (&[b"01234", b"56789", b"+"], Err(BodyError::TooLarge)),
         ];
+        let limits = BodyLimits {
+            time: Duration::from_secs(20),
+            ..LIMITS
+        };
         for (all, whole) in CASES {
-            let read = read_body(&HeaderMap::new(), pieces(all), LIMITS).await;
+            let read = read_body(&HeaderMap::new(), pieces(all), limits).await;
             assert_eq!(read, whole.map(Bytes::from), "{all:?}");
         }
     }

@@ -50,8 +50,8 @@ impl Turns {
 
     async fn wait(&self) -> Option<(OwnedSemaphorePermit, Duration)> {
         let _place = self.queue.try_acquire().ok()?;
-        let _queued = self.metrics.as_ref().map(Metrics::queued);
         let begun = Instant::now();
+        let _queued = self.metrics.as_ref().map(Metrics::queued);
         let turn = tokio::time::timeout(self.patience, self.free.clone().acquire_owned()).await;
         Some((turn.ok()?.ok()?, begun.elapsed()))
     }

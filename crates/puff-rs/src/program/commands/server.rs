@@ -143,9 +143,10 @@ impl Command for ServerCommand {
         if seat.is_none() && processes.is_supervised() {
             return supervise(plan, config, processes, settings);
         }
-        let place = Place::take(seat, &config, &processes)?;
         check_tls(&config)?;
-        let watch = watch.open(place.seat.as_deref())?;
+        // Before anybody is answered: who is may look at once.
+        let watch = watch.open(seat.as_deref())?;
+        let place = Place::take(seat, &config, &processes)?;
         let (seat, graphql) = (place.seat.clone(), plan.schemas.is_routed());
         let mut prepared = plan
             .importing(|plan| Prepared::new(move |py, context| plan.start(py, context, config, place, watch)))
