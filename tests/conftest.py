@@ -21,8 +21,8 @@ from stack import ROOT, Project, Run, Serve, Server, end_services, run_puff, ser
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-# What a shell runs in its background ignores SIGINT, what `nohup` runs SIGHUP, and so would servers of these tests
-# that are to be stopped by them.
+# What a shell runs in its background ignores SIGINT, what `nohup` runs SIGHUP. So would the servers of these
+# tests, which are stopped by them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

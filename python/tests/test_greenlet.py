@@ -18,6 +18,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from greenlet import error as greenlet_error
 
 import puff
+from puff._greenlet import _Line
 
 Run = Callable[..., Any]
 
@@ -111,6 +112,22 @@ def test_join_all_keeps_the_order_and_join_iter_gives_the_first_first(run: Run) 
 
     assert run(lambda: puff.join_all(started())) == [0, 1, 2]
     assert run(firsts) == [1, 2, 0]
+
+
+def test_join_iter_is_not_misled_by_who_tells_it_late() -> None:
+    """As one may that ends on the hub while it is waited for on another thread."""
+
+    def body() -> str:
+        line, first = _Line[str](), puff.spawn(str, "first")
+        waiting = puff.spawn(line.next)
+        while line._waiter is None:
+            puff.sleep(0)
+        line._waiter.offer(None)  # nobody has ended
+        puff.sleep(0.01)
+        line.enter(first)
+        return waiting.join(20).join()
+
+    assert puff.spawn(body).join() == "first"
 
 
 def test_join_iter_gives_each_once(run: Run) -> None:
@@ -586,6 +603,33 @@ def test_aio_awaits_greenlets_from_asyncio() -> None:
     values, error = asyncio.run(main())
     assert values == [1, 2, 4, 8, 16]
     assert "invalid literal" in error
+
+
+def test_an_aio_whose_loop_has_ended_is_nobodys_error(caplog: pytest.LogCaptureFixture) -> None:
+    begun, gate, tidied = threading.Event(), puff.Event(), threading.Event()
+
+    def body() -> None:
+        begun.set()
+        try:
+            puff.sleep(60)
+        finally:
+            gate.wait()
+            tidied.set()
+
+    async def main() -> None:
+        task = asyncio.create_task(puff.aio(body))
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with caplog.at_level(logging.ERROR, logger="puff"):
+        asyncio.run(main())
+        gate.set()
+        assert tidied.wait(20)
+        puff.run_in_hub(int)  # its links have been called
+    assert caplog.text == ""
 
 
 def test_cancelling_an_aio_kills_the_greenlet() -> None:
