@@ -102,6 +102,13 @@ def folder(new_project: Project) -> Path:
 @contextlib.contextmanager
 def uvicorn(folder: Path, url: str) -> Iterator[str]:
     """The application below uvicorn: where its WebSockets are."""
+    with logged_uvicorn(folder, url) as (place, _):
+        yield place
+
+
+@contextlib.contextmanager
+def logged_uvicorn(folder: Path, url: str) -> Iterator[tuple[str, Path]]:
+    """The same, and its log."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "--port", str(port), "app:asgi"]
     log = folder / f"uvicorn-{port}.log"
@@ -118,7 +125,7 @@ def uvicorn(folder: Path, url: str) -> Iterator[str]:
             ready = eventually(lambda: "Uvicorn running" in log.read_text() or process.poll() is not None, 60)
             assert ready, log.read_text()
             assert process.poll() is None, log.read_text()
-            yield f"ws://127.0.0.1:{port}"
+            yield f"ws://127.0.0.1:{port}", log
             process.terminate()
             assert process.wait(20) in (0, -15), log.read_text()
         finally:
@@ -200,13 +207,14 @@ def test_a_lost_answer_loses_no_message(valkey: OwnValkey, caplog: pytest.LogCap
 
 def test_a_redis_that_forgets(folder: Path, valkey: OwnValkey) -> None:
     with (
-        uvicorn(folder, f"{valkey.url}/2") as place,
+        logged_uvicorn(folder, f"{valkey.url}/2") as (place, log),
         connect(f"{place}/chat") as one,
         connect(f"{place}/old") as other,
     ):
         joined(one, other)
         valkey.kill()
         valkey.start()
+        assert eventually(lambda: "Redis is back" in log.read_text(), 30)
         # They join their groups again: nobody had to connect anew.
         joined(one, other)
         one.send(json.dumps({"n": 1}))

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from stack import ROOT, Run, Serve, clean_environment
+from stack import Run, Serve, clean_environment
+from support import built_example
 
 SHOP = '''
 import atexit
@@ -294,13 +295,12 @@ def test_requests_are_names_too(serve: Serve, folder: Path) -> None:
 
 
 def test_rust_and_python_write_one_log(folder: Path) -> None:
-    cargo = ["--quiet", "--manifest-path", str(ROOT / "Cargo.toml"), "-p", "puff-rs", "--example", "log"]
+    program = built_example("log")
     environment = clean_environment(PYO3_PYTHON=sys.executable, VIRTUAL_ENV=sys.prefix)
-    subprocess.run(["cargo", "build", *cargo], env=environment, timeout=900, check=True)
 
     def log(*flags: str, **more: str) -> str:
         ended = subprocess.run(
-            ["cargo", "run", *cargo, "--", "count", *flags],
+            [program, "count", *flags],
             cwd=folder,
             env={**environment, **more},
             capture_output=True,
@@ -312,7 +312,6 @@ def test_rust_and_python_write_one_log(folder: Path) -> None:
         return ended.stderr
 
     def lines(level: str) -> list[str]:
-        # Without what cargo may have to say.
         return re.findall(f"^{STAMP} +(.*)", log("--log", level), re.MULTILINE)
 
     before = 'WARN shop: before greenlet="main"'

@@ -191,7 +191,7 @@ def test_pools_have_their_numbers(tmp_path: Path, stop_services: Callable[[Path]
             assert site.server.get("/query").status == 200
             assert site.server.get("/redis").status == 200
             found = site.numbers()
-            assert site.get("/readyz").text == "ok\n"
+            assert eventually(lambda: site.get("/readyz").text == "ok\n")
     finally:
         stop_services(tmp_path)
     assert found["puff_postgres_connections{pool=default,state=idle}"] == 1

@@ -346,8 +346,8 @@ def join_iter(greenlets: Iterable[Greenlet[T]]) -> Iterator[T]:
         >>> def nap(seconds):
         ...     puff.sleep(seconds)
         ...     return seconds
-        >>> list(puff.join_iter([puff.spawn(nap, 0.1), puff.spawn(nap, 0.01)]))
-        [0.01, 0.1]
+        >>> list(puff.join_iter([puff.spawn(nap, 0.5), puff.spawn(nap, 0.01)]))
+        [0.01, 0.5]
     """
     line: _Line[T] = _Line()
     expected = list(greenlets)
