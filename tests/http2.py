@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 from stack import Server
 
@@ -152,9 +153,9 @@ class Http2:
             self.h2.end_stream(stream)
             self.flush()
 
-    def reset(self, stream: int) -> None:
+    def reset(self, stream: int, code: h2.errors.ErrorCodes = h2.errors.ErrorCodes.CANCEL) -> None:
         """Gives a stream up."""
-        self.h2.reset_stream(stream)
+        self.h2.reset_stream(stream, code)
         self.flush()
 
     def reply(self, stream: int, until: int | None = None) -> Reply:

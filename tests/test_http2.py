@@ -8,9 +8,11 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import h2.errors
 import h2.exceptions
 import h2.settings
 import pytest
@@ -62,7 +64,24 @@ def method(environ, start_response):
     return answer(start_response, json.dumps(seen).encode())
 
 
-ROUTES = {"pieces": pieces, "made": made, "sleeps": sleeps, "method": method}
+def takes(environ, start_response):
+    # Notes what it was given, if that was whole.
+    name = environ["QUERY_STRING"]
+    TAKEN[name] = "begun"
+    try:
+        TAKEN[name] = len(environ["wsgi.input"].read())
+    except BaseException as error:
+        TAKEN[name] = type(error).__name__
+        raise
+    return answer(start_response, b"taken")
+
+
+def taken(environ, start_response):
+    return answer(start_response, str(TAKEN.get(environ["QUERY_STRING"])).encode())
+
+
+TAKEN = {}
+ROUTES = {"pieces": pieces, "made": made, "sleeps": sleeps, "method": method, "takes": takes, "taken": taken}
 """
 
 
@@ -250,11 +269,37 @@ def test_close_is_called_once_when_the_client_resets(server: Server, client: Htt
 
 
 def test_a_view_that_reads_learns_of_a_reset(server: Server, client: Http2) -> None:
-    before = server.get("/bodies/seen?told").json()
+    telling, told = [server.get(f"/bodies/seen?{name}").json() for name in ("telling", "told")]
     stream = client.begin(path="/bodies/told")
     client.data(stream, b"half")
+    assert eventually(lambda: server.get("/bodies/seen?telling").json() == telling + 1)
+    assert server.get("/bodies/seen?told").json() == told
     client.reset(stream)
-    assert eventually(lambda: server.get("/bodies/seen?told").json() == before + 1)
+    assert eventually(lambda: server.get("/bodies/seen?told").json() == told + 1)
+
+
+@pytest.mark.parametrize("code", ["CANCEL", "NO_ERROR", "INTERNAL_ERROR"])
+@pytest.mark.parametrize("size", [4, 400_000])
+@pytest.mark.parametrize("is_early", [False, True], ids=["later", "at once"])
+def test_half_a_body_is_never_taken_for_a_whole_one(
+    server: Server, client: Http2, code: str, size: int, is_early: bool
+) -> None:
+    name = f"{code}{size}{is_early}"
+    stream = client.begin(path=f"/takes?{name}")
+    client.data(stream, bytes(size))
+    if not is_early:
+        assert eventually(lambda: server.get(f"/taken?{name}").text == "begun")
+    client.reset(stream, h2.errors.ErrorCodes[code])
+    refused = ("RequestBodyError", "GreenletExit")
+    if is_early:
+        # It may never have been asked.
+        time.sleep(0.2)
+        assert server.get(f"/taken?{name}").text in ("None", *refused)
+    else:
+        assert eventually(lambda: server.get(f"/taken?{name}").text in refused)
+    # Others of the connection go on, and whole ones are taken.
+    assert client.answer(client.send(path="/takes?whole", body=bytes(size))) == (200, b"taken")
+    assert server.get("/taken?whole").text == str(size)
 
 
 def test_running_requests_finish_before_the_server_stops(folder: Path, serve: Serve) -> None:

@@ -21,6 +21,7 @@ use tower::Service;
 use tracing::error;
 
 use super::body::{Held, LongLived, ServerBody, Stalling, text_response};
+use super::complete::Complete;
 use super::compression::Plan;
 use super::direct::{Direct, DirectAnswer};
 use super::inspect::{check_http2, ends_with_answer, refusal_of};
@@ -327,6 +328,8 @@ async fn dispatch(
             return response.map(|body| ServerBody::router(body, held));
         }
     }
+    let version = request.version();
+    let request = request.map(|body| Complete::new(body, version));
     match &shared.app {
         Application::Wsgi(app) => wsgi::answer(app, request, info, shared.config.body)
             .await

@@ -14,6 +14,7 @@ mod body;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod checks;
 mod coding;
+mod complete;
 mod compression;
 mod config;
 mod connection;
