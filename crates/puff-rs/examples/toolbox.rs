@@ -58,7 +58,7 @@ async fn hurry(context: Context, _: ArgMatches) -> Result<i32, BoxError> {
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         log = context.runtime.call_python("toolbox:log", ()).await?;
-        if !log.is_empty() && log.len() % 3 == 0 {
+        if !log.is_empty() && log.len().is_multiple_of(3) {
             break; // what has begun has been cleaned up
         }
     }
