@@ -269,6 +269,25 @@ def test_events_are_not_held_back(server: Server) -> None:
             assert server.get("/go").status == 200
 
 
+@pytest.mark.parametrize(("path", "is_whole"), [("/large", True), ("/large-length", True), ("/lie", False)])
+def test_http_1_0_knows_the_end_by_the_connection(server: Server, path: str, is_whole: bool) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
+        headers = b"Host: x\r\nAccept-Encoding: gzip\r\nConnection: keep-alive\r\n"
+        line.sendall(b"GET %b HTTP/1.0\r\n%b\r\n" % (path.encode(), headers))
+        received = b""
+        try:
+            while piece := line.recv(65536):
+                received += piece
+        except ConnectionResetError:
+            assert not is_whole
+        else:
+            assert is_whole
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b"keep-alive" not in head.lower()
+    if is_whole:
+        assert gzip.decompress(body) == TEXT
+
+
 @pytest.mark.parametrize("path", ["/broken", "/lie"])
 def test_half_an_answer_is_none(server: Server, path: str) -> None:
     with pytest.raises(http.client.IncompleteRead) as raised:

@@ -152,7 +152,7 @@ def test_after_the_headers_the_connection_is_cut(server: Server) -> None:
 BARE = b"Internal Server Error\n"
 
 
-@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"])
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "Via"])
 def test_who_comes_through_a_proxy_sees_nothing(header: str, server: Server) -> None:
     # A development server behind a proxy on this machine: the client may be anybody.
     assert server.get("/order", Accept=HTML, **{header: "192.0.2.1"}).body == BARE

@@ -479,6 +479,20 @@ def test_persisted_queries_beside_documents(folder: Path, serve: Serve) -> None:
         assert ask(extensions=persisted(other)).json() == {"data": {"hello": "hello other"}}
 
 
+def test_a_hash_beside_documents_does_not_refuse_its_own_text(folder: Path, serve: Serve) -> None:
+    (folder / "documents.json").write_text(json.dumps({"known": "{ hello }"}))
+    text = "query($n: String!) { hello(name: $n) }"
+    with serve("--graphql", "items:Schema", "--graphql-documents", "documents.json", cwd=folder) as server:
+
+        def ask(**request: Any) -> Answer:
+            body = {"extensions": persisted(text), "variables": {"n": "hash"}, **request}
+            return server.request("POST", "/graphql", json.dumps(body).encode(), JSON)
+
+        # Clients send the text when they are told that the hash is not known.
+        refused(ask(), 200, "PERSISTED_QUERY_NOT_FOUND")
+        assert ask(query=text).json() == {"data": {"hello": "hello hash"}}
+
+
 def test_persisted_queries_and_documents_only_exclude_each_other(folder: Path, puff: Run) -> None:
     place = folder / "only.json"
     place.write_text("{}")

@@ -382,6 +382,7 @@ def test_values_that_are_no_files(server: Server) -> None:
 
 def test_other_sites(server: Server) -> None:
     """A form of another site's page could send this with the user's cookies."""
+    token = {"Authorization": "Bearer s3same", "Sec-Fetch-Site": "cross-site"}
     operations = {"query": UPLOAD, "variables": {"file": None}}
     places = {"0": ["variables.file"]}
     foreign: list[dict[str, str]] = [
@@ -390,6 +391,9 @@ def test_other_sites(server: Server) -> None:
         {"Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "none"},
         {"Origin": "null"},
+        # A browser adds these by itself, to forms of other sites too.
+        {"Authorization": "Basic dTpw", "Sec-Fetch-Site": "cross-site"},
+        {"Authorization": "Negotiate YII="},
     ]
     for headers in foreign:
         answer = upload(server, operations, places, ("a", SMALL), headers=headers)
@@ -397,7 +401,7 @@ def test_other_sites(server: Server) -> None:
             403,
             "CROSS_SITE_REQUEST",
         )
-    for headers in (ASKED, {"Apollo-Require-Preflight": "true"}, {"Sec-Fetch-Site": "same-origin"}):
+    for headers in (ASKED, {"Apollo-Require-Preflight": "true"}, {"Sec-Fetch-Site": "same-origin"}, token):
         answer = upload(server, operations, places, ("a", SMALL), headers=headers)
         assert answer.json()["data"]["upload"]["size"] == len(SMALL)
 

@@ -252,8 +252,15 @@ def test_proxies_are_believed_if_trusted(folder: Path, serve: Serve) -> None:
     with serve("--trusted-proxies", "127.0.0.0/8", cwd=folder) as server:
         seen = server.get("/", **claims).json()
         assert (seen["peer"], seen["wsgi.url_scheme"], seen["HTTP_HOST"]) == ("1.2.3.4", "https", "shop")
+        # The proxy passes on what a client says in headers that it does not set itself.
+        lie = "for=6.6.6.6;proto=http;host=evil"
+        seen = server.get("/", Forwarded=lie, **claims).json()
+        assert (seen["peer"], seen["wsgi.url_scheme"], seen["HTTP_HOST"]) == ("1.2.3.4", "https", "shop")
+        assert "HTTP_FORWARDED" not in seen
+    with serve("--trusted-proxies", "127.0.0.0/8", "--proxy-headers", "forwarded", cwd=folder) as server:
         seen = server.get("/", Forwarded='for="[2001:db8::1]:5";proto=https', **claims).json()
         assert (seen["peer"], seen["wsgi.url_scheme"]) == ("2001:db8::1", "https")
+        assert "HTTP_X_FORWARDED_FOR" not in seen
     with serve("--trusted-proxies", "10.0.0.1", cwd=folder) as server:
         seen = server.get("/", **claims).json()
         assert (seen["peer"], seen["wsgi.url_scheme"]) == ("127.0.0.1", "http")
@@ -269,6 +276,10 @@ def test_the_proxy_protocol(folder: Path, serve: Serve) -> None:
                 assert (
                     json.loads(exchange(server, *pieces).partition(b"\r\n\r\n")[2])["peer"] == "192.168.0.1"
                 )
+        # Where it does not know its client, that one has no say either.
+        lies = b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nConnection: close\r\n\r\n"
+        seen = json.loads(exchange(server, b"PROXY UNKNOWN\r\n" + lies).partition(b"\r\n\r\n")[2])
+        assert seen["peer"] == "127.0.0.1"
         with contextlib.suppress(ConnectionResetError):
             assert exchange(server, get) == b""
     with (

@@ -194,6 +194,22 @@ def stream(environ, start_response):
     return (piece for _ in range(count))
 
 
+class Upper:
+    def __init__(self, file):
+        self.file, self.close = file, file.close
+
+    def read(self, size):
+        return self.file.read(size).replace(b"\0", b"0")
+
+
+def thirds(environ, start_response):
+    # Three that read at once.
+    source = environ["wsgi.input"]
+    return answer(start_response, json.dumps(puff.join_all(
+        [puff.spawn(lambda: len(source.read())) for _ in range(3)]
+    )).encode())
+
+
 def file(environ, start_response):
     way, _, rest = environ["QUERY_STRING"].partition(",")
     name = environ["PATH_INFO"].partition("/file/")[2]
@@ -218,6 +234,8 @@ def file(environ, start_response):
         opened.seek(1)
     elif way == "closed":
         opened.close()
+    elif way == "wrapped":
+        opened = Upper(opened)
     elif way == "status":
         start_response(rest.replace("+", " "), headers)
         return environ["wsgi.file_wrapper"](opened)
@@ -464,6 +482,15 @@ def test_an_excess_in_chunks_is_a_413_while_it_is_read(strict: Server) -> None:
         assert (response.status, response.headers["Connection"]) == (413, "close")
 
 
+def test_many_may_read_one_body(server: Server) -> None:
+    with Line(server) as line:
+        line.send("POST /thirds HTTP/1.1", "Content-Length: 200000", body=bytes(100_000))
+        time.sleep(0.1)
+        line.socket.sendall(bytes(100_000))
+        response = line.answer()
+        assert (response.status, sorted(json.loads(response.read()))) == (200, [0, 0, 200_000])
+
+
 def test_a_body_that_stalls_is_a_408(strict: Server) -> None:
     with Line(strict) as line:
         begin = time.monotonic()
@@ -571,6 +598,8 @@ def test_what_is_no_plain_file_is_read_in_python(server: Server, folder: Path, c
     (folder / "content.gz").write_bytes(gzip.compress(content[:100_000]))
     assert server.get("/file/content.gz?gzip").body == content[:100_000]
     assert server.get("/file//dev/null?whole").body == b""
+    # What a wrapper makes of its file is what is sent.
+    assert server.get("/file/content.bin?wrapped").body == content.replace(b"\0", b"0")
 
 
 def test_a_head_of_a_file_and_statuses_without_a_body(line: Line, content: bytes) -> None:

@@ -6,6 +6,7 @@ import functools
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ._greenlet import check_function
@@ -41,11 +42,19 @@ class _Pool:
     def submit(self, job: Job) -> None:
         """Queues a job; whoever waits for it is a greenlet or thread of the caller's."""
         with self._condition:
-            self._jobs.append(job)
-            if self._idle >= len(self._jobs) or self._threads >= self.limit:
-                self._condition.notify()
-                return
-            self._threads += 1
+            if self._threads >= self.limit and self._idle <= len(self._jobs) and is_of_pool():
+                is_last = True
+            else:
+                is_last = False
+                self._jobs.append(job)
+                if self._idle >= len(self._jobs) or self._threads >= self.limit:
+                    self._condition.notify()
+                    return
+                self._threads += 1
+        if is_last:
+            # All have work, which may be to wait for just such a job as this one: it is done here.
+            _do(job)
+            return
         try:
             threading.Thread(target=self._work, name="puff-blocking", daemon=True).start()
         except RuntimeError:
@@ -61,18 +70,10 @@ class _Pool:
         return self._threads - self._idle
 
     def _work(self) -> None:
+        _here.is_of_pool = True
         while (job := self._next()) is not None:
-            waiter, function, args, kwargs = job
-            # Given up before its turn came: killed, or timed out.
-            if waiter.pending():
-                try:
-                    with at_work():
-                        value = function(*args, **kwargs)
-                except BaseException as error:
-                    waiter.fail(error)
-                else:
-                    waiter.offer(value)
-            del job, waiter, function, args, kwargs
+            _do(job, at_work)
+            del job
 
     def _next(self) -> Job | None:
         with self._condition:
@@ -83,6 +84,27 @@ class _Pool:
                 return self._jobs.popleft()
             self._threads -= 1
             return None
+
+
+def _do(job: Job, where: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+    waiter, function, args, kwargs = job
+    if not waiter.pending():
+        return  # given up before its turn came: killed, or timed out
+    try:
+        with where():
+            value = function(*args, **kwargs)
+    except BaseException as error:
+        waiter.fail(error)
+    else:
+        waiter.offer(value)
+
+
+_here = threading.local()
+
+
+def is_of_pool() -> bool:
+    """Whether the calling thread is one of the pool's."""
+    return getattr(_here, "is_of_pool", False)
 
 
 _pool = _Pool(limit=32)

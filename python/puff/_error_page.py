@@ -38,7 +38,10 @@ _SECRET = re.compile(
 )
 _MASK = "********"
 
-_PROXIED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_REAL_IP", "HTTP_VIA")
+_PROXIED = frozenset(
+    f"HTTP_{name}"
+    for name in ("FORWARDED", "X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO", "X_REAL_IP", "VIA")
+)
 """Headers of proxies: the client may be anybody then, though the connection is from this machine."""
 
 

@@ -309,6 +309,10 @@ async def aio(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
             future.set_result(ended.join())
         elif isinstance(error, GreenletExit):
             future.cancel()
+        elif isinstance(error, StopIteration):  # which a future does not take, nor `await` raise
+            wrapped = RuntimeError("the function of aio() raised StopIteration")
+            wrapped.__cause__ = error
+            future.set_exception(wrapped)
         else:
             future.set_exception(error)
 

@@ -121,12 +121,10 @@ class Hub:
                         # meanwhile sees that this one is stale.
                         target.switch(payload)
                 target = payload = None  # what has ended must not live on while the hub sleeps
-                if jobs:
-                    batch, begun = look()
-                elif finished():
+                # Also where jobs are left: each may begin others, for ever.
+                if finished():
                     return
-                else:
-                    batch, begun = wait()
+                batch, begun = look() if jobs else wait()
                 jobs.extend(begun)
                 count = len(batch)
                 self._gone_on += count

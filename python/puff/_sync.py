@@ -8,6 +8,7 @@ that is killed just when its turn came passes it on.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from queue import Empty, Full
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -24,6 +25,15 @@ else:
 T = TypeVar("T")
 
 __all__ = ["Empty", "Event", "Full", "Lock", "Queue", "Semaphore"]
+
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _is_over(deadline: float | None) -> bool:
+    """Whether it is the wait's own time that is over; if not, it was a `puff.timeout` around it."""
+    return deadline is not None and time.monotonic() >= deadline
 
 
 class Event:
@@ -64,9 +74,12 @@ class Event:
         """Waits until the flag is set; False if it is not within `timeout` seconds."""
         if self._flag:
             return True
+        deadline = _deadline(timeout)
         try:
             return bool(current_hub().wait_for(self._enter, timeout))
         except TimeoutError:
+            if not _is_over(deadline):
+                raise
             return self._flag
 
     def _enter(self, waiter: Waiter) -> None:
@@ -107,9 +120,12 @@ class Semaphore(_Permits):
             return True
         if not blocking:
             return False
+        deadline = _deadline(timeout)
         try:
             current_hub().wait_for(self._enter, timeout, lost=self._lost)
         except TimeoutError:
+            if not _is_over(deadline):
+                raise
             return False
         return True
 
@@ -191,9 +207,12 @@ class Queue(Generic[T]):
             # Room came up meanwhile.
             self._put(item, waiter)
 
+        deadline = _deadline(timeout)
         try:
             current_hub().wait_for(enter, timeout)
         except TimeoutError:
+            if not _is_over(deadline):
+                raise
             raise Full from None
 
     def _put(self, item: T, waiter: Waiter | None = None) -> bool:
@@ -222,9 +241,12 @@ class Queue(Generic[T]):
                 return self._take()
         if not block:
             raise Empty
+        deadline = _deadline(timeout)
         try:
             item: T = current_hub().wait_for(self._enter, timeout, lost=self._put_back)
         except TimeoutError:
+            if not _is_over(deadline):
+                raise
             raise Empty from None
         return item
 

@@ -119,6 +119,10 @@ class FileWrapper:
         # Only these: a GzipFile has a descriptor too, and it is not of what `read` gives.
         if type(file) not in (io.BufferedReader, io.BufferedRandom, io.FileIO):
             return False
+        # Nor is what a wrapper with a `read` of its own makes of the file.
+        read = getattr(self.filelike, "read", None)
+        if getattr(read, "__wrapped__", read) != file.read:
+            return False
         try:
             file.flush()
             descriptor, position = file.fileno(), file.tell()

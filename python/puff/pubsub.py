@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ._hub import current_hub, log
 from ._native import native
+from ._sync import Lock
 
 if TYPE_CHECKING:
     from ._puff import PubSubHandle
@@ -146,14 +147,22 @@ class Connection:
         self._handle: PubSubHandle | None = None
         self._gaps: set[str] = set()
         self._closed = False
+        self._opening = Lock()
 
     def _open(self) -> PubSubHandle:
         if self._closed:
             raise RuntimeError("this pub-sub connection is closed")
-        if self._handle is None:
-            connect = partial(native.pubsub_connect, self._wanted_id, self._overflow)
-            self._handle = current_hub().wait_for(connect)
-        return self._handle
+        if self._handle is not None:
+            return self._handle
+        with self._opening:
+            if self._handle is None:
+                connect = partial(native.pubsub_connect, self._wanted_id, self._overflow)
+                handle = current_hub().wait_for(connect)
+                if self._closed:  # meanwhile
+                    handle.close()
+                    raise RuntimeError("this pub-sub connection is closed")
+                self._handle = handle
+            return self._handle
 
     def __enter__(self) -> Connection:
         return self
@@ -281,6 +290,8 @@ class Connection:
                 try:
                     event = current_hub().wait_for(handle.receive, left)
                 except TimeoutError:
+                    if deadline is None or time.monotonic() < deadline:
+                        raise  # of a `puff.timeout` around this
                     return None
                 if event is None:
                     return None

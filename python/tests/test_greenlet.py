@@ -291,6 +291,20 @@ def test_blocking_raises_what_the_function_raises(run: Run) -> None:
         run(lambda: puff.spawn_blocking(lambda: 1 // 0))
 
 
+def test_blocking_calls_that_block_again_do_not_wait_for_each_other() -> None:
+    def outer(number: int) -> int:
+        ready.wait(20)
+        return puff.spawn_blocking(int, str(number)) + 1
+
+    # More than there are threads, which all have work at once.
+    ready = threading.Event()
+    calls = [puff.spawn(puff.spawn_blocking, outer, number) for number in range(40)]
+    puff.sleep(0.2)
+    ready.set()
+    assert [each.join(20) for each in calls] == list(range(1, 41))
+    assert puff.spawn(puff.spawn_blocking, int, "7").join(20) == 7
+
+
 def test_greenlets_run_while_one_blocks() -> None:
     ticked = threading.Event()
 
@@ -603,6 +617,15 @@ def test_aio_awaits_greenlets_from_asyncio() -> None:
     values, error = asyncio.run(main())
     assert values == [1, 2, 4, 8, 16]
     assert "invalid literal" in error
+
+
+def test_aio_of_a_function_that_raises_stop_iteration() -> None:
+    async def main() -> None:
+        await asyncio.wait_for(puff.aio(next, iter([])), 20)
+
+    with pytest.raises(RuntimeError, match="raised StopIteration") as caught:
+        asyncio.run(main())
+    assert isinstance(caught.value.__cause__, StopIteration)
 
 
 def test_an_aio_whose_loop_has_ended_is_nobodys_error(caplog: pytest.LogCaptureFixture) -> None:

@@ -247,3 +247,38 @@ def test_a_finalizer_may_put_while_its_thread_is_inside() -> None:
     thread.join(10)
     assert not thread.is_alive()
     assert items.get(block=False) == "back"
+
+
+def test_a_timeout_around_is_not_a_waits_own(run: Run) -> None:
+    def body() -> list[str]:
+        event, lock, items, full = puff.Event(), puff.Lock(), puff.Queue[int](), puff.Queue[int](1)
+        full.put(1)
+        entered = []
+
+        def enters() -> None:
+            with lock:
+                entered.append("without the lock")
+
+        with lock:
+            for wait in (
+                event.wait,
+                lambda: event.wait(60),
+                enters,
+                lambda: lock.acquire(timeout=60),
+                items.get,
+                lambda: items.get(timeout=60),
+                lambda: full.put(2),
+                lambda: full.put(2, timeout=60),
+            ):
+                with pytest.raises(TimeoutError, match="the block took longer"), puff.timeout(0.01):
+                    wait()
+            # Its own time is what it was.
+            with puff.timeout(60):
+                assert not event.wait(0.01)
+                assert not lock.acquire(timeout=0.01)
+                with pytest.raises(queue.Empty):
+                    items.get(timeout=0.01)
+        assert lock.acquire(blocking=False)
+        return entered
+
+    assert run(body) == []

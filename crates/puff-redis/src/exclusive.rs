@@ -123,6 +123,10 @@ fn stream<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Needs {
         if word.eq_ignore_ascii_case(b"STREAMS") {
             break;
         }
+        if word.eq_ignore_ascii_case(b"GROUP") {
+            // Its name and the consumer's may be any words.
+            words.nth(1);
+        }
     }
     Needs::Nothing
 }

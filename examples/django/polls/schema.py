@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django import db
 from django.db.models import F
 from django.utils import timezone
 
@@ -129,7 +130,8 @@ class Mutation:
     @graphql.borrow_db_context
     def vote(cls, context: Any, /, choice_id: int) -> QuestionObject:
         """Votes, or changes the vote that there is."""
-        choice = Choice.objects.select_related("question").get(pk=choice_id)
+        published = Choice.objects.filter(question__in=Question.objects.published())
+        choice = published.select_related("question").get(pk=choice_id)
         try:
             voting.cast_vote(context.user, choice)
         except voting.Closed:
@@ -152,6 +154,9 @@ class Subscription:
     @classmethod
     def votes(cls, context: Any, /, question_id: int) -> Iterator[Numbers]:
         """The numbers of a question, each time that somebody votes: on this site, by whatever way."""
+        if not Question.objects.published().filter(pk=question_id).exists():
+            raise graphql.GraphQLError("there is no such question")
+        db.connection.close()  # it lasts long, and has no more use for a session
         with pubsub.connection() as connection:
             connection.subscribe(voting.channel(question_id))
             for message in connection:

@@ -86,6 +86,10 @@ class GreenletPool(QueuePool):
             return made
 
 
+_PLACE = frozenset(("dsn", "service", "host", "hostaddr", "port", "dbname", "user", "password"))
+"""What says where a database is. Without any of it, it is the program's."""
+
+
 class PuffDialect(PGDialect_psycopg2):
     """The dialect `postgresql+puff`. `create_engine` finds it by itself.
 
@@ -115,6 +119,6 @@ class PuffDialect(PGDialect_psycopg2):
 
     def connect(self, *args: Any, **kwargs: Any) -> Any:
         # Not in `create_connect_args`: that is called when the engine is made, which opens nothing.
-        if not any(args) and not kwargs:
+        if not any(args) and not _PLACE.intersection(kwargs):
             args = (puff.global_postgres().dsn(),)
         return super().connect(*args, **kwargs)

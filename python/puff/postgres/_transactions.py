@@ -40,6 +40,8 @@ class Transactions(Mailbox):
     _xid: Xid | None = None
     # Transactions that ended so far: named cursors of earlier ones are void.
     _mark = 0
+    # Ends that are under way.
+    _ending = 0
     _begin = "BEGIN"
     # What the next statement sends ahead; None within a transaction and with autocommit.
     _opening: str | None = None
@@ -89,7 +91,7 @@ class Transactions(Mailbox):
         self._check("commit")
         if self._xid is not None:
             raise ProgrammingError("commit cannot be used during a two-phase transaction")
-        if self._status == BEGUN:
+        if self._status == BEGUN or self._ending:
             self._end("COMMIT")
 
     def rollback(self) -> None:
@@ -97,20 +99,24 @@ class Transactions(Mailbox):
         self._check("rollback")
         if self._xid is not None:
             raise ProgrammingError("rollback cannot be used during a two-phase transaction")
-        if self._status == BEGUN:
+        if self._status == BEGUN or self._ending:
             self._end("ROLLBACK")
 
     def _end(self, sql: str) -> None:
         self._mark += 1
+        # Before it is sent: what others execute meanwhile comes behind it, in a transaction of its own.
+        self._idle()
+        self._ending += 1
         try:
             self._run(sql)
         except BaseException:
             # A server that refuses to commit has ended the transaction. A wait that was broken off may have
             # left it open, for a rollback that is still to come.
-            if not self.closed and self._session.transaction_status == _NO_TRANSACTION:
-                self._idle()
+            if not self.closed and self._session.transaction_status != _NO_TRANSACTION:
+                self._status = BEGUN
             raise
-        self._idle()
+        finally:
+            self._ending -= 1
 
     def _idle(self) -> None:
         if self.closed:

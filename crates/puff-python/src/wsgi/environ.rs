@@ -172,8 +172,11 @@ impl EnvironBuilder {
         self.connection(py, &environ, connection)?;
         environ.set_item(intern!(py, "wsgi.input"), self.input(py, request.body())?)?;
         self.headers(py, &environ, request)?;
-        if let Some(authority) = uri.authority() {
-            // HTTP/2 has it in place of Host, and in an absolute target it counts instead (RFC 9112, 3.2.2).
+        // HTTP/2 has it in place of Host. Where both are there they are the same (or the request is refused), or Host is
+        // what a trusted proxy says.
+        if let Some(authority) = uri.authority()
+            && !request.headers().contains_key(http::header::HOST)
+        {
             let host = authority
                 .as_str()
                 .rsplit_once('@')

@@ -312,6 +312,8 @@ impl Stream {
             {
                 let mut state = self.state.lock();
                 if state.end.is_some() {
+                    // Whoever waits as well is told by this one.
+                    self.returned.notify_one();
                     return None;
                 }
                 if let Some(source) = state.source.take() {

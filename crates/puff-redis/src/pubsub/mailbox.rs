@@ -115,6 +115,7 @@ impl Mailbox {
             // Created before looking, so that a close in between still wakes it.
             let ready = self.ready.notified();
             if let Some(event) = self.try_receive()? {
+                self.pass_on();
                 return Ok(event);
             }
             ready.await;
@@ -127,9 +128,18 @@ impl Mailbox {
             let ready = self.ready.notified();
             let count = self.try_receive_many(events, most)?;
             if count > 0 || most == 0 {
+                self.pass_on();
                 return Ok(count);
             }
             ready.await;
+        }
+    }
+
+    /// Who has taken something wakes another, if there is more: several that came at once have woken but one.
+    fn pass_on(&self) {
+        let has_more = self.state.lock().as_ref().is_ok_and(|queue| !queue.is_empty());
+        if has_more {
+            self.ready.notify_one();
         }
     }
 

@@ -376,6 +376,10 @@ impl Queue {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.front.is_empty() && self.items.is_empty()
+    }
+
     /// Takes the next event out.
     pub(super) fn take(&mut self) -> Option<Event> {
         if let Some(channel) = self.front.pop_front() {

@@ -115,15 +115,16 @@ impl Registry {
             Some((name, _)) => name.clone(),
             None => Arc::from(channel),
         };
+        let listens = |entry: &mut Channel| entry.listener(mailbox).is_some();
+        if options.since.is_some() && state.channels.get_mut(channel).is_some_and(listens) {
+            return Err(config::invalid(
+                "since",
+                "the connection listens to this channel already".to_owned(),
+            ));
+        }
         mailbox.enter(&name, options.echo)?;
         let entry = state.channels.entry(name.clone()).or_default();
         if let Some(listener) = entry.listener(mailbox) {
-            if options.since.is_some() {
-                return Err(config::invalid(
-                    "since",
-                    "the connection listens to this channel already".to_owned(),
-                ));
-            }
             listener.echo = options.echo;
             if listener.stage == Stage::Live {
                 return Ok(Joined::Live(entry.stands()));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rustc_hash::FxHashSet;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::PubSubConfig;
 use super::channel::Keeper;
@@ -94,6 +95,7 @@ impl Served<'_> {
     /// Carries out the registry's plans until the link fails, or nobody needs it.
     async fn serve(&self, feed: &Feed, keeper: Option<&Keeper>) -> Result<(), Error> {
         let mut behind = Behind::default();
+        let mut looked = Instant::now();
         loop {
             let plan = self.registry.plan(self.number, &behind.on_server);
             if !plan.withdrawn.is_empty() {
@@ -108,7 +110,9 @@ impl Served<'_> {
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = feed.gone() => return Err(feed.lost("the server closed it")),
-                () = tokio::time::sleep(pause) => {
+                // Since the last look, and not since the last change: there may be one each moment.
+                () = tokio::time::sleep_until(looked + pause) => {
+                    looked = Instant::now();
                     behind.soon = false;
                     self.registry.retry(self.number, behind.refused.drain(..));
                     let is_master = feed.probe().await?;

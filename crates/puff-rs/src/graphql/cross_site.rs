@@ -8,8 +8,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderMap, HeaderName};
 
 /// Headers that no form can send: a page of another site needs a preflight for them.
-const NEEDS_PREFLIGHT: [HeaderName; 6] = [
-    AUTHORIZATION,
+const NEEDS_PREFLIGHT: [HeaderName; 5] = [
     HeaderName::from_static("graphql-require-preflight"),
     HeaderName::from_static("apollo-require-preflight"),
     HeaderName::from_static("x-apollo-operation-name"),
@@ -19,7 +18,16 @@ const NEEDS_PREFLIGHT: [HeaderName; 6] = [
 
 /// Whether the request has a header for which a browser asks first.
 pub(super) fn has_preflight(headers: &HeaderMap) -> bool {
-    NEEDS_PREFLIGHT.iter().any(|name| headers.contains_key(name))
+    NEEDS_PREFLIGHT.iter().any(|name| headers.contains_key(name)) || has_token(headers)
+}
+
+/// Whether there is an `Authorization` that a script has set. `Basic`, `Digest` and `Negotiate` a browser sends by
+/// itself, with forms of other sites too.
+fn has_token(headers: &HeaderMap) -> bool {
+    headers.get(AUTHORIZATION).is_some_and(|value| {
+        let scheme = value.as_bytes().get(..7);
+        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
+    })
 }
 
 /// Whether a POST that a form could send shows that it is none of another site's: it has a header for which a browser

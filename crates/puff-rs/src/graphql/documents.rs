@@ -119,6 +119,8 @@ impl Documents {
         let Some(sha256) = request.sha256.as_ref().filter(|_| self.persisted.is_on()) else {
             return match by_id.is_empty() {
                 true => refused(RequestErrorCode::DocumentsOff, "PersistedQueryNotSupported"),
+                // It comes with its text, which may run without a hash, too.
+                false if !*only && request.sha256.as_deref() == Some(&*hash(&request.query)) => Ok(()),
                 false => unknown(),
             };
         };

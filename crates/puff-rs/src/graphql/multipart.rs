@@ -88,9 +88,10 @@ pub(super) async fn read(
         most => Request::batch_from_json(&operations, most)?,
     };
     let mut places = places(&map, config.max_files)?;
-    while let Some(field) = form.next().await? {
-        // What the map does not name belongs nowhere.
+    while let Some(mut field) = form.next().await? {
         let Some(places) = field.name().and_then(|name| places.remove(name)) else {
+            // What the map does not name belongs nowhere. It is read, as whoever sends it expects.
+            while form.chunk(&mut field).await?.is_some() {}
             continue;
         };
         let upload = form.file(field, config.max_file).await?;

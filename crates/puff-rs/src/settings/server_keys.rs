@@ -25,9 +25,15 @@ pub static SERVER_KEYS: &[Key] = &[
     key(
         "trusted_proxies",
         "NETWORKS",
-        "Proxies whose Forwarded and X-Forwarded-* headers count: addresses, networks, unix; with commas",
+        "Proxies that are believed what they say about clients: addresses, networks, unix; with commas",
     )
     .default("none"),
+    key(
+        "proxy_headers",
+        "KIND",
+        "The headers in which trusted proxies speak: x-forwarded or forwarded; the other kind is removed",
+    )
+    .default("x-forwarded"),
     key(
         "proxy_protocol",
         "BOOL",

@@ -285,7 +285,15 @@ impl Arrival {
             seat.count_request();
         }
         if let Some(plan) = compression {
+            let is_old = line.version == Version::HTTP_10 && !line.is_bodiless(response.status());
+            if is_old {
+                response.body_mut().ends_with_connection();
+            }
             response = plan.carry_out(response);
+            // A length that the handler gave is gone then.
+            if is_old && !response.headers().contains_key(CONTENT_LENGTH) {
+                close_after(&mut response, line.version);
+            }
         }
         seen(response, visit)
     }

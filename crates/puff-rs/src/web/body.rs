@@ -66,10 +66,15 @@ where
 async fn next_piece<B>(body: &mut B, most: usize) -> Result<Option<Bytes>, BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
 {
     while let Some(frame) = body.frame().await {
         // Else it is one of trailers, which nobody wants.
-        if let Ok(piece) = frame.map_err(|_| BodyError::Broken)?.into_data() {
+        let frame = frame.map_err(|error| {
+            let error: BoxError = error.into();
+            BodyError::behind(&*error)
+        })?;
+        if let Ok(piece) = frame.into_data() {
             return if piece.len() > most {
                 Err(BodyError::TooLarge)
             } else {
@@ -130,6 +135,8 @@ pub(crate) struct ServerBody {
     /// The source has failed, and the connection does not know it yet.
     failed: Option<BoxError>,
     held: Option<Held>,
+    /// On HTTP/2; it is with the outermost body, which is the one that the connection asks.
+    stall: Option<Arc<Stall>>,
     visit: Option<Box<Visit>>,
 }
 
@@ -159,8 +166,18 @@ impl ServerBody {
     }
 
     /// Has the request what it has until all of this is out.
-    pub(super) fn hold(&mut self, held: Held) {
+    pub(super) fn hold(&mut self, mut held: Held) {
+        self.stall = held.stall.take();
         self.held = Some(held);
+    }
+
+    /// Before this becomes the body within another, to which it is given.
+    pub(super) fn take_stall(&mut self) -> Option<Arc<Stall>> {
+        self.stall.take()
+    }
+
+    pub(super) fn give_stall(&mut self, stall: Option<Arc<Stall>>) {
+        self.stall = stall;
     }
 
     /// The answer lasts: it is no longer one of the requests that are worked on.
@@ -175,12 +192,14 @@ impl ServerBody {
         ServerBody::new(Source::Router(AxumBody::empty()), None)
     }
 
-    fn new(source: Source, held: Option<Held>) -> ServerBody {
+    fn new(source: Source, mut held: Option<Held>) -> ServerBody {
+        let stall = held.as_mut().and_then(|held| held.stall.take());
         ServerBody {
             source,
             rest: Bytes::new(),
             failed: None,
             held,
+            stall,
             visit: None,
         }
     }
@@ -258,7 +277,7 @@ impl Body for ServerBody {
             let rest = std::mem::take(&mut this.rest);
             Poll::Ready(Some(Ok(Frame::data(rest))))
         };
-        if let Some(stall) = this.held.as_ref().and_then(|held| held.stall.as_ref()) {
+        if let Some(stall) = &this.stall {
             stall.note(polled.is_ready());
         }
         match polled {

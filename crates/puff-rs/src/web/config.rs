@@ -10,7 +10,7 @@ use super::listener::Bind;
 use super::observe::Observe;
 use super::static_files::StaticFiles;
 use super::tls::TlsFiles;
-use super::trust::TrustedProxies;
+use super::trust::{ProxyHeaders, TrustedProxies};
 use super::wsgi::Mount;
 use crate::errors::ConfigError;
 use crate::settings::{ByteSize, Settings};
@@ -134,7 +134,9 @@ impl ServerConfig {
     /// A value that does not parse.
     pub fn from_settings(settings: &Settings) -> Result<ServerConfig, ConfigError> {
         let default = ServerConfig::default();
-        let trusted_proxies = settings.get_or("trusted_proxies", TrustedProxies::default())?;
+        let trusted_proxies = settings
+            .get_or("trusted_proxies", TrustedProxies::default())?
+            .speaking_in(settings.get_or("proxy_headers", ProxyHeaders::default())?);
         let proxy_protocol = settings.get_or("proxy_protocol", false)?;
         if proxy_protocol && trusted_proxies.is_empty() {
             return Err(ConfigError::Missing(

@@ -23,6 +23,7 @@ use super::proxy_protocol;
 use super::pulse::{Patience, Pulse, Verdict};
 use super::server::Shared;
 use super::stream::{Rewound, Socket, Stream};
+use super::trust::silence;
 use crate::errors::BoxError;
 use crate::metrics::Metrics;
 
@@ -61,22 +62,27 @@ pub(super) async fn serve_connection(shared: Arc<Shared>, socket: Socket, token:
         opened = tokio::time::timeout(shared.config.header_timeout, open(&shared, socket, info)) => opened,
     };
     match opened {
-        Ok(Ok((stream, info))) => serve_http(shared, stream, info, token).await,
+        Ok(Ok(opened)) => serve_http(shared, opened, token).await,
         Ok(Err(error)) => debug!(?info.peer, "the connection did not come about: {error}"),
         Err(_) => debug!(?info.peer, "the connection did not come about in time"),
     }
 }
 
+/// A connection that may be spoken on.
+struct Opened {
+    stream: Stream,
+    info: ConnectionInfo,
+    /// Its proxy does not know who the client is: that one is not to say it itself.
+    is_nameless: bool,
+}
+
 /// What comes before HTTP.
-async fn open(
-    shared: &Shared,
-    socket: Socket,
-    mut info: ConnectionInfo,
-) -> std::io::Result<(Stream, ConnectionInfo)> {
+async fn open(shared: &Shared, socket: Socket, mut info: ConnectionInfo) -> std::io::Result<Opened> {
     let mut socket = Rewound {
         early: Bytes::new(),
         socket,
     };
+    let mut is_nameless = false;
     if shared.config.proxy_protocol {
         if !shared
             .config
@@ -87,19 +93,31 @@ async fn open(
         }
         let said = proxy_protocol::read(&mut socket).await?;
         socket.early = said.rest;
-        if let Some((local, peer)) = said.addresses {
-            info.local = Some(local);
-            info.peer = Some(peer);
+        match said.addresses {
+            Some((local, peer)) => {
+                info.local = Some(local);
+                info.peer = Some(peer);
+            }
+            None => is_nameless = true,
         }
     }
     let stream = match &shared.tls {
         Some(tls) => Stream::Tls(Box::new(tls.acceptor().accept(socket).await?)),
         None => Stream::Plain(socket),
     };
-    Ok((stream, info))
+    Ok(Opened {
+        stream,
+        info,
+        is_nameless,
+    })
 }
 
-async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo, token: TaskTrackerToken) {
+async fn serve_http(shared: Arc<Shared>, opened: Opened, token: TaskTrackerToken) {
+    let Opened {
+        stream,
+        info,
+        is_nameless,
+    } = opened;
     let pulse = Arc::new(Pulse::new());
     let patience = Patience {
         head: shared.config.header_timeout,
@@ -120,7 +138,10 @@ async fn serve_http(shared: Arc<Shared>, stream: Stream, info: ConnectionInfo, t
     ));
     let service = {
         let (shared, pulse) = (shared.clone(), pulse.clone());
-        service_fn(move |request: Request<Incoming>| {
+        service_fn(move |mut request: Request<Incoming>| {
+            if is_nameless {
+                silence(request.headers_mut());
+            }
             let working = Working::new(pulse.clone());
             answer(shared.clone(), working, request, info)
         })

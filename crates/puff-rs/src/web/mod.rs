@@ -66,6 +66,6 @@ pub(crate) use server::{Site, serve_on_seat};
 pub use static_files::StaticFiles;
 pub(crate) use time_limit::within;
 pub use tls::{TlsError, TlsFiles};
-pub use trust::TrustedProxies;
 pub(crate) use trust::is_local;
+pub use trust::{ProxyHeaders, TrustedProxies};
 pub(crate) use wsgi::WsgiService;

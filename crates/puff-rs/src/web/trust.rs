@@ -15,6 +15,36 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 /// Headers that only a proxy has a say in.
 const SPOKEN_FOR: [HeaderName; 4] = [FORWARDED, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO];
 
+/// Removes what only a proxy has a say in.
+pub(super) fn silence(headers: &mut HeaderMap) {
+    for name in &SPOKEN_FOR {
+        headers.remove(name);
+    }
+}
+
+/// The headers in which proxies speak. Never both kinds: proxies set or remove one, and pass on what a client says in
+/// the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ProxyHeaders {
+    /// `X-Forwarded-For`, `-Host` and `-Proto`, as most proxies have them.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl SettingValue for ProxyHeaders {
+    const EXPECTED: &'static str = "x-forwarded or forwarded";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "x-forwarded" => Some(ProxyHeaders::XForwarded),
+            "forwarded" => Some(ProxyHeaders::Forwarded),
+            _ => None,
+        }
+    }
+}
+
 /// Further headers by which proxies can be told.
 const PROXIED: [HeaderName; 2] = [VIA, HeaderName::from_static("x-real-ip")];
 
@@ -34,6 +64,7 @@ pub struct TrustedProxies {
     networks: Vec<Network>,
     /// Whoever reaches a Unix socket of the server.
     unix: bool,
+    headers: ProxyHeaders,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +123,12 @@ impl TrustedProxies {
         self.networks.is_empty() && !self.unix
     }
 
+    /// The same proxies, which speak in these headers.
+    #[must_use]
+    pub fn speaking_in(self, headers: ProxyHeaders) -> Self {
+        TrustedProxies { headers, ..self }
+    }
+
     /// Whether the peer of a connection is one of them; `None` is the peer of a Unix socket.
     pub fn contains(&self, peer: Option<IpAddr>) -> bool {
         match peer {
@@ -107,16 +144,16 @@ impl TrustedProxies {
             return info;
         }
         if !self.contains(info.peer.map(|peer| peer.ip())) {
-            for name in &SPOKEN_FOR {
-                headers.remove(name);
-            }
+            silence(headers);
             return info;
         }
-        let hops = if headers.contains_key(FORWARDED) {
-            forwarded(headers)
-        } else {
-            x_forwarded(headers)
+        let (hops, others) = match self.headers {
+            ProxyHeaders::XForwarded => (x_forwarded(headers), &SPOKEN_FOR[..1]),
+            ProxyHeaders::Forwarded => (forwarded(headers), &SPOKEN_FOR[1..]),
         };
+        for name in others {
+            headers.remove(name);
+        }
         // The last hop that is not a proxy of ours is the client; who comes before it, it may have made up.
         let hop = hops
             .iter()
@@ -147,7 +184,7 @@ struct Hop {
 
 /// `Forwarded: for="[::1]:5";proto=https, for=10.0.0.1` (RFC 7239).
 fn forwarded(headers: &HeaderMap) -> Vec<Hop> {
-    let elements = all(headers, &FORWARDED);
+    let elements = all(headers, &FORWARDED, |text| split(text, ','));
     elements
         .iter()
         .map(|element| {
@@ -171,10 +208,12 @@ fn forwarded(headers: &HeaderMap) -> Vec<Hop> {
 
 /// The older headers: a list of addresses, and one host and protocol, those of the last proxy's client.
 fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
-    let last = |name| all(headers, &name).pop();
+    // Quotes mean nothing here.
+    let list = |name| all(headers, &name, |text| text.split(',').collect());
+    let last = |name| list(name).pop();
     let host = last(X_FORWARDED_HOST);
     let tls = last(X_FORWARDED_PROTO).map(|proto| proto.eq_ignore_ascii_case("https"));
-    let mut hops: Vec<Hop> = all(headers, &X_FORWARDED_FOR)
+    let mut hops: Vec<Hop> = list(X_FORWARDED_FOR)
         .iter()
         .map(|text| Hop {
             from: address(text),
@@ -192,23 +231,24 @@ fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
     hops
 }
 
-/// The elements of a list that may be in several headers.
-fn all(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| split(value, ','))
-        .map(|element| element.trim().to_owned())
-        .filter(|element| !element.is_empty())
-        .collect()
+/// The elements of a list that may be in several headers. What a client said stands before what its proxy has added, and
+/// must not hide that: neither by bytes that are no text nor by a quote without an end.
+fn all(headers: &HeaderMap, name: &HeaderName, split: fn(&str) -> Vec<&str>) -> Vec<String> {
+    let mut elements = Vec::new();
+    for value in headers.get_all(name) {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let found = split(&text).into_iter().map(str::trim);
+        elements.extend(found.filter(|element| !element.is_empty()).map(str::to_owned));
+    }
+    elements
 }
 
-/// Splits outside of quotes.
+/// Splits outside of quotes; those that nothing ends are none.
 fn split(text: &str, separator: char) -> Vec<&str> {
+    let balanced = text.bytes().filter(|byte| *byte == b'"').count() % 2 == 0;
     let mut quoted = false;
     text.split(|character: char| {
-        quoted ^= character == '"';
+        quoted ^= character == '"' && balanced;
         character == separator && !quoted
     })
     .collect()
@@ -230,11 +270,20 @@ fn address(text: &str) -> Option<SocketAddr> {
 mod tests {
     use super::*;
 
-    fn settled(peer: &str, given: &[(&'static str, &str)]) -> (String, bool, Option<String>, usize) {
-        let trusted = TrustedProxies::parse("10.0.0.0/8, ::1").unwrap();
+    type Given<'a> = &'a [(&'static str, &'a str)];
+
+    fn settled(peer: &str, given: Given<'_>) -> (String, bool, Option<String>, usize) {
+        settled_in(ProxyHeaders::XForwarded, peer, given)
+    }
+
+    fn settled_in(kind: ProxyHeaders, peer: &str, given: Given<'_>) -> (String, bool, Option<String>, usize) {
+        let trusted = TrustedProxies::parse("10.0.0.0/8, ::1")
+            .unwrap()
+            .speaking_in(kind);
         let mut headers = HeaderMap::new();
         for (name, value) in given {
-            headers.append(HeaderName::from_static(name), value.parse().unwrap());
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            headers.append(HeaderName::from_static(name), value);
         }
         let info = ConnectionInfo {
             local: None,
@@ -260,15 +309,37 @@ mod tests {
             "for=6.6.6.6, for=\"[2001:db8::1]:7\";proto=https;host=shop, for=10.3.0.1",
         )];
         assert_eq!(
-            settled("10.0.0.1:5", &standard),
+            settled_in(ProxyHeaders::Forwarded, "10.0.0.1:5", &standard),
             ("[2001:db8::1]:7".into(), true, Some("shop".into()), 2)
         );
         let hidden = [("forwarded", "for=_hidden;proto=https")];
         assert_eq!(
-            settled("10.0.0.1:5", &hidden),
+            settled_in(ProxyHeaders::Forwarded, "10.0.0.1:5", &hidden),
             ("10.0.0.1:5".into(), true, None, 1)
         );
         assert!(settled("10.0.0.1:5", &[("x-forwarded-proto", "https")]).1);
+    }
+
+    #[test]
+    fn a_client_neither_speaks_in_the_other_headers_nor_hides_what_its_proxy_adds() {
+        let both = [
+            ("forwarded", "for=6.6.6.6;proto=https;host=evil"),
+            ("x-forwarded-for", "1.2.3.4"),
+        ];
+        assert_eq!(settled("10.0.0.1:5", &both), ("1.2.3.4:0".into(), false, None, 1));
+        let other = settled_in(ProxyHeaders::Forwarded, "10.0.0.1:5", &both);
+        assert_eq!(other, ("6.6.6.6:0".into(), true, Some("evil".into()), 2));
+        for lie in ["\"", "\u{ff}\u{fe}", "6.6.6.6;\"", "\"6.6.6.6"] {
+            let list = format!("{lie}, 1.2.3.4");
+            assert_eq!(
+                settled("10.0.0.1:5", &[("x-forwarded-for", &list)]).0,
+                "1.2.3.4:0",
+                "{lie}"
+            );
+            let list = format!("for={lie}, for=1.2.3.4");
+            let found = settled_in(ProxyHeaders::Forwarded, "10.0.0.1:5", &[("forwarded", &list)]);
+            assert_eq!(found.0, "1.2.3.4:0", "{lie}");
+        }
     }
 
     #[test]

@@ -172,7 +172,13 @@ class Inboxes:
                 if self._readers.get(queue) is me:
                     # It failed, or its loop ends: another one reads on.
                     del self._readers[queue]
-                    for channel in [name for name in self._waiting if name.startswith(queue)]:
+                    # A queue that ends with "!" is that of all channels of a process.
+                    prefix = queue if queue.endswith("!") else None
+                    for channel in [
+                        name
+                        for name in self._waiting
+                        if name == queue or (prefix is not None and name.startswith(prefix))
+                    ]:
                         for _ in range(len(self._waiting[channel])):
                             self._wake(channel, failure)
 

@@ -223,9 +223,13 @@ class RedisChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     async def _pop(self, queue: str, count: int) -> list[bytes]:
         """Up to `count` entries of a queue; after some seconds without one, none."""
-        pause = _FIRST_PAUSE
+        pause, is_away = _FIRST_PAUSE, False
         while True:
             try:
+                if is_away:
+                    # Before it waits for entries: others may come for the groups meanwhile.
+                    await self._rejoin()
+                    is_away = False
                 entries = await self._pop_once(queue, count)
             except AuthenticationError:
                 raise
@@ -234,17 +238,16 @@ class RedisChannelLayer(BaseChannelLayer):  # type: ignore[misc]
                     raise
                 log.warning("channel layer: %s; the next attempt is in %.1f s", error, pause)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause, is_away = min(pause * 2, _LONGEST_PAUSE), True
             else:
-                if pause > _FIRST_PAUSE:
-                    await self._rejoin()
                 self._connected = True
                 return entries
 
     async def _rejoin(self) -> None:
         """Redis was away, and may have forgotten the groups."""
         since = time.monotonic() - self.group_expiry
-        self._joined = {joined: when for joined, when in self._joined.items() if when > since}
+        # A copy: other threads join groups meanwhile.
+        self._joined = {joined: when for joined, when in list(self._joined.items()) if when > since}
         log.warning("channel layer: Redis is back; %s channels join their groups again", len(self._joined))
         now, expiry = int(time.time() * 1000), int(self.group_expiry * 1000)
         joined = list(self._joined)

@@ -97,9 +97,12 @@ GROUP_SEND = Script("""
 local prefix, group_expiry, expiry, body = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local time, over, names, lengths = now(), 0, {}, {}
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', time - group_expiry)
-local members = redis.call('ZRANGE', KEYS[1], 0, -1)
+local members, seen = redis.call('ZRANGE', KEYS[1], 0, -1), {}
 for _, member in ipairs(members) do
   local capacity, channel = string.match(member, '^(%d+) (.*)$')
+  -- Twice where two processes give it two capacities.
+  if not seen[channel] then
+  seen[channel] = true
   local mark = string.find(channel, '!', 1, true)
   local queue = prefix .. (mark and string.sub(channel, 1, mark) or channel)
   if not names[queue] then
@@ -109,6 +112,7 @@ for _, member in ipairs(members) do
     over = over + 1
   else
     table.insert(names[queue], mark and string.sub(channel, mark + 1) or '')
+  end
   end
 end
 for queue, channels in pairs(names) do

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -84,7 +85,8 @@ class _Files(StatReloader):  # type: ignore[misc]
         yield from self.extra_files
         for folder, patterns in self.directory_globs.items():
             for pattern in patterns:
-                yield from folder.glob(pattern)
+                with contextlib.suppress(OSError):  # it may go while one looks
+                    yield from folder.glob(pattern)
 
     def notify_file_changed(self, path: Path) -> None:
         """Lets those who know such files read them again; with nobody, the worker is replaced."""
@@ -101,4 +103,5 @@ def _watch(files: _Files, known: dict[Path, float]) -> None:
         for path, time in seen.items():
             if known.get(path, time) != time:
                 files.notify_file_changed(path)
-        known = seen
+        # What is missing may be about to be written anew.
+        known.update(seen)

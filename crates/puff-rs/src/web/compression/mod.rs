@@ -96,6 +96,7 @@ impl Plan {
             return response;
         };
         let (mut parts, mut body) = response.into_parts();
+        let stall = body.take_stall();
         // Asked without waiting: what has to be waited for is a stream. Whoever polls the body next leaves a
         // waker of their own.
         let first = match Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop())) {
@@ -125,7 +126,9 @@ impl Plan {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         weaken(headers);
-        Response::from_parts(parts, ServerBody::from(AxumBody::new(encoded)))
+        let mut body = ServerBody::from(AxumBody::new(encoded));
+        body.give_stall(stall);
+        Response::from_parts(parts, body)
     }
 
     /// Whether the answer would be compressed for a client that takes it.

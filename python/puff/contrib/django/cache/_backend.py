@@ -14,7 +14,11 @@ from ._core import Timeout, ignorable, literal, nothing
 from ._keys import Keys
 
 # Both are atomic, and leave the key's time to live as it is.
-_COUNT = "return redis.call('EXISTS', KEYS[1]) == 1 and redis.call('INCRBY', KEYS[1], ARGV[1])"
+# What INCRBY returns would be one of Lua's numbers, which are right up to 2^53 only.
+_COUNT = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return false end
+redis.call('INCRBY', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])
+"""
 _REPLACE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL') return 1

@@ -14,7 +14,7 @@ from puff.graphql._sql import ConstantSql
 from .._prepared import Parameter, Prepared
 from .._queries import query_and_params
 from ._filters import Filters
-from ._models import ModelType, is_limited, limited
+from ._models import ModelType, has_plain_managers, is_limited, limited
 from ._orders import Orders, Terms
 from ._shapes import Shape
 
@@ -81,7 +81,12 @@ class Ask:
     @property
     def is_constant(self) -> bool:
         """Whether it is one and the same statement for all clients and whatever they ask."""
-        return not (is_limited(self.shape.node) or self.filters or self.orders)
+        return self._is_fixed and not (self.filters or self.orders)
+
+    @property
+    def _is_fixed(self) -> bool:
+        """Whether what all begins with is the same each time, and holds no values: else it is made anew."""
+        return not is_limited(self.shape.node) and has_plain_managers(self.known.model)
 
     def terms(self, order: Sequence[Any] | None) -> Terms:
         """Return the order that rows come in, by what a client says."""
@@ -102,7 +107,7 @@ class Ask:
 
     def statement(self, context: Any, wish: Wish) -> tuple[str, list[Any]]:
         """Return the statement and the parameters for what a client asks, in a resolver with this context."""
-        flat = None if is_limited(self.shape.node) else self._flat(wish.filters)
+        flat = self._flat(wish.filters) if self._is_fixed else None
         if flat is None:
             return self.written(context, wish)
         sql, params = self.prepared(wish.begin, flat, self.terms(wish.order))(**wish.begin, **flat)

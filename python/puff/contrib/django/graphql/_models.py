@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
+from django.db.models.manager import BaseManager
 
 from puff.graphql._where import Problem
 
@@ -58,6 +59,12 @@ def remember(cls: type, known: ModelType) -> None:
 def is_limited(cls: type) -> bool:
     """Return whether a type says itself which rows a client sees."""
     return hasattr(cls, "get_queryset")
+
+
+def has_plain_managers(model: Any) -> bool:
+    """Return whether a model's managers give all there is; others may give something else at each call."""
+    managers = (model._default_manager, model._base_manager)
+    return all(type(manager).get_queryset is BaseManager.get_queryset for manager in managers)
 
 
 def limited(cls: Any, queryset: Any, context: Any) -> Any:

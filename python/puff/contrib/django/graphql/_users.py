@@ -67,7 +67,12 @@ def authenticate(context: Context) -> Any:
             f"context.user: INSTALLED_APPS has no django.contrib.auth; install it, or let {SETTING} name a "
             "function that returns users"
         )
-    return get_user(request_of(context))
+    request = request_of(context)
+    # With SECRET_KEY_FALLBACKS Django gives the session a new key, of which this answer cannot tell the
+    # client: that would be logged out. The next page does it.
+    if hasattr(request.session, "cycle_key"):
+        request.session.cycle_key = lambda: None
+    return get_user(request)
 
 
 def request_of(context: Context) -> HttpRequest:
@@ -127,14 +132,16 @@ def _is_of_this_site(request: HttpRequest) -> bool:
     if origin is None:
         return request.META.get("HTTP_SEC_FETCH_SITE", "none") in ("none", "same-origin")
     try:
-        if urlsplit(origin).netloc == request.get_host():
+        parts = urlsplit(origin)
+        if parts.netloc == request.get_host():
             return True
     except DisallowedHost as error:
         log.warning("context.user: %s", error)
         return False
+    except ValueError:  # it is no origin
+        return False
     rules = CsrfViewMiddleware(lambda _: None)
     if origin in rules.allowed_origins_exact:
         return True
-    parts = urlsplit(origin)
     subdomains = rules.allowed_origin_subdomains.get(parts.scheme, ())
     return any(is_same_domain(parts.netloc, domain) for domain in subdomains)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from _thread import get_ident
 from collections import defaultdict, deque
+from collections.abc import Iterator
 from functools import partial
 from time import monotonic
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from weakref import ref
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import NO_DB_ALIAS
+from django.db.utils import Error
 
 from puff import local
 from puff.compat import asgiref
@@ -145,6 +147,31 @@ class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]
         """Closes the connection, which gives a pooled one back."""
         # Past Django's own backend, whose pool takes connections itself.
         super(base.DatabaseWrapper, self)._close()
+
+    def _commit(self) -> Any:
+        with self._ended_by_a_kill():
+            return super()._commit()
+
+    def _rollback(self) -> Any:
+        with self._ended_by_a_kill():
+            return super()._rollback()
+
+    @contextlib.contextmanager
+    def _ended_by_a_kill(self) -> Iterator[None]:
+        """A greenlet that is killed here, or whose time is over, learns that, and no error of the database.
+
+        Whether it is committed nobody knows then. `atomic` would go on to switch autocommit on, which fails
+        within a transaction.
+        """
+        try:
+            yield
+        except Error:
+            raise
+        except BaseException:
+            if self.connection is not None:
+                self.closed_in_transaction = True
+                self.connection.close()
+            raise
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Opens a connection, or takes one from the pool; not for a greenlet that may not use it.
