@@ -426,3 +426,45 @@ def main():
 """
     )
     assert printed.splitlines() == ["True 1", "True"]
+
+
+def test_who_is_killed_while_it_commits_learns_that(in_shop: Callable[..., str]) -> None:
+    printed = in_shop(
+        """
+        from django.db import transaction
+
+        SLOW = '''
+        CREATE TABLE slow (n int);
+        CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql
+            AS $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER nap AFTER INSERT ON slow
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nap();
+        '''
+        COMMITS = "SELECT 1 FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'"
+
+        def work():
+            try:
+                with transaction.atomic(), connection.cursor() as cursor:
+                    cursor.execute("INSERT INTO slow VALUES (1)")
+            except BaseException as error:
+                print(type(error).__name__)
+                raise
+
+        def main():
+            with connection.cursor() as cursor:
+                cursor.execute(SLOW)
+            killed = puff.spawn(work)
+            assert eventually(lambda: postgres.query(COMMITS))
+            killed.kill()
+            assert eventually(killed.ready)
+            try:
+                with puff.timeout(1):
+                    work()
+            except TimeoutError:
+                print("and goes on")
+            assert pid(0)
+            with connection.cursor() as cursor:
+                cursor.execute("DROP TABLE slow; DROP FUNCTION nap")
+        """
+    )
+    assert printed.splitlines() == ["GreenletExit", "TimeoutError", "and goes on"]

@@ -150,6 +150,25 @@ def test_pubsub_delivers_with_the_senders_id(run: Run) -> None:
     assert run(body) == (0, True)
 
 
+def test_greenlets_that_use_a_connection_first_share_it() -> None:
+    channels = [f"first:{number}" for number in range(5)]
+    with PUBSUB.connection() as connection:
+        puff.join_all([puff.spawn(connection.subscribe, channel) for channel in channels])
+        assert [PUBSUB.publish(channel, channel) for channel in channels] == [1] * 5
+        # Several that wait each have one, though all come at once.
+        waiting = [puff.spawn(connection.receive, 20) for _ in channels]
+        texts = [event.text for event in puff.join_all(waiting) if isinstance(event, Message)]
+        assert sorted(texts) == channels
+
+
+def test_a_timeout_around_a_receive_is_not_its_own() -> None:
+    with PUBSUB.connection() as connection:
+        connection.subscribe("quiet")
+        with pytest.raises(TimeoutError, match="the block took longer"), puff.timeout(0.05):
+            connection.receive(60)
+        assert connection.receive(0.01) is None
+
+
 def test_closing_ends_a_waiting_receive() -> None:
     connection = PUBSUB.connection()
     connection.subscribe("quiet")

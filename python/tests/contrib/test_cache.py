@@ -207,6 +207,9 @@ def test_counting_is_one_step(run: Run, cache: RedisCache) -> None:
 
 def test_counting_beyond_what_redis_can(cache: RedisCache) -> None:
     cache.set("big", 2**63 - 2, 100)
+    # Beyond what a number of Lua's can tell.
+    cache.set("large", 2**53)
+    assert [cache.incr("large"), cache.incr("large", 2)] == [2**53 + 1, 2**53 + 3]
     assert [cache.incr("big", 2), cache.incr("big"), cache.decr("big", 2**64)] == [
         2**63,
         2**63 + 1,

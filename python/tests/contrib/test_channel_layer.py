@@ -261,6 +261,17 @@ async def test_full_members_do_not_keep_the_others(layer: RedisChannelLayer, cap
 
 
 @in_loop
+async def test_a_member_with_two_capacities_gets_one_copy(layer: RedisChannelLayer) -> None:
+    """As where one process says another one than the process that it takes the place of."""
+    await layer.group_add("group", "plain")
+    key, member = layer._member("group", "plain")
+    await layer._command("ZADD", key, int(time.time() * 1000), f"7{member}")
+    await layer.group_send("group", {"n": 1})
+    assert await layer.receive("plain") == {"n": 1}
+    await nothing_comes(layer, "plain")
+
+
+@in_loop
 async def test_membership_expires(layer: RedisChannelLayer) -> None:
     old, new = await layer.new_channel(), await layer.new_channel()
     await layer.group_add("group", old)

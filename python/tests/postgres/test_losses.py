@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from beside import AtWork, Run
 
+import puff
 from puff import postgres
 
 
@@ -87,3 +88,37 @@ def test_closed_by_another_thread(server: dict[str, Any], at_work: AtWork, run: 
         assert connection.closed == 1
 
     run(script)
+
+
+def test_what_is_executed_while_another_commits_is_in_a_transaction_of_its_own(
+    server: dict[str, Any],
+) -> None:
+    def script() -> list[int]:
+        connection, other = postgres.connect(**server), postgres.connect(**server)
+        other.autocommit = True
+        look = other.cursor()
+        look.execute(
+            "CREATE TABLE shared (n int); CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql"
+            " AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;"
+            " CREATE CONSTRAINT TRIGGER nap AFTER INSERT ON shared DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW WHEN (NEW.n = 1) EXECUTE FUNCTION nap()"
+        )
+        try:
+            connection.cursor().execute("INSERT INTO shared VALUES (1)")
+            committing = puff.spawn(connection.commit)
+            commits = "SELECT count(*) FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'"
+            found = 0
+            while not found and not committing.ready():
+                look.execute(commits)
+                ((found,),) = look.fetchall()
+            connection.cursor().execute("INSERT INTO shared VALUES (2)")
+            connection.rollback()
+            committing.join(20)
+            look.execute("SELECT n FROM shared")
+            return [n for (n,) in look.fetchall()]
+        finally:
+            look.execute("DROP TABLE shared; DROP FUNCTION nap")
+            connection.close()
+            other.close()
+
+    assert puff.spawn(script).join(60) == [1]
