@@ -124,7 +124,7 @@ def test_workers_share_the_sockets(project: Path, serve: Serve) -> None:
         load.assert_flawless()
         assert sorted(map(int, load.answers)) == workers(server)
         # What a worker knows of its supervisor is not for the processes that it starts.
-        assert server.get("/variables").text == "PUFF_DEBUG"  # which `serve` sets
+        assert server.get("/variables").text == "PUFF_DEBUG PUFF_WATCHDOG"  # which `serve` sets
         assert server.get("/multiprocess").text == "True"
         assert server.stop() == 0
     assert "Ctrl-C stops" in server.log.read_text()
@@ -682,6 +682,6 @@ def test_a_program_that_embeds_python_has_workers_too(project: Path, serve: Serv
             assert eventually(lambda: not set(old) & set(workers(server)), 30)
             load.wait_for(50)
         load.assert_flawless()
-        assert server.get("/variables").text == "PUFF_DEBUG"  # which `serve` sets
+        assert server.get("/variables").text == "PUFF_DEBUG PUFF_WATCHDOG"  # which `serve` sets
         assert server.get("/multiprocess").text == "True"
         assert server.stop() == 0
