@@ -468,3 +468,23 @@ def test_who_is_killed_while_it_commits_learns_that(in_shop: Callable[..., str])
         """
     )
     assert printed.splitlines() == ["GreenletExit", "TimeoutError", "and goes on"]
+
+
+def test_threads_of_blocking_calls_keep_no_session(in_shop: Callable[..., str]) -> None:
+    printed = in_shop(
+        """
+        from django.conf import settings
+
+        @puff.blocking
+        def on_a_thread():
+            return pid(0)
+
+        def main():
+            settings.DATABASES["default"]["OPTIONS"]["pool"] = {"max_size": 2, "timeout": 10}
+            # More than there are places, each on a thread that lives on.
+            assert len(puff.join_all([puff.spawn(on_a_thread) for _ in range(12)])) == 12
+            assert eventually(lambda: connection.pool.status()["in_use"] == 0), connection.pool.status()
+            print("free")
+        """
+    )
+    assert printed == "free\n"

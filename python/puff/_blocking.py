@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ._greenlet import check_function
-from ._hub import current_hub
+from ._hub import current_hub, log
 from ._outside import at_work
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class _Pool:
     def _work(self) -> None:
         _here.is_of_pool = True
         while (job := self._next()) is not None:
-            _do(job, at_work)
+            _do(job, _turn)
             del job
 
     def _next(self) -> Job | None:
@@ -97,6 +97,29 @@ def _do(job: Job, where: Callable[[], AbstractContextManager[None]] = nullcontex
         waiter.fail(error)
     else:
         waiter.offer(value)
+
+
+_afterwards: list[Callable[[], object]] = []
+
+
+def afterwards(function: Callable[[], object]) -> None:
+    """Has `function` called on a thread of the pool after each call: it lets go of what is the thread's."""
+    if function not in _afterwards:
+        _afterwards.append(function)
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """A thread of the pool has a call."""
+    with at_work():
+        try:
+            yield
+        finally:
+            for let_go in _afterwards:
+                try:
+                    let_go()
+                except Exception:
+                    log.exception("what %r was to let go of is kept", let_go)
 
 
 _here = threading.local()

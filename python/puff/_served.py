@@ -41,6 +41,15 @@ class Response:
         return json.loads(self.body)
 
 
+class _NoRedirection(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """None: the redirection is the answer."""
+
+
+# Without the proxies of the environment: the server is on this machine.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirection())
+
+
 class ServedProgram:
     """`puff runserver` with the settings of the working directory, on a free port, until `close`.
 
@@ -92,14 +101,14 @@ class ServedProgram:
         headers: Mapping[str, str] | None = None,
         timeout: float = 30.0,
     ) -> Response:
-        """One request, whatever the status of its answer.
+        """One request, whatever the status of its answer; redirections are not followed.
 
         Raises:
             OSError: there is no answer within `timeout` seconds.
         """
         asked = urllib.request.Request(self.url + path, body, dict(headers or {}), method=method)
         try:
-            answer = urllib.request.urlopen(asked, timeout=timeout)
+            answer = _opener.open(asked, timeout=timeout)
         except urllib.error.HTTPError as error:
             answer = error
         with answer:

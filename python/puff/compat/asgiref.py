@@ -7,14 +7,17 @@ would be the hub's.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
+from collections import deque
 from typing import Any
 
 import asgiref.sync
 from asgiref.current_thread_executor import CurrentThreadExecutor
 
 from .._hub import current_hub, running
-from .._sync import Event
+from .._sync import Event, Queue
 
 
 def install() -> None:
@@ -33,10 +36,45 @@ def install() -> None:
 
 def _executor(*arguments: Any) -> CurrentThreadExecutor:
     """The executor that a caller waits in."""
-    executor = CurrentThreadExecutor(*arguments)
-    if running() and current_hub().on_thread() and hasattr(executor, "_work_ready"):
+    if not (running() and current_hub().on_thread()):
+        return CurrentThreadExecutor(*arguments)
+    executor = _Executor(*arguments)
+    if hasattr(executor, "_work_ready"):
         executor._work_ready = _Ready()  # type: ignore[assignment]
+    else:  # before asgiref 3.9
+        executor._work_queue = Queue()  # type: ignore[attr-defined]
     return executor
+
+
+class _Executor(CurrentThreadExecutor):
+    """One that a greenlet waits in, which may be killed, or run out of time."""
+
+    def run_until_future(self, future: Any) -> None:
+        """As asgiref's. If nobody waits in it any more, the coroutine ends too: it would wait for ever."""
+        try:
+            super().run_until_future(future)
+        except BaseException:
+            self._give_up(future)
+            raise
+
+    def _give_up(self, future: Any) -> None:
+        if hasattr(self, "_work_ready"):
+            with self._work_ready:
+                self._broken = True
+                items, self._work_items = self._work_items, deque()
+            for item in items:
+                item.future.cancel()
+        if future.cancel():
+            return  # it has not begun
+        for loop, executor in list(asgiref.sync.AsyncToSync.loop_thread_executors.items()):
+            if executor is self:
+                with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                    loop.call_soon_threadsafe(_cancel_all, loop)
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
 
 
 class _Ready:

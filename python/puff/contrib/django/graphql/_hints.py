@@ -9,6 +9,8 @@ import re
 import uuid
 from typing import Any
 
+from django.db import models
+
 from puff.graphql import ID, JSON, BigInt
 from puff.graphql import enum as graphql_enum
 from puff.graphql._where import Problem
@@ -62,7 +64,9 @@ def value_hint(field: Any) -> Any:
         return ID
     if getattr(field, "base_field", None) is not None and field.get_internal_type() == "ArrayField":
         return list[column_hint(field.base_field)]  # type: ignore[misc]
-    if field.get_internal_type() == "GeneratedField":
+    # By its class: its internal type is that of what it gives.
+    generated: Any = getattr(models, "GeneratedField", ())
+    if isinstance(field, generated):
         return value_hint(field.output_field)
     for base in type(field).__mro__:
         if base.__name__ in _HINTS and base.__module__.startswith("django."):

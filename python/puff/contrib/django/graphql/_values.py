@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import connections
+from django.db.models import Model
 
 from puff.graphql import field as graphql_field
 from puff.graphql._annotations import shallow
@@ -22,7 +23,12 @@ class Url(Deferred):
 
     def resolver(self, owner: type, name: str, scope: Scope) -> Any:
         storage = self._column.storage
-        return of_column(self._column, str | None, lambda value: storage.url(value) if value else None)
+        return of_column(
+            self._column,
+            str | None,
+            lambda value: storage.url(value) if value else None,
+            lambda file: file.url if file else None,
+        )
 
 
 class Converted(Deferred):
@@ -38,15 +44,27 @@ class Converted(Deferred):
         def converted(value: Any) -> Any:
             return convert(value, expression, connections["default"])
 
-        return of_column(self._column, shallow(self._hint, scope), converted)
+        return of_column(self._column, shallow(self._hint, scope), converted, lambda value: value)
 
 
-def of_column(column: Any, returns: Any, convert: Callable[[Any], Any]) -> Any:
-    """Return a resolver that converts the values of a column, one for each parent."""
+def of_column(
+    column: Any, returns: Any, convert: Callable[[Any], Any], of_object: Callable[[Any], Any]
+) -> Any:
+    """Return a resolver that converts the values of a column, one for each parent.
+
+    Args:
+        column: The model's field.
+        returns: The type hint.
+        convert: Of what the database has.
+        of_object: Of what an object of the model has, where a resolver has returned objects.
+    """
     attribute = column.attname
 
     def values(cls: type, parents: Any, context: Any, /) -> Any:
-        return [convert(getattr(parent, attribute)) for parent in parents]
+        return [
+            (of_object if isinstance(parent, Model) else convert)(getattr(parent, attribute))
+            for parent in parents
+        ]
 
     signature = inspect.signature(values)
     values.__signature__ = signature.replace(return_annotation=returns)  # type: ignore[attr-defined]

@@ -12,11 +12,12 @@ from typing import Any, ClassVar
 from weakref import ref
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, close_old_connections, connections
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.utils import Error
 
 from puff import local
+from puff._blocking import afterwards
 from puff.compat import asgiref
 
 from ._choice import import_backend
@@ -262,5 +263,7 @@ def _greenlets_apart() -> None:
 connections.create_connection = _create_connection
 _greenlets_apart()
 asgiref.install()
+# A call of `@puff.blocking` is what a request is for a thread.
+afterwards(close_old_connections)
 
 from . import _lend, _testing  # noqa: E402, F401  (connections of GraphQL for the wrappers above, and theirs for it)

@@ -17,4 +17,7 @@ class Command(Runserver):  # type: ignore[misc]
         """Replaces this process, so that the server has it from its start."""
         sys.stdout.flush()
         sys.stderr.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "puff", "django", *argv[1:]])
+        # `manage.py` may be in another folder than the working one, which Python has put on the path.
+        path = os.pathsep.join(filter(None, [sys.path[0], os.environ.get("PYTHONPATH")]))
+        command = [sys.executable, "-m", "puff", "django", *argv[1:]]
+        os.execve(sys.executable, command, {**os.environ, "PYTHONPATH": path})
