@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -416,3 +417,15 @@ def test_without_redis_py(project: Path) -> None:
         'redis-py, which is not installed: pip install "puff-py[redis]"',
         'ImportError: puff.redis needs redis-py, which is not installed: pip install "puff-py[redis]"',
     ]
+
+
+def test_what_a_client_has_made_outlives_it() -> None:
+    path = CLIENT.ping() and CLIENT.connection_pool.native.address()
+    url = f"unix://{path}"
+    pipe = puff.redis.Redis(url=url).pipeline()
+    pubsub = puff.redis.Redis(url=url).pubsub()
+    gc.collect()
+    assert pipe.set("outlives", "1").get("outlives").execute() == [True, b"1"]
+    pubsub.subscribe("outlives")
+    assert pubsub.get_message(timeout=20)["type"] == "subscribe"
+    pubsub.close()

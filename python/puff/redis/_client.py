@@ -37,6 +37,15 @@ class _Transport:
 
     connection_pool: ConnectionPool
     response_callbacks: Any
+    connection: Any
+
+    def __del__(self) -> None:
+        # redis-py's own would close the pool under pipelines and pub-subs that are still in use, and wait for
+        # an answer to UNWATCH, in the middle of whatever the collector interrupts.
+        connection = getattr(self, "connection", None)
+        if connection is not None:
+            self.connection = None
+            connection.disconnect()
 
     def _use(self, pool: ConnectionPool) -> None:
         self._encoder: Encoder = pool.get_encoder()
