@@ -76,7 +76,12 @@ def shape_of(query: Any, *parts: Any) -> Shape | None:
     known: list[Any] = []
     try:
         where = _where(query.where, conditions, known)
-        rest = [(name, _frozen(value, known)) for name, value in vars(query).items() if name != "where"]
+        # Most are plain, and a call for each of forty would be most of what this costs.
+        rest = [
+            (name, value if type(value) in _PLAIN else _frozen(value, known))
+            for name, value in vars(query).items()
+            if name != "where"
+        ]
     except _Unknown:
         return None
     return Shape((*parts, query.model._meta.db_table, where, *rest), conditions, known)
