@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ._greenlet import check_function
 from ._hub import current_hub, log
-from ._outside import at_work
+from ._outside import at_work, is_at_work
 
 if TYPE_CHECKING:
     from ._puff import Waiter
@@ -42,17 +42,16 @@ class _Pool:
     def submit(self, job: Job) -> None:
         """Queues a job; whoever waits for it is a greenlet or thread of the caller's."""
         with self._condition:
-            if self._threads >= self.limit and self._idle <= len(self._jobs) and is_of_pool():
-                is_last = True
-            else:
-                is_last = False
+            is_full = self._threads >= self.limit and self._idle <= len(self._jobs)
+            is_here = is_full and is_at_work()
+            if not is_here:
                 self._jobs.append(job)
                 if self._idle >= len(self._jobs) or self._threads >= self.limit:
                     self._condition.notify()
                     return
                 self._threads += 1
-        if is_last:
-            # All have work, which may be to wait for just such a job as this one: it is done here.
+        if is_here:
+            # All threads have work, which may be to wait for just such a job as this one: it is done here.
             _do(job)
             return
         try:
@@ -70,7 +69,6 @@ class _Pool:
         return self._threads - self._idle
 
     def _work(self) -> None:
-        _here.is_of_pool = True
         while (job := self._next()) is not None:
             _do(job, _turn)
             del job
@@ -120,14 +118,6 @@ def _turn() -> Iterator[None]:
                     let_go()
                 except Exception:
                     log.exception("what %r was to let go of is kept", let_go)
-
-
-_here = threading.local()
-
-
-def is_of_pool() -> bool:
-    """Whether the calling thread is one of the pool's."""
-    return getattr(_here, "is_of_pool", False)
 
 
 _pool = _Pool(limit=32)

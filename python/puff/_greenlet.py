@@ -290,6 +290,9 @@ async def aio(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
 
     If the awaiting task is cancelled, the greenlet is killed.
 
+    Raises:
+        RuntimeError: `function` raised StopIteration, which `await` cannot raise; all else is raised as is.
+
     Example:
         >>> import asyncio, puff
         >>> def program_with_a_loop():

@@ -34,6 +34,11 @@ def at_work() -> Iterator[None]:
         _at_work.discard(me)
 
 
+def is_at_work() -> bool:
+    """Whether the calling thread is one of these."""
+    return threading.get_ident() in _at_work
+
+
 class Outside:
     """The threads around one hub."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ._hub import current_hub
+from ._limits import Deadline
 
 if TYPE_CHECKING:
     from ._puff import SubscriptionHandle
@@ -31,18 +31,17 @@ class Subscription:
             TimeoutError: there is none within `timeout` seconds. The subscription goes on.
         """
         handle = self._handle
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         while True:
             # In this order: what came before the end is there when the end is seen.
             ended = handle.ended
             answer = handle.take()
             if answer is not None or ended:
                 return answer
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                current_hub().wait_for(handle.readable, left)
+                current_hub().wait_for(handle.readable, deadline.left())
             except TimeoutError:
-                if deadline is None or time.monotonic() < deadline:
+                if not deadline.is_over():
                     raise  # of a `puff.timeout` around this
                 raise TimeoutError(f"no answer within {timeout} s") from None
 

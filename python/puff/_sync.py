@@ -8,12 +8,12 @@ that is killed just when its turn came passes it on.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from queue import Empty, Full
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ._hub import current_hub
+from ._limits import Deadline
 from ._native import native
 
 if TYPE_CHECKING:
@@ -25,15 +25,6 @@ else:
 T = TypeVar("T")
 
 __all__ = ["Empty", "Event", "Full", "Lock", "Queue", "Semaphore"]
-
-
-def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout
-
-
-def _is_over(deadline: float | None) -> bool:
-    """Whether it is the wait's own time that is over; if not, it was a `puff.timeout` around it."""
-    return deadline is not None and time.monotonic() >= deadline
 
 
 class Event:
@@ -74,11 +65,11 @@ class Event:
         """Waits until the flag is set; False if it is not within `timeout` seconds."""
         if self._flag:
             return True
-        deadline = _deadline(timeout)
+        deadline = Deadline(timeout)
         try:
             return bool(current_hub().wait_for(self._enter, timeout))
         except TimeoutError:
-            if not _is_over(deadline):
+            if not deadline.is_over():
                 raise
             return self._flag
 
@@ -120,11 +111,11 @@ class Semaphore(_Permits):
             return True
         if not blocking:
             return False
-        deadline = _deadline(timeout)
+        deadline = Deadline(timeout)
         try:
             current_hub().wait_for(self._enter, timeout, lost=self._lost)
         except TimeoutError:
-            if not _is_over(deadline):
+            if not deadline.is_over():
                 raise
             return False
         return True
@@ -207,11 +198,11 @@ class Queue(Generic[T]):
             # Room came up meanwhile.
             self._put(item, waiter)
 
-        deadline = _deadline(timeout)
+        deadline = Deadline(timeout)
         try:
             current_hub().wait_for(enter, timeout)
         except TimeoutError:
-            if not _is_over(deadline):
+            if not deadline.is_over():
                 raise
             raise Full from None
 
@@ -241,11 +232,11 @@ class Queue(Generic[T]):
                 return self._take()
         if not block:
             raise Empty
-        deadline = _deadline(timeout)
+        deadline = Deadline(timeout)
         try:
             item: T = current_hub().wait_for(self._enter, timeout, lost=self._put_back)
         except TimeoutError:
-            if not _is_over(deadline):
+            if not deadline.is_over():
                 raise
             raise Empty from None
         return item

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http.cookies import CookieError, SimpleCookie
@@ -15,6 +14,7 @@ from greenlet import GreenletExit, getcurrent
 
 from ._call import import_for, plain
 from ._hub import current_hub
+from ._limits import Deadline
 from ._native import native
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class WebSocket:
             TimeoutError: there is none within `timeout` seconds.
         """
         call = self._call
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         while True:
             # In this order: what came before the close is there when the close is seen.
             closed = call.closed
@@ -159,11 +159,10 @@ class WebSocket:
                 return message
             if closed is not None:
                 raise WebSocketClosed(*closed)
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                current_hub().wait_for(call.readable, left)
+                current_hub().wait_for(call.readable, deadline.left())
             except TimeoutError:
-                if deadline is None or time.monotonic() < deadline:
+                if not deadline.is_over():
                     raise  # of a `puff.timeout` around this
                 raise TimeoutError(f"no message within {timeout} s") from None
 

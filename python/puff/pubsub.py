@@ -13,13 +13,13 @@ Example:
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from ._hub import current_hub, log
+from ._limits import Deadline
 from ._native import native
 from ._sync import Lock
 
@@ -282,15 +282,14 @@ class Connection:
             RuntimeError: it was closed before.
         """
         handle = self._open()
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         while True:
             event = handle.take()
             if event is None:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 try:
-                    event = current_hub().wait_for(handle.receive, left)
+                    event = current_hub().wait_for(handle.receive, deadline.left())
                 except TimeoutError:
-                    if deadline is None or time.monotonic() < deadline:
+                    if not deadline.is_over():
                         raise  # of a `puff.timeout` around this
                     return None
                 if event is None:

@@ -173,12 +173,8 @@ class Inboxes:
                     # It failed, or its loop ends: another one reads on.
                     del self._readers[queue]
                     # A queue that ends with "!" is that of all channels of a process.
-                    prefix = queue if queue.endswith("!") else None
-                    for channel in [
-                        name
-                        for name in self._waiting
-                        if name == queue or (prefix is not None and name.startswith(prefix))
-                    ]:
+                    is_of_queue = str.startswith if queue.endswith("!") else str.__eq__
+                    for channel in [name for name in self._waiting if is_of_queue(name, queue)]:
                         for _ in range(len(self._waiting[channel])):
                             self._wake(channel, failure)
 

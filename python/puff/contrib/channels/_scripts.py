@@ -102,17 +102,17 @@ for _, member in ipairs(members) do
   local capacity, channel = string.match(member, '^(%d+) (.*)$')
   -- Twice where two processes give it two capacities.
   if not seen[channel] then
-  seen[channel] = true
-  local mark = string.find(channel, '!', 1, true)
-  local queue = prefix .. (mark and string.sub(channel, 1, mark) or channel)
-  if not names[queue] then
-    names[queue], lengths[queue] = {}, trim(queue, time)
-  end
-  if lengths[queue] >= tonumber(capacity) then
-    over = over + 1
-  else
-    table.insert(names[queue], mark and string.sub(channel, mark + 1) or '')
-  end
+    seen[channel] = true
+    local mark = string.find(channel, '!', 1, true)
+    local queue = prefix .. (mark and string.sub(channel, 1, mark) or channel)
+    if not names[queue] then
+      names[queue], lengths[queue] = {}, trim(queue, time)
+    end
+    if lengths[queue] >= tonumber(capacity) then
+      over = over + 1
+    else
+      table.insert(names[queue], mark and string.sub(channel, mark + 1) or '')
+    end
   end
 end
 for queue, channels in pairs(names) do

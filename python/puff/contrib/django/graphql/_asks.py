@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from puff.graphql import connection
@@ -83,7 +84,7 @@ class Ask:
         """Whether it is one and the same statement for all clients and whatever they ask."""
         return self._is_fixed and not (self.filters or self.orders)
 
-    @property
+    @cached_property
     def _is_fixed(self) -> bool:
         """Whether what all begins with is the same each time, and holds no values: else it is made anew."""
         return not is_limited(self.shape.node) and has_plain_managers(self.known.model)
