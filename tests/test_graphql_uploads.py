@@ -435,6 +435,12 @@ def test_files_go_with_the_request(server: Server) -> None:
     assert eventually(lambda: open_unnamed(server) == 0)
 
 
+def test_a_large_file_that_nobody_names_is_passed_over(server: Server) -> None:
+    operations = {"query": UPLOAD, "variables": {"file": None}}
+    answer = upload(server, operations, {"1": ["variables.file"]}, ("other", LARGE * 8), ("mine", SMALL))
+    assert answer.json()["data"]["upload"]["size"] == len(SMALL)
+
+
 def test_a_client_that_goes_in_the_middle(server: Server) -> None:
     body = form(OPERATIONS, MAP, ('"0"; filename="a"', LARGE))
     head = (

@@ -268,6 +268,13 @@ def test_close_is_called_once_when_the_client_resets(server: Server, client: Htt
     assert get(client, "/plain?on").status == 200
 
 
+def test_the_host_is_what_a_trusted_proxy_says(folder: Path, serve: Serve) -> None:
+    with serve("--trusted-proxies", "127.0.0.0/8", cwd=folder) as server, http2(server) as client:
+        seen = json.loads(get(client, "/method", ("x-forwarded-host", "shop.example")).body)
+        assert seen[3] == "shop.example"
+        assert json.loads(get(client, "/method").body)[3] == "a"
+
+
 def test_a_view_that_reads_learns_of_a_reset(server: Server, client: Http2) -> None:
     telling, told = [server.get(f"/bodies/seen?{name}").json() for name in ("telling", "told")]
     stream = client.begin(path="/bodies/told")

@@ -147,6 +147,17 @@ def threads_wait_as_well():
     base.dispose()
 
 
+def what_says_no_place_is_the_programs_own():
+    base = engine(connect_args={"application_name": "shop"})
+    with base.connect() as connection:
+        name, place = connection.execute(
+            sa.text("SELECT current_setting('application_name'), current_setting('unix_socket_directories')")
+        ).one()
+        (own,) = puff.global_postgres().query("SELECT current_setting('unix_socket_directories') AS place")
+        assert (name, place) == ("shop", own["place"])
+    base.dispose()
+
+
 def what_is_forgotten_comes_back():
     base = engine(pool_timeout=20)
     for _ in range(5):
@@ -162,6 +173,7 @@ def main():
         who_waits_too_long_is_told_and_others_run,
         who_is_killed_takes_nothing_along,
         threads_wait_as_well,
+        what_says_no_place_is_the_programs_own,
         what_is_forgotten_comes_back,
     ):
         test()
@@ -181,6 +193,7 @@ def test_greenlets_wait_at_its_pool(new_project: Project, puff: Run) -> None:
         "who_waits_too_long_is_told_and_others_run",
         "who_is_killed_takes_nothing_along",
         "threads_wait_as_well",
+        "what_says_no_place_is_the_programs_own",
         "what_is_forgotten_comes_back",
         "pool_use_lifo: this pool gives out the connection that has waited longest",
     ]

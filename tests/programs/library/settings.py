@@ -25,7 +25,7 @@ INSTALLED_APPS = [
     "shelf",
 ]
 ALLOWED_HOSTS = ["*"]
-SECRET_KEY = "of a test"
+SECRET_KEY, *SECRET_KEY_FALLBACKS = os.environ.get("SHELF_KEYS", "of a test").split(",")
 SESSION_ENGINE = f"django.contrib.sessions.backends.{os.environ.get('SHELF_SESSIONS', 'db')}"
 CACHES = {"default": {"BACKEND": "puff.contrib.django.cache.RedisCache"}}
 CSRF_TRUSTED_ORIGINS = ["https://shop.example.org", "https://*.example.com"]
