@@ -24,6 +24,7 @@ from support import eventually
 
 SITE = """
 import json
+import os
 
 import puff
 
@@ -76,12 +77,25 @@ def takes(environ, start_response):
     return answer(start_response, b"taken")
 
 
+def noise(environ, start_response):
+    # What cannot be compressed, for half of the stream's room; then a pause, in which it is given out.
+    name = environ["QUERY_STRING"]
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    try:
+        while True:
+            yield os.urandom(30_000)
+            puff.sleep(0.1)
+    finally:
+        TAKEN[name] = "closed"
+
+
 def taken(environ, start_response):
     return answer(start_response, str(TAKEN.get(environ["QUERY_STRING"])).encode())
 
 
 TAKEN = {}
 ROUTES = {"pieces": pieces, "made": made, "sleeps": sleeps, "method": method, "takes": takes, "taken": taken}
+ROUTES["noise"] = noise
 """
 
 
@@ -395,6 +409,16 @@ def test_a_client_that_makes_no_room_is_given_up(strict: Server) -> None:
         stream = client.send(path="/endless?h2room")
         client.reply(stream, 65_535)
         assert eventually(lambda: strict.get("/closed?h2room").json() == 1)
+
+
+def test_a_compressed_answer_that_pauses_is_given_up_too(folder: Path, serve: Serve) -> None:
+    with (
+        serve("--compression", "gzip", "--write-timeout", "1s", cwd=folder) as server,
+        http2(server, acknowledge=False) as client,
+    ):
+        stream = client.send(("accept-encoding", "gzip"), path="/noise?gzip")
+        client.reply(stream, 65_535)
+        assert eventually(lambda: server.get("/taken?gzip").text == "closed")
 
 
 def test_a_connection_has_a_limit_of_streams(strict: Server) -> None:

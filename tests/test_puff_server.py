@@ -13,6 +13,9 @@ from stack import Project, Run, clean_environment
 
 APP = """
 def app(environ, start_response):
+    if environ["PATH_INFO"] == "/moved":
+        start_response("302 Found", [("Location", "/")])
+        return []
     found = environ["PATH_INFO"] == "/"
     start_response("200 OK" if found else "404 Not Found", [("X-Shop", "yes")])
     return [b"front" if found else b"nothing"]
@@ -61,6 +64,8 @@ def test_pages(puff_server):
     page = puff_server.get("/")
     assert (page.status, page.text, page.headers["x-shop"]) == (200, "front", "yes")
     assert puff_server.get("/none").status == 404
+    moved = puff_server.get("/moved")
+    assert (moved.status, moved.headers["location"]) == (302, "/")
 
 
 def test_graphql(puff_server):
