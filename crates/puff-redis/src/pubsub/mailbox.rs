@@ -95,18 +95,28 @@ impl Mailbox {
 
     /// The next event if there is one.
     pub(super) fn try_receive(&self) -> Result<Option<Event>, Error> {
-        let mut state = self.state.lock();
-        let event = state.as_mut().map_err(|why| why.clone())?.take();
+        let event = self.take(Queue::take)?;
         Ok(event.map(presence::interpret))
     }
 
     /// Takes up to `most` events; returns how many.
     pub(super) fn try_receive_many(&self, events: &mut Vec<Event>, most: usize) -> Result<usize, Error> {
+        let before = events.len();
+        self.take(|queue| {
+            events.extend(std::iter::from_fn(|| queue.take().map(presence::interpret)).take(most));
+        })?;
+        Ok(events.len() - before)
+    }
+
+    /// Takes something out. If there is more, another is woken: several that came at once have woken but one.
+    fn take<T>(&self, take: impl FnOnce(&mut Queue) -> T) -> Result<T, Error> {
         let mut state = self.state.lock();
         let queue = state.as_mut().map_err(|why| why.clone())?;
-        let before = events.len();
-        events.extend(std::iter::from_fn(|| queue.take().map(presence::interpret)).take(most));
-        Ok(events.len() - before)
+        let taken = take(queue);
+        if !queue.is_empty() {
+            self.ready.notify_one();
+        }
+        Ok(taken)
     }
 
     /// Waits for the next event. Cancel safe: an event is taken only by a call that returns it.
@@ -115,7 +125,6 @@ impl Mailbox {
             // Created before looking, so that a close in between still wakes it.
             let ready = self.ready.notified();
             if let Some(event) = self.try_receive()? {
-                self.pass_on();
                 return Ok(event);
             }
             ready.await;
@@ -128,18 +137,9 @@ impl Mailbox {
             let ready = self.ready.notified();
             let count = self.try_receive_many(events, most)?;
             if count > 0 || most == 0 {
-                self.pass_on();
                 return Ok(count);
             }
             ready.await;
-        }
-    }
-
-    /// Who has taken something wakes another, if there is more: several that came at once have woken but one.
-    fn pass_on(&self) {
-        let has_more = self.state.lock().as_ref().is_ok_and(|queue| !queue.is_empty());
-        if has_more {
-            self.ready.notify_one();
         }
     }
 
